@@ -1,0 +1,1 @@
+//! How a CPU computes: kernels over raw pointers and plain sizes. Nothing here knows a Tensor.

@@ -1,0 +1,3 @@
+//! rustnn: a tensor engine that speaks PyTorch in Python.
+
+pub mod cpu;
