@@ -1,0 +1,22 @@
+"""PyTorch's names for the files of ``rustnn.nn``: ``rustnn.nn.modules.linear`` is ``rustnn.nn.linear``."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from rustnn.nn import *  # noqa: F403
+
+for _name in (
+    "activation",
+    "batchnorm",
+    "container",
+    "conv",
+    "dropout",
+    "flatten",
+    "linear",
+    "loss",
+    "module",
+    "pooling",
+):
+    globals()[_name] = sys.modules[f"{__name__}.{_name}"] = import_module(f"rustnn.nn.{_name}")

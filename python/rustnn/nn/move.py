@@ -1,0 +1,136 @@
+"""Changing the dtype or the device of everything that a module holds."""
+
+from __future__ import annotations
+
+from rustnn import _C
+from rustnn._C import Tensor
+from rustnn.autograd import no_grad
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Self
+
+    from rustnn.nn.module import Module
+    from rustnn.nn.parameter import Parameter
+
+__all__ = ["MoveMixin"]
+
+
+class MoveMixin:
+    """The part of ``Module`` that converts parameters and buffers; every method returns the module itself."""
+
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, Module | None]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Replace every parameter's and buffer's contents by ``fn`` of them; parameters keep their identity."""
+        if recurse:
+            for module in self._modules.values():
+                if module is not None:
+                    module._apply(fn)
+        with no_grad():
+            for parameter in self._parameters.values():
+                if parameter is None:
+                    continue
+                gradient = parameter.grad
+                parameter.data = fn(parameter.data)
+                if gradient is not None:
+                    # The gradient must match its parameter at every moment, so it is set anew and not in place.
+                    parameter.grad = fn(gradient.detach()).requires_grad_(gradient.requires_grad)
+        for name, buffer in self._buffers.items():
+            if buffer is not None:
+                self._buffers[name] = fn(buffer)
+        return self
+
+    def to(self, *args: Any, **kwargs: Any) -> Self:
+        """``to(device)``, ``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``, in place.
+
+        A dtype must be floating point or complex, and only floating point and complex members take it. TypeError for
+        another dtype.
+        """
+        device, dtype, non_blocking, memory_format = _parse_to(*args, **kwargs)
+        if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+            raise TypeError(
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+            )
+        extra: dict[str, Any] = {"non_blocking": True} if non_blocking else {}
+
+        def convert(tensor: Tensor) -> Tensor:
+            keywords = dict(extra)
+            if device is not None:
+                keywords["device"] = device
+            if dtype is not None and (tensor.is_floating_point() or tensor.is_complex()):
+                keywords["dtype"] = dtype
+            if memory_format is not None and tensor.dim() in (4, 5):
+                keywords["memory_format"] = memory_format
+            return tensor.to(**keywords) if keywords.keys() - {"non_blocking"} else tensor
+
+        return self._apply(convert)
+
+    def _to_dtype(self, dtype: Any) -> Self:
+        return self._apply(lambda tensor: tensor.to(dtype) if tensor.is_floating_point() else tensor)
+
+    def float(self) -> Self:
+        """Floating point members become float32."""
+        return self._to_dtype(_C.float32)
+
+    def double(self) -> Self:
+        """Floating point members become float64."""
+        return self._to_dtype(_C.float64)
+
+    def half(self) -> Self:
+        """Floating point members become float16."""
+        return self._to_dtype(_C.float16)
+
+    def bfloat16(self) -> Self:
+        """Floating point members become bfloat16."""
+        return self._to_dtype(_C.bfloat16)
+
+    def type(self, dst_type: Any) -> Self:
+        """All members become ``dst_type``."""
+        return self._apply(lambda tensor: tensor.type(dst_type))
+
+    def cpu(self) -> Self:
+        """All members move to the CPU."""
+        return self._apply(lambda tensor: tensor.cpu())
+
+    def cuda(self, device: Any = None) -> Self:
+        """All members move to a GPU, the current one unless told which."""
+        return self._apply(lambda tensor: tensor.cuda(device))
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """All members move to ``device`` without their contents."""
+        return self._apply(lambda tensor: _C.empty_like(tensor, device=device), recurse=recurse)
+
+
+def _parse_to(
+    *args: Any,
+    device: Any = None,
+    dtype: Any = None,
+    tensor: Tensor | None = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> tuple[Any, Any, bool, Any]:
+    """(device, dtype, non_blocking, memory_format) from the forms of ``to``'s arguments."""
+    rest = list(args)
+    if rest and isinstance(rest[0], Tensor):
+        tensor = rest.pop(0)
+    elif rest and isinstance(rest[0], _C.dtype):
+        dtype = rest.pop(0)
+    elif rest:
+        device = rest.pop(0)
+        if rest and (rest[0] is None or isinstance(rest[0], _C.dtype)):
+            dtype = rest.pop(0)
+    if rest:
+        non_blocking = bool(rest.pop(0))
+    if len(rest) > 1 or any(not isinstance(flag, bool) for flag in rest):
+        got = ", ".join(type(value).__name__ for value in args)
+        raise TypeError(f"to() received an invalid combination of arguments - got ({got})")
+    if tensor is not None:
+        device, dtype = tensor.device, tensor.dtype
+    if isinstance(device, (str, int)):
+        device = _C.device(device) if isinstance(device, str) else _C.device("cuda", device)
+    return device, dtype, non_blocking, memory_format
