@@ -1,0 +1,30 @@
+"""What every test shares: which library is under test.
+
+That is rustnn, unless RUSTNN_CANDIDATE names another module with the same API: `RUSTNN_CANDIDATE=torch`
+runs the whole suite on PyTorch itself, and so checks the tests. `import rustnn`, `from rustnn import nn`
+and `import rustnn.nn.functional` then mean the candidate.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+CANDIDATE = os.environ.get("RUSTNN_CANDIDATE", "rustnn")
+SUBMODULES = (
+    "nn",
+    "nn.functional",
+    "nn.init",
+    "nn.utils",
+    "optim",
+    "optim.lr_scheduler",
+    "autograd",
+    "utils",
+    "utils.data",
+)
+
+if CANDIDATE != "rustnn":
+    sys.modules["rustnn"] = importlib.import_module(CANDIDATE)
+    for name in SUBMODULES:
+        sys.modules[f"rustnn.{name}"] = importlib.import_module(f"{CANDIDATE}.{name}")

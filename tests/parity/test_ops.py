@@ -1,0 +1,107 @@
+"""Every operation that the engine lists, with every sample it carries, held against PyTorch."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from parity.compare import compare, is_tensor
+from parity.ops import Call, calls, outputs
+from parity.programs import CANDIDATE, REFERENCE, describe, same_outcome
+
+DTYPES = (
+    "float64",
+    "float16",
+    "bfloat16",
+    "complex64",
+    "complex128",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+)
+CALLS = list(calls())
+GRADIENT = [call for call in CALLS if call.op.differentiable]
+
+
+def attempt(call: Call, lib: ModuleType, dtype: str) -> Any:
+    """What the call returns and what it made of its arguments, or the exception."""
+    data = call.data(lib, dtype)
+    try:
+        return {"result": call.make(lib, data), "arguments": data.made}
+    except Exception as error:
+        return error
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_forward(call: Call) -> None:
+    """Values, dtype, shape, strides; the arguments are left as they were."""
+    same_outcome(attempt(call, CANDIDATE, "float32"), attempt(call, REFERENCE, "float32"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_dtypes(call: Call, dtype: str) -> None:
+    """The other dtypes give PyTorch's values, or PyTorch's class of exception."""
+    theirs = attempt(call, REFERENCE, dtype)
+    ours = attempt(call, CANDIDATE, dtype)
+    # Half precision: both round once, but not always from the same side of an intermediate result.
+    loose = {"float16": (4e-3, 4e-3), "bfloat16": (3.2e-2, 3.2e-2)}.get(dtype, (None, None))
+    same_outcome(ours, theirs, rtol=loose[0], atol=loose[1])
+
+
+def gradients(call: Call, lib: ModuleType, dtype: str, order: int) -> Any:
+    """The gradients of a weighted sum of the outputs; of order 2, the gradients of those."""
+    data = call.data(lib, dtype, requires_grad=True)
+    try:
+        found = outputs(call.make(lib, data))
+        leaves = [tensor for tensor in data.made if is_tensor(tensor) and tensor.requires_grad]
+        weights = call.data(lib, dtype)
+        for _ in range(order):
+            if not found:
+                return "no gradient"
+            total = sum((item * weights.t(*item.shape, low=-1, high=1)).sum() for item in found)
+            for leaf in leaves:
+                leaf.grad = None
+            total.backward(create_graph=order == 2)
+            grads = [leaf.grad for leaf in leaves]
+            found = [grad for grad in grads if grad is not None and grad.requires_grad]
+        return [None if grad is None else grad.detach() for grad in grads]
+    except Exception as error:
+        return error
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("call", GRADIENT, ids=str)
+def test_gradient(call: Call, dtype: str) -> None:
+    theirs = gradients(call, REFERENCE, dtype, 1)
+    ours = gradients(call, CANDIDATE, dtype, 1)
+    loose = (1e-4, 1e-5) if dtype == "float32" else (None, None)
+    same_outcome(ours, theirs, strides=False, rtol=loose[0], atol=loose[1])
+
+
+@pytest.mark.filterwarnings("ignore:Using backward\\(\\) with create_graph=True:UserWarning")
+@pytest.mark.parametrize("call", GRADIENT, ids=str)
+def test_second_gradient(call: Call) -> None:
+    theirs = gradients(call, REFERENCE, "float64", 2)
+    ours = gradients(call, CANDIDATE, "float64", 2)
+    if isinstance(theirs, Exception) and not isinstance(ours, Exception):
+        pytest.fail(f"PyTorch has {describe(theirs)}, we have a value")
+    same_outcome(ours, theirs, strides=False)
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_requires_grad_of_the_result(call: Call) -> None:
+    """What asks for a gradient gives a result that has one, exactly where PyTorch's does."""
+
+    def flags(lib: ModuleType) -> Any:
+        data = call.data(lib, requires_grad=True)
+        result = call.make(lib, data)
+        items = result if isinstance(result, (tuple, list)) else [result]
+        return [(item.requires_grad, item.is_leaf) for item in items if is_tensor(item)]
+
+    compare(flags(CANDIDATE), flags(REFERENCE))
