@@ -87,7 +87,9 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._hooked:
             return call_with_hooks(self, args, kwargs)
-        return self.forward(*args, **kwargs)
+        if kwargs:
+            return self.forward(*args, **kwargs)
+        return self.forward(*args)  # the usual call, spared the unpacking of an empty dict
 
     # ---- attributes -------------------------------------------------------------------------------------------
 

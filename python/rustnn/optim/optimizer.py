@@ -1,0 +1,324 @@
+"""``Optimizer``: groups of parameters with their settings, and what is remembered about each parameter."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from functools import wraps
+
+from rustnn._C import Tensor
+from rustnn.autograd import enable_grad, no_grad
+from rustnn.nn.hooks import RemovableHandle
+from rustnn.nn.module import typename
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
+    Hook = Callable[..., Any]
+
+__all__ = ["Optimizer"]
+
+
+class _Required:
+    """The default of a setting that has none: every group must bring it."""
+
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
+
+
+class Optimizer:
+    """The base of all optimizers.
+
+    ``params`` are tensors, (name, tensor) pairs, or dicts ``{"params": ..., "lr": ...}``, one a group; ``defaults``
+    are the settings of a group that does not bring its own. A subclass defines ``step``.
+    """
+
+    defaults: dict[str, Any]
+    state: defaultdict[Any, Any]
+    param_groups: list[dict[str, Any]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _with_hooks(cls.step)  # type: ignore[method-assign]
+
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+        self.defaults = defaults
+        self._make_hook_tables()
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
+                + typename(params)
+            )
+        self.state = defaultdict(dict)
+        self.param_groups = []
+        groups: list[Any] = list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def _make_hook_tables(self) -> None:
+        self._optimizer_step_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
+        self._optimizer_step_post_hooks: OrderedDict[int, Hook] = OrderedDict()
+        self._optimizer_state_dict_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
+        self._optimizer_state_dict_post_hooks: OrderedDict[int, Hook] = OrderedDict()
+        self._optimizer_load_state_dict_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
+        self._optimizer_load_state_dict_post_hooks: OrderedDict[int, Hook] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "_optimizer_step_pre_hooks" not in self.__dict__:
+            self._make_hook_tables()
+        self.defaults.setdefault("differentiable", False)
+
+    def __repr__(self) -> str:
+        groups = []
+        for i, group in enumerate(self.param_groups):
+            settings = (f"    {key}: {group[key]}\n" for key in sorted(group) if key != "params")
+            groups.append(f"Parameter Group {i}\n" + "".join(settings))
+        return f"{type(self).__name__} (\n" + "\n".join(groups) + ")"
+
+    # ---- parameters -------------------------------------------------------------------------------------------
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group ``{"params": ..., setting: value, ...}``, for instance of layers that are unfrozen later.
+
+        TypeError for what is no dict, no list of tensors or a set; ValueError for tensors that are computed, or that a
+        group already has.
+        """
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        given = param_group["params"]
+        if isinstance(given, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+                "will change between runs. Please use a list instead."
+            )
+        members = [given] if isinstance(given, Tensor) else list(given)
+        names = []
+        params = []
+        for member in members:
+            if isinstance(member, tuple):
+                names.append(member[0])
+                params.append(member[1])
+            else:
+                params.append(member)
+        if names and len(names) != len(params):
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+        for param in params:
+            if not isinstance(param, Tensor):
+                raise TypeError("optimizer can only optimize Tensors, but one of the params is " + typename(param))
+            if not (self.defaults.get("differentiable") or param.is_leaf or param.retains_grad):
+                raise ValueError("can't optimize a non-leaf Tensor")
+        param_group["params"] = params
+        if names:
+            param_group["param_names"] = names
+
+        for name, default in self.defaults.items():
+            if default is required and name not in param_group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+            param_group.setdefault(name, default)
+
+        own = {id(param) for param in params}
+        if len(own) != len(params):
+            import warnings
+
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
+                "see github.com/pytorch/pytorch/issues/40967 for more information",
+                stacklevel=3,
+            )
+        if any(id(param) in own for group in self.param_groups for param in group["params"]):
+            raise ValueError("some parameters appear in more than one parameter group")
+        if self.param_groups and ("param_names" in param_group) != ("param_names" in self.param_groups[0]):
+            how = "with" if "param_names" in param_group else "without"
+            raise ValueError(
+                "all optimizer param groups should be with/without names. "
+                f"cannot add param group {how} names to the optimizer"
+            )
+        self.param_groups.append(param_group)
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or fill them with zeros."""
+        for group in self.param_groups:
+            for param in group["params"]:
+                if set_to_none:
+                    param.grad = None
+                    continue
+                gradient = param.grad
+                if gradient is None:
+                    continue
+                if gradient.grad_fn is not None:
+                    gradient.detach_()
+                else:
+                    gradient.requires_grad_(False)
+                with no_grad():
+                    gradient.zero_()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change the parameters once; ``closure`` computes the loss anew and returns it, and so does ``step``."""
+        raise NotImplementedError
+
+    # ---- state ------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """``{"state": {number: ...}, "param_groups": [...]}``, where parameters are numbered in their order.
+
+        The tensors are the optimizer's own, not copies.
+        """
+        for hook in self._optimizer_state_dict_pre_hooks.values():
+            hook(self)
+        numbers: dict[int, int] = {}
+        groups = []
+        for group in self.param_groups:
+            packed = {key: value for key, value in group.items() if key != "params"}
+            for param in group["params"]:
+                numbers.setdefault(id(param), len(numbers))
+            packed["params"] = [numbers[id(param)] for param in group["params"]]
+            groups.append(packed)
+        state = {
+            (numbers[id(key)] if isinstance(key, Tensor) else key): value for key, value in self.state.items()
+        }
+        result: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in self._optimizer_state_dict_post_hooks.values():
+            new = hook(self, result)
+            if new is not None:
+                result = new
+        return result
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take settings and state from what ``state_dict`` of an optimizer over like parameters gave.
+
+        State follows its parameter's dtype and device. ValueError if the numbers of groups or parameters differ.
+        """
+        state_dict = state_dict.copy()
+        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+            new = hook(self, state_dict)
+            if new is not None:
+                state_dict = new
+        import copy
+
+        saved_groups = copy.deepcopy(state_dict["param_groups"])
+        if len(saved_groups) != len(self.param_groups):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        pairs = list(zip(self.param_groups, saved_groups))
+        if any(len(own["params"]) != len(saved["params"]) for own, saved in pairs):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
+        params: dict[Any, Tensor] = {}
+        for own, saved in pairs:
+            params.update(zip(saved["params"], own["params"]))
+            saved["params"] = own["params"]
+            if "param_names" in own:
+                saved.setdefault("param_names", own["param_names"])
+        state: defaultdict[Any, Any] = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            if key in params:
+                state[params[key]] = _follow(params[key], value)
+            else:
+                state[key] = value
+        self.__setstate__({"state": state, "param_groups": saved_groups})
+        for hook in self._optimizer_load_state_dict_post_hooks.values():
+            hook(self)
+
+    # ---- hooks ------------------------------------------------------------------------------------------------
+
+    def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` before every step; it may return new ``(args, kwargs)``."""
+        return _register(self._optimizer_step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
+        """Call ``hook(optimizer, args, kwargs)`` after every step."""
+        return _register(self._optimizer_step_post_hooks, hook)
+
+    def register_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` before ``state_dict``."""
+        return _register(self._optimizer_state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` after ``state_dict``; it may return another one."""
+        return _register(self._optimizer_state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer, state_dict)`` before ``load_state_dict``; it may return another one."""
+        return _register(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(optimizer)`` after ``load_state_dict``."""
+        return _register(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+
+
+def _register(table: Any, hook: Hook, prepend: bool = False) -> RemovableHandle:
+    handle = RemovableHandle(table)
+    table[handle.id] = hook
+    if prepend:
+        table.move_to_end(handle.id, last=False)
+    return handle
+
+
+def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
+    """``step`` between the optimizer's hooks."""
+
+    @wraps(step)
+    def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        if not (self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks):
+            return step(self, *args, **kwargs)
+        args = (self, *args)  # hooks see the optimizer among the arguments too
+        for hook in list(self._optimizer_step_pre_hooks.values()):
+            new = hook(self, args, kwargs)
+            if new is None:
+                continue
+            if not (isinstance(new, tuple) and len(new) == 2):
+                raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {new}.")
+            args, kwargs = new
+        result = step(*args, **kwargs)
+        for hook in list(self._optimizer_step_post_hooks.values()):
+            hook(self, args, kwargs)
+        return result
+
+    return hooked
+
+
+def _follow(param: Tensor, value: Any, key: Any = None) -> Any:
+    """A parameter's state with its tensors in the parameter's dtype and on its device, but for the step count."""
+    if isinstance(value, Tensor):
+        if key == "step":
+            return value
+        return value.to(dtype=param.dtype, device=param.device) if param.is_floating_point() else value.to(param.device)
+    if isinstance(value, dict):
+        return {name: _follow(param, entry, name) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_follow(param, entry) for entry in value)
+    return value
+
+
+def call_closure(closure: Callable[[], Any] | None) -> Any:
+    """The loss that ``closure`` computes, with gradients recorded whatever the mode outside."""
+    if closure is None:
+        return None
+    with enable_grad():
+        return closure()
+
+
+def check_switches(lr: Any, foreach: bool | None, differentiable: bool, fused: bool | None) -> None:
+    """Checks what all optimizers are given: every step is one native call, whichever way it was asked for."""
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    if differentiable:
+        if fused:
+            raise RuntimeError("`fused` does not support `differentiable`")
+        raise NotImplementedError("rustnn's optimizers do not record their steps: differentiable=True is not supported")
+    if fused and foreach:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
