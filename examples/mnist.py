@@ -77,7 +77,9 @@ def accuracy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> fl
     return (guesses == labels).float().mean().item()
 
 
-def train(model: nn.Module, train_set: TensorDataset, images: torch.Tensor, labels: torch.Tensor) -> list[float]:
+def train(
+    model: nn.Module, train_set: TensorDataset, images: torch.Tensor, labels: torch.Tensor
+) -> list[float]:
     """Train for EPOCHS passes over the set; the loss of every step is returned."""
     loader = DataLoader(train_set, batch_size=BATCH, shuffle=True)
     criterion = nn.CrossEntropyLoss()
@@ -102,7 +104,9 @@ def train(model: nn.Module, train_set: TensorDataset, images: torch.Tensor, labe
     return losses
 
 
-def draw(losses: list[float], model: nn.Module, images: torch.Tensor, labels: torch.Tensor, path: Path) -> None:
+def draw(
+    losses: list[float], model: nn.Module, images: torch.Tensor, labels: torch.Tensor, path: Path
+) -> None:
     """A picture: the loss at every step on the left, digits with the network's answers on the right."""
     import matplotlib
 
@@ -136,7 +140,9 @@ def draw(losses: list[float], model: nn.Module, images: torch.Tensor, labels: to
         tile.set_title(str(guess) if guess == label else f"{guess} (is {label})", color=colour, fontsize=10)
         tile.set(xticks=[], yticks=[])
         tile.spines[:].set_color(grey if guess == label else red)
-    middle.suptitle(f"Held-out digits: {len(right)} of {len(labels)} right, some mistakes in red", fontsize=12)
+    middle.suptitle(
+        f"Held-out digits: {len(right)} of {len(labels)} right, some mistakes in red", fontsize=12
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -148,7 +154,9 @@ def main() -> None:
     images, labels = read_digits()
     held_images, held_labels = images[:HELD_OUT], labels[:HELD_OUT]
     train_set = TensorDataset(images[HELD_OUT:], labels[HELD_OUT:])
-    print(f"{len(train_set)} digits to learn from, {HELD_OUT} held out; read in {time.perf_counter() - started:.1f} s")
+    print(
+        f"{len(train_set)} digits to learn from, {HELD_OUT} held out; read in {time.perf_counter() - started:.1f} s"
+    )
 
     model = Net()
     print(model)

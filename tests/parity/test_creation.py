@@ -7,7 +7,7 @@ import pytest
 from parity.programs import hold
 
 DTYPES = tuple(
-    "float16 bfloat16 float32 float64 uint8 int8 int16 int32 int64 bool complex64 complex128".split()
+    ["float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool", "complex64", "complex128"]
 )
 
 CALLS = """

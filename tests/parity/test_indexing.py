@@ -224,7 +224,9 @@ def test_read(expression: str) -> None:
 @pytest.mark.parametrize("expression", [e for e in READ if e.startswith(("a", "v", "z"))][:80])
 def test_write_through_a_view(expression: str) -> None:
     """What is a view of `a` shows it: writing to it writes to `a`."""
-    hold(f"{SETUP}x = {expression}\n_y = x[0] if isinstance(x, tuple) else x\nif torch.is_tensor(_y): _y.fill_(99)")
+    hold(
+        f"{SETUP}x = {expression}\n_y = x[0] if isinstance(x, tuple) else x\nif torch.is_tensor(_y): _y.fill_(99)"
+    )
 
 
 @pytest.mark.parametrize("statement", WRITE)
@@ -234,7 +236,9 @@ def test_write(statement: str) -> None:
 
 @pytest.mark.parametrize("statement", WRITE)
 def test_a_failed_write_changes_nothing(statement: str) -> None:
-    hold(f"{SETUP}\n_before = a.clone(), v.clone()\ntry:\n    {statement}\nexcept Exception:\n    same = torch.equal(a, _before[0])")
+    hold(
+        f"{SETUP}\n_before = a.clone(), v.clone()\ntry:\n    {statement}\nexcept Exception:\n    same = torch.equal(a, _before[0])"
+    )
 
 
 @pytest.mark.parametrize("expression", READ)

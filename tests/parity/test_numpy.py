@@ -68,10 +68,12 @@ def test_numpy(program: str) -> None:
     hold(program)
 
 
-DTYPES = "float16 float32 float64 uint8 int8 int16 int32 int64 bool complex64 complex128".split()
+DTYPES = ["float16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool", "complex64", "complex128"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_there_and_back(dtype: str) -> None:
     kind = "bool_" if dtype == "bool" else dtype
-    hold(f"n = np.arange(6).reshape(2, 3).astype(np.{kind})\nx = torch.from_numpy(n)\ny = x.numpy()\nsame = (n == y).all()")
+    hold(
+        f"n = np.arange(6).reshape(2, 3).astype(np.{kind})\nx = torch.from_numpy(n)\ny = x.numpy()\nsame = (n == y).all()"
+    )

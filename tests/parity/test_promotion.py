@@ -7,11 +7,18 @@ import pytest
 from parity.programs import hold
 
 DTYPES = tuple(
-    "float16 bfloat16 float32 float64 uint8 int8 int16 int32 int64 bool complex64 complex128".split()
+    ["float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool", "complex64", "complex128"]
 )
 SCALARS = ("True", "2", "2.5", "1j", "-3")
 OPERATIONS = ("a + b", "a - b", "a * b", "a / b", "a == b", "a != b", "a < b", "a >= b")
-FUNCTIONS = ("torch.maximum(a, b)", "torch.minimum(a, b)", "torch.where(mask, a, b)", "a ** b", "a // b", "a % b")
+FUNCTIONS = (
+    "torch.maximum(a, b)",
+    "torch.minimum(a, b)",
+    "torch.where(mask, a, b)",
+    "a ** b",
+    "a // b",
+    "a % b",
+)
 
 
 def without_complex32(left: str, right: str) -> bool:
@@ -68,7 +75,15 @@ def test_in_place(left: str, right: str) -> None:
     """The result must fit into the dtype of the left side, or PyTorch raises."""
     value = f"torch.tensor([2, 1, 3], dtype=torch.{right})" if right in DTYPES else right
     setup = f"a = torch.tensor([1, 2, 3], dtype=torch.{left})\nb = {value}"
-    for statement in ("a += b", "a -= b", "a *= b", "a /= b", "a.add_(b)", "a.mul_(b)", "a.copy_(torch.as_tensor(b))"):
+    for statement in (
+        "a += b",
+        "a -= b",
+        "a *= b",
+        "a /= b",
+        "a.add_(b)",
+        "a.mul_(b)",
+        "a.copy_(torch.as_tensor(b))",
+    ):
         try:
             hold(f"{setup}\n{statement}", rtol=1e-2, atol=1e-2)
         except AssertionError as error:
@@ -143,7 +158,14 @@ b = t({right})
 a.requires_grad_()
 b.requires_grad_()
 """
-    for expression in ("a + b", "a * b", "a < b", "torch.maximum(a, b)", "torch.where(a > 0, a, b)", "a.add_(b)"):
+    for expression in (
+        "a + b",
+        "a * b",
+        "a < b",
+        "torch.maximum(a, b)",
+        "torch.where(a > 0, a, b)",
+        "a.add_(b)",
+    ):
         hold(f"{setup}\nx = {expression}")
     hold(f"{setup}\n(a * b).sum().backward()\nx = a.grad\ny = b.grad")
     hold(f"{setup}\nx = torch.broadcast_tensors(a, b)")

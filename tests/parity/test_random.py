@@ -7,7 +7,26 @@ import pytest
 from parity.programs import CANDIDATE, REFERENCE, hold
 
 SEEDS = (0, 1, 42, 2**31, 2**32 - 1, 2**32, 123456789012, -1)
-SIZES = ("1", "2", "3", "7", "8", "15", "16", "17", "24", "31", "32", "33", "100", "1000", "4, 4", "3, 5, 7", "0", "2, 0")
+SIZES = (
+    "1",
+    "2",
+    "3",
+    "7",
+    "8",
+    "15",
+    "16",
+    "17",
+    "24",
+    "31",
+    "32",
+    "33",
+    "100",
+    "1000",
+    "4, 4",
+    "3, 5, 7",
+    "0",
+    "2, 0",
+)
 
 DRAWS = """
 torch.rand({size})
@@ -61,8 +80,16 @@ def test_randperm(n: int) -> None:
 
 def test_long_streams() -> None:
     """Past several refills of the generator's state, and mixed draws."""
-    hold("x = torch.rand(5000)\ny = torch.randn(1001)\nz = torch.rand(700, dtype=torch.float64)", rtol=1e-6, atol=1e-6)
-    hold("x = [(torch.randn(3), torch.rand(2), torch.randint(9, (1,))) for _ in range(50)]", rtol=1e-6, atol=1e-6)
+    hold(
+        "x = torch.rand(5000)\ny = torch.randn(1001)\nz = torch.rand(700, dtype=torch.float64)",
+        rtol=1e-6,
+        atol=1e-6,
+    )
+    hold(
+        "x = [(torch.randn(3), torch.rand(2), torch.randint(9, (1,))) for _ in range(50)]",
+        rtol=1e-6,
+        atol=1e-6,
+    )
 
 
 def test_rand_to_the_last_bit() -> None:
@@ -75,11 +102,15 @@ def test_not_contiguous() -> None:
 
 
 def test_generator() -> None:
-    hold("g = torch.Generator()\n_ = g.manual_seed(5)\nx = torch.rand(5, generator=g)\ny = torch.randperm(6, generator=g)\ndel g")
+    hold(
+        "g = torch.Generator()\n_ = g.manual_seed(5)\nx = torch.rand(5, generator=g)\ny = torch.randperm(6, generator=g)\ndel g"
+    )
 
 
 def test_state_can_be_kept() -> None:
-    hold("_s = torch.get_rng_state()\nx = torch.rand(5)\n_ = torch.set_rng_state(_s)\nsame = torch.equal(x, torch.rand(5))")
+    hold(
+        "_s = torch.get_rng_state()\nx = torch.rand(5)\n_ = torch.set_rng_state(_s)\nsame = torch.equal(x, torch.rand(5))"
+    )
 
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.5, 0.9, 1.0])
