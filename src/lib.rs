@@ -1,3 +1,23 @@
 //! rustnn: a tensor engine that speaks PyTorch in Python.
+//!
+//! The floors, from below; imports run downward only:
+//!
+//! - [`error`], [`dtype`], [`scalar`], [`layout`]: plain values
+//! - [`alloc`], [`storage`]: memory
+//! - [`cpu`]: how a CPU computes; knows pointers and strides
+//! - [`random`]: PyTorch's stream of random numbers
+//! - [`tensor`], [`autograd`]: the handle and the tape
+//! - [`ops`]: what can be done with tensors; one file a family
+//! - `python`: the module `rustnn._C`; no arithmetic
 
+pub mod alloc;
+pub mod autograd;
 pub mod cpu;
+pub mod dtype;
+pub mod error;
+pub mod layout;
+pub mod ops;
+pub mod random;
+pub mod scalar;
+pub mod storage;
+pub mod tensor;

@@ -1,0 +1,82 @@
+//! The tape. An output owns the node that made it, a node owns the edges to its parents; nothing is
+//! global. [`record`] hangs a node behind a result, [`engine`] walks the nodes backwards, [`variable`]
+//! is what a tensor knows of its gradient, [`inplace`] keeps the tape true when values are overwritten.
+
+pub mod engine;
+pub mod inplace;
+pub mod node;
+pub mod variable;
+
+pub use engine::{backward, grad};
+pub use node::{Backprop, Edge, Grads, Node, NodeRef, Save};
+pub use variable::GradMeta;
+
+use std::cell::Cell;
+
+use smallvec::SmallVec;
+
+use crate::error::Result;
+use crate::tensor::Tensor;
+
+thread_local! {
+    static GRAD_MODE: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Whether operations of this thread are recorded on the tape.
+#[inline]
+pub fn grad_enabled() -> bool {
+    GRAD_MODE.with(Cell::get)
+}
+
+/// Switches recording for this thread and returns what it was.
+pub fn set_grad_enabled(enabled: bool) -> bool {
+    GRAD_MODE.with(|mode| mode.replace(enabled))
+}
+
+/// Runs `body` with recording off.
+pub fn no_grad<R>(body: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            set_grad_enabled(self.0);
+        }
+    }
+    let _restore = Restore(set_grad_enabled(false));
+    body()
+}
+
+/// Whether an operation over these inputs has to be recorded.
+#[inline]
+pub fn needs_grad(inputs: &[&Tensor]) -> bool {
+    grad_enabled() && inputs.iter().any(|t| t.requires_grad())
+}
+
+/// Puts a node behind `out`. `backward` gets the gradient of `out` and returns one an input; it is
+/// only called when some input needs it. `name` is the op's (`mul`), or a class name (`CopySlices`).
+/// The caller has asked [`needs_grad`].
+pub fn record(
+    out: Tensor,
+    name: &'static str,
+    inputs: &[&Tensor],
+    save: &[Save],
+    backward: impl Fn(&Backprop) -> Result<Grads> + Send + Sync + 'static,
+) -> Tensor {
+    if !out.dtype().is_differentiable() {
+        return out;
+    }
+    let node = Node::new(name, inputs, save, std::slice::from_ref(&out), backward);
+    out.with_producer(Edge { node, output: 0 })
+}
+
+/// As [`record`], for an operation with several results.
+pub fn record_many(
+    outs: SmallVec<[Tensor; 4]>,
+    name: &'static str,
+    inputs: &[&Tensor],
+    save: &[Save],
+    backward: impl Fn(&Backprop) -> Result<Grads> + Send + Sync + 'static,
+) -> SmallVec<[Tensor; 4]> {
+    let node = Node::new(name, inputs, save, &outs, backward);
+    let with = |(i, t): (usize, Tensor)| t.with_producer(Edge { node: node.clone(), output: i as u32 });
+    outs.into_iter().enumerate().map(with).collect()
+}

@@ -1,0 +1,245 @@
+//! What a tensor knows of its gradient: whether it wants one, the gradient itself, the node behind
+//! the present value, hooks.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::autograd::node::{Backprop, Backward, Edge, Grads, Node, NodeRef};
+use crate::autograd::{grad_enabled, no_grad};
+use crate::bail;
+use crate::error::Result;
+use crate::ops;
+use crate::tensor::{Tensor, ViewOrigin};
+
+pub type TensorHook = Arc<dyn Fn(&Tensor) -> Result<Option<Tensor>> + Send + Sync>;
+pub type AccumulateHook = Arc<dyn Fn() -> Result<()> + Send + Sync>;
+
+/// The mutable part of a variable, shared by all handles that stand for it.
+pub struct GradMeta {
+    requires_grad: AtomicBool,
+    state: Mutex<GradState>,
+}
+
+#[derive(Default)]
+pub struct GradState {
+    pub producer: Option<Edge>,
+    pub grad: Option<Tensor>,
+    /// The node that collects this leaf's gradient, while some graph holds it.
+    accumulator: Weak<Node<AccumulateGrad>>,
+    pub retains_grad: bool,
+    /// Hooks of a leaf; those of other tensors hang on their node.
+    pub hooks: Vec<(u64, TensorHook)>,
+    pub accumulate_hooks: Vec<(u64, AccumulateHook)>,
+}
+
+static HOOK_ID: AtomicU64 = AtomicU64::new(0);
+
+pub fn next_hook_id() -> u64 {
+    HOOK_ID.fetch_add(1, Ordering::Relaxed)
+}
+
+impl GradMeta {
+    pub fn new(producer: Option<Edge>) -> GradMeta {
+        GradMeta {
+            requires_grad: AtomicBool::new(producer.is_some()),
+            state: Mutex::new(GradState { producer, ..GradState::default() }),
+        }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, GradState> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Puts another node behind the variable.
+    pub fn set_producer(&self, edge: Option<Edge>) {
+        self.requires_grad.store(edge.is_some(), Ordering::Relaxed);
+        let old = std::mem::replace(&mut self.state().producer, edge);
+        drop(old);
+    }
+}
+
+impl Tensor {
+    #[inline]
+    pub fn requires_grad(&self) -> bool {
+        let own = match self.meta_if_any() {
+            None => self.original_producer().is_some(),
+            Some(meta) => meta.requires_grad.load(Ordering::Relaxed),
+        };
+        own || self.view_of().is_some_and(|v| v.base.requires_grad())
+    }
+
+    /// Whether the tensor was made by the user rather than by a recorded operation.
+    pub fn is_leaf(&self) -> bool {
+        self.producer().is_none()
+    }
+
+    /// The node behind the present value. A view whose base was changed in place since is told anew
+    /// how it follows from the base.
+    pub fn producer(&self) -> Option<Edge> {
+        if let Some(view) = self.view_of()
+            && view.origin != ViewOrigin::NoGrad
+            && view.version.load(Ordering::Relaxed) != self.version()
+            && let Some(base_edge) = view.base.gradient_edge()
+        {
+            let edge = ops::view::as_strided_edge(base_edge, &view.base, self.layout());
+            self.meta().set_producer(Some(edge.clone()));
+            self.mark_view_current();
+            return Some(edge);
+        }
+        match self.meta_if_any() {
+            None => self.original_producer().cloned(),
+            Some(meta) => meta.state().producer.clone(),
+        }
+    }
+
+    /// Where the gradient of this tensor flows to: its node, or the collector of a leaf.
+    #[inline]
+    pub fn gradient_edge(&self) -> Option<Edge> {
+        if self.view_of().is_none() && self.meta_if_any().is_none() {
+            return self.original_producer().cloned();
+        }
+        if let Some(edge) = self.producer() {
+            return Some(edge);
+        }
+        let meta = self.meta_if_any()?;
+        if !meta.requires_grad.load(Ordering::Relaxed) {
+            return None;
+        }
+        Some(Edge { node: self.accumulator(meta), output: 0 })
+    }
+
+    fn accumulator(&self, meta: &Arc<GradMeta>) -> NodeRef {
+        let mut state = meta.state();
+        if let Some(node) = state.accumulator.upgrade() {
+            return node;
+        }
+        let body = AccumulateGrad { meta: meta.clone() };
+        let node = Node::plain("AccumulateGrad", SmallVec::new(), 1, body);
+        state.accumulator = Arc::downgrade(&node);
+        node
+    }
+
+    /// Makes a leaf ask for gradients, or not.
+    pub fn set_requires_grad(&self, requires_grad: bool) -> Result<()> {
+        if !self.is_leaf() {
+            if !requires_grad {
+                bail!(
+                    Autograd,
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                );
+            }
+            return Ok(());
+        }
+        if requires_grad && !self.dtype().is_differentiable() {
+            bail!(Autograd, "only Tensors of floating point and complex dtype can require gradients");
+        }
+        if requires_grad || self.meta_if_any().is_some() {
+            self.meta().requires_grad.store(requires_grad, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    pub fn grad(&self) -> Option<Tensor> {
+        self.meta_if_any()?.state().grad.clone()
+    }
+
+    pub fn set_grad(&self, grad: Option<Tensor>) {
+        if grad.is_none() && self.meta_if_any().is_none() {
+            return;
+        }
+        let old = std::mem::replace(&mut self.meta().state().grad, grad);
+        drop(old);
+    }
+
+    /// Keeps the gradient of a tensor that is no leaf.
+    pub fn retain_grad(&self) -> Result<()> {
+        if !self.requires_grad() {
+            bail!(Autograd, "can't retain_grad on Tensor that has requires_grad=False");
+        }
+        let Some(edge) = self.producer() else { return Ok(()) };
+        let meta = self.meta();
+        if !std::mem::replace(&mut meta.state().retains_grad, true) {
+            let mut hooks = edge.node.hooks().lock().unwrap_or_else(|e| e.into_inner());
+            hooks.retain.push((edge.output, Arc::downgrade(meta)));
+        }
+        Ok(())
+    }
+
+    /// Calls `hook` with every gradient of this tensor; what it returns replaces the gradient.
+    pub fn register_hook(&self, hook: TensorHook) -> Result<u64> {
+        if !self.requires_grad() {
+            bail!(Autograd, "cannot register a hook on a tensor that doesn't require gradient");
+        }
+        let id = next_hook_id();
+        match self.producer() {
+            None => self.meta().state().hooks.push((id, hook)),
+            Some(edge) => {
+                let mut hooks = edge.node.hooks().lock().unwrap_or_else(|e| e.into_inner());
+                hooks.tensor.push((id, edge.output, hook));
+            }
+        }
+        Ok(id)
+    }
+
+    pub fn remove_hook(&self, id: u64) {
+        if let Some(meta) = self.meta_if_any() {
+            let mut state = meta.state();
+            state.hooks.retain(|h| h.0 != id);
+            state.accumulate_hooks.retain(|h| h.0 != id);
+        }
+        if let Some(edge) = self.producer()
+            && let Some(hooks) = edge.node.hooks_if_any()
+        {
+            hooks.lock().unwrap_or_else(|e| e.into_inner()).tensor.retain(|h| h.0 != id);
+        }
+    }
+}
+
+/// The end of a path: adds what arrives to the gradient of a leaf.
+pub struct AccumulateGrad {
+    meta: Arc<GradMeta>,
+}
+
+impl Backward for AccumulateGrad {
+    fn backward(&self, cx: &Backprop) -> Result<Grads> {
+        let Some(incoming) = cx.grad() else { return Ok(smallvec![]) };
+        let hooks = self.meta.state().hooks.clone();
+        let mut replaced = None;
+        for (_, hook) in &hooks {
+            if let Some(by_hook) = hook(replaced.as_ref().unwrap_or(incoming))? {
+                replaced = Some(by_hook);
+            }
+        }
+        self.accumulate(replaced.as_ref().unwrap_or(incoming))?;
+        let hooks = self.meta.state().accumulate_hooks.clone();
+        for (_, hook) in &hooks {
+            hook()?;
+        }
+        Ok(smallvec![])
+    }
+
+    fn variable(&self) -> Option<&Arc<GradMeta>> {
+        Some(&self.meta)
+    }
+}
+
+impl AccumulateGrad {
+    /// Without a graph the first gradient is taken over if nobody else can see it, and later ones are
+    /// added in place; with a graph both make new tensors.
+    fn accumulate(&self, incoming: &Tensor) -> Result<()> {
+        let present = self.meta.state().grad.clone();
+        let total = match present {
+            None if grad_enabled() => ops::copy::clone(incoming)?,
+            None if incoming.is_unique() && incoming.layout().is_non_overlapping_and_dense() => {
+                incoming.detached()
+            }
+            None => ops::copy::clone(&incoming.detached())?,
+            Some(grad) if grad_enabled() => ops::arithmetic::add(&grad, incoming)?,
+            Some(grad) => return no_grad(|| ops::arithmetic::add_(&grad, incoming)).map(drop),
+        };
+        self.meta.state().grad = Some(total);
+        Ok(())
+    }
+}

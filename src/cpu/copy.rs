@@ -1,0 +1,62 @@
+//! Copies between strided memory, converting dtypes on the way.
+
+use crate::cpu::loops::Loops;
+use crate::cpu::par;
+use crate::cpu::pointwise::{GRAIN, Operand};
+use crate::dispatch;
+use crate::dtype::{Cast, Element};
+
+#[derive(Clone, Copy)]
+struct Ends {
+    dst: *mut u8,
+    src: *const u8,
+}
+// SAFETY: threads write disjoint ranges of the destination and only read the source.
+unsafe impl Sync for Ends {}
+
+/// Copies all elements of `loops` (operand 0 is the destination, 1 the source).
+///
+/// # Safety
+/// Both operands must be valid at every offset that `loops` reaches, and must not overlap.
+pub unsafe fn copy(dst: Operand, src: Operand, loops: &Loops) {
+    let ends = Ends { dst: dst.ptr, src: src.ptr };
+    if dst.dtype == src.dtype {
+        match dst.dtype.size() {
+            // SAFETY: the caller's promise; elements of one size are copied as they are.
+            1 => unsafe { run::<u8, u8>(ends, loops) },
+            2 => unsafe { run::<i16, i16>(ends, loops) },
+            4 => unsafe { run::<i32, i32>(ends, loops) },
+            8 => unsafe { run::<i64, i64>(ends, loops) },
+            _ => unsafe { run::<crate::dtype::C128, crate::dtype::C128>(ends, loops) },
+        }
+    } else {
+        // SAFETY: the caller's promise, with the types of the operands.
+        dispatch!(src.dtype, S => dispatch!(dst.dtype, D => unsafe { run::<S, D>(ends, loops) }))
+    }
+}
+
+unsafe fn run<S: Element, D: Element>(ends: Ends, loops: &Loops) {
+    let (to, from) = (loops.strides[0][0], loops.strides[0][1]);
+    let side_by_side = to == size_of::<D>() as isize && from == size_of::<S>() as isize;
+    par::for_range(loops.numel(), GRAIN, &|range| {
+        let ends = ends;
+        loops.pieces(range, |offsets, n| {
+            // SAFETY: the caller vouches for every offset of the loops.
+            unsafe {
+                let dst = ends.dst.offset(offsets[0]);
+                let src = ends.src.offset(offsets[1]);
+                if side_by_side && S::DTYPE == D::DTYPE {
+                    std::ptr::copy_nonoverlapping(src, dst, n * size_of::<D>());
+                } else if side_by_side {
+                    let (dst, src) = (dst.cast::<D>(), src.cast::<S>());
+                    (0..n).for_each(|i| dst.add(i).write_unaligned(src.add(i).read_unaligned().cast()));
+                } else {
+                    for i in 0..n as isize {
+                        let value = src.offset(i * from).cast::<S>().read_unaligned().cast();
+                        dst.offset(i * to).cast::<D>().write_unaligned(value);
+                    }
+                }
+            }
+        });
+    });
+}

@@ -1,0 +1,198 @@
+//! The order in which a strided operation visits its elements: dimensions sorted so that the output
+//! is walked through memory, neighbours merged where strides allow, and pieces of the innermost run
+//! handed to a kernel.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use crate::layout::{Sizes, Strides};
+
+/// Operands a loop can have: one output and up to four inputs.
+pub const MAX_OPERANDS: usize = 5;
+/// One stride or offset an operand.
+pub type PerOperand = [isize; MAX_OPERANDS];
+
+/// Nested loops, innermost first. Strides are in bytes.
+#[derive(Debug)]
+pub struct Loops {
+    pub sizes: SmallVec<[usize; 6]>,
+    pub strides: SmallVec<[PerOperand; 6]>,
+}
+
+/// The order of dimensions, innermost first, in which operands lie in memory. Earlier operands
+/// decide before later ones; where none decides, the last dimension is innermost. These are the
+/// rules by which PyTorch's TensorIterator lays out its results.
+pub fn memory_order(sizes: &[usize], strides: &[&[isize]]) -> SmallVec<[usize; 6]> {
+    let mut order: SmallVec<[usize; 6]> = (0..sizes.len()).rev().collect();
+    // 1: `a` belongs outside `b`; -1: the other way; 0: undecided.
+    let compare = |a: usize, b: usize| -> i32 {
+        for s in strides {
+            let (x, y) = (s[a], s[b]);
+            if x == 0 || y == 0 {
+                continue;
+            }
+            match x.cmp(&y) {
+                std::cmp::Ordering::Less => return -1,
+                std::cmp::Ordering::Greater => return 1,
+                std::cmp::Ordering::Equal if sizes[a] > sizes[b] => return 1,
+                std::cmp::Ordering::Equal => {}
+            }
+        }
+        0
+    };
+    // Insertion sort, because "undecided" is not transitive.
+    for i in 1..order.len() {
+        let mut at = i;
+        for j in (0..i).rev() {
+            match compare(order[j], order[at]) {
+                1 => {
+                    order.swap(j, at);
+                    at = j;
+                }
+                -1 => break,
+                _ => {}
+            }
+        }
+    }
+    order
+}
+
+/// Dense strides for a new tensor whose dimensions lie in `order` (innermost first).
+pub fn dense_strides(sizes: &[usize], order: &[usize]) -> Strides {
+    let mut strides: Strides = SmallVec::from_elem(1, sizes.len());
+    let mut step = 1isize;
+    for &d in order {
+        strides[d] = step;
+        step = step.wrapping_mul(sizes[d].max(1) as isize);
+    }
+    strides
+}
+
+impl Loops {
+    /// Loops over `sizes`; each operand comes as (strides in elements, bytes an element).
+    pub fn new(sizes: &[usize], operands: &[(&[isize], usize)]) -> Loops {
+        let element_strides: SmallVec<[&[isize]; MAX_OPERANDS]> = operands.iter().map(|o| o.0).collect();
+        let order = memory_order(sizes, &element_strides);
+        let mut loops = Loops { sizes: SmallVec::new(), strides: SmallVec::new() };
+        for d in order {
+            if sizes[d] == 1 {
+                continue;
+            }
+            let mut step = [0isize; MAX_OPERANDS];
+            for (to, (strides, bytes)) in step.iter_mut().zip(operands) {
+                *to = strides[d] * *bytes as isize;
+            }
+            loops.push(sizes[d], step);
+        }
+        if loops.sizes.is_empty() {
+            loops.sizes.push(1);
+            loops.strides.push([0; MAX_OPERANDS]);
+        }
+        loops
+    }
+
+    /// One loop of `n` steps; a step of an operand is as many bytes as given.
+    pub fn flat(n: usize, steps: PerOperand) -> Loops {
+        let mut loops = Loops { sizes: SmallVec::new(), strides: SmallVec::new() };
+        loops.sizes.push(n);
+        loops.strides.push(steps);
+        loops
+    }
+
+    /// Adds an outer loop, merged with the one inside it when memory goes on evenly.
+    fn push(&mut self, size: usize, step: PerOperand) {
+        if let (Some(inner), Some(inner_step)) = (self.sizes.last_mut(), self.strides.last())
+            && (0..MAX_OPERANDS).all(|k| inner_step[k] * *inner as isize == step[k])
+        {
+            *inner *= size;
+            return;
+        }
+        self.sizes.push(size);
+        self.strides.push(step);
+    }
+
+    pub fn numel(&self) -> usize {
+        self.sizes.iter().product()
+    }
+
+    /// Calls `piece(offsets, n)` for runs along the innermost loop that together cover the elements
+    /// `range`, counted in the order of the loops. Offsets are in bytes.
+    pub fn pieces(&self, range: Range<usize>, mut piece: impl FnMut(&PerOperand, usize)) {
+        let inner = self.sizes[0];
+        if range.is_empty() {
+            return;
+        }
+        let mut index: Sizes = SmallVec::from_elem(0, self.sizes.len());
+        let mut offsets = [0isize; MAX_OPERANDS];
+        let mut rest = range.start;
+        for (d, &size) in self.sizes.iter().enumerate() {
+            index[d] = rest % size;
+            rest /= size;
+            for (o, s) in offsets.iter_mut().zip(&self.strides[d]) {
+                *o += index[d] as isize * s;
+            }
+        }
+        let mut left = range.len();
+        loop {
+            let n = left.min(inner - index[0]);
+            piece(&offsets, n);
+            left -= n;
+            if left == 0 {
+                return;
+            }
+            // Back to the start of the innermost run, then carry into the outer loops.
+            for (o, s) in offsets.iter_mut().zip(&self.strides[0]) {
+                *o -= index[0] as isize * s;
+            }
+            index[0] = 0;
+            for d in 1..self.sizes.len() {
+                index[d] += 1;
+                let wraps = index[d] == self.sizes[d];
+                let by = if wraps { 1 - self.sizes[d] as isize } else { 1 };
+                for (o, s) in offsets.iter_mut().zip(&self.strides[d]) {
+                    *o += by * s;
+                }
+                if !wraps {
+                    break;
+                }
+                index[d] = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contiguous_operands_become_one_run() {
+        let l = Loops::new(&[2, 3, 4], &[(&[12, 4, 1], 4), (&[12, 4, 1], 8)]);
+        assert_eq!((l.sizes.as_slice(), l.strides[0][0], l.strides[0][1]), ([24].as_slice(), 4, 8));
+    }
+
+    #[test]
+    fn pieces_cover_every_element_once_from_any_start() {
+        let l = Loops::new(&[3, 4, 5], &[(&[20, 5, 1], 1), (&[1, 0, 3], 1)]);
+        for start in 0..60 {
+            let mut seen = Vec::new();
+            l.pieces(start..60, |o, n| {
+                for i in 0..n as isize {
+                    seen.push((o[0] + i * l.strides[0][0], o[1] + i * l.strides[0][1]));
+                }
+            });
+            assert_eq!(seen.len(), 60 - start);
+            for (out, input) in seen {
+                assert_eq!(input, out / 20 + (out % 5) * 3);
+            }
+        }
+    }
+
+    #[test]
+    fn transposed_inputs_give_transposed_results() {
+        assert_eq!(memory_order(&[3, 4], &[&[1, 3]])[..], [0, 1]);
+        assert_eq!(memory_order(&[3, 4], &[&[4, 1], &[1, 3]])[..], [1, 0]);
+        assert_eq!(dense_strides(&[3, 4], &[0, 1])[..], [1, 3]);
+    }
+}

@@ -1,0 +1,542 @@
+//! The functions that formulas of the table may call, once for each type that kernels compute in.
+//! All are scalar and branch-free where speed matters, so that loops over them vectorise.
+//!
+//! `f32_fma` is for code that runs only where fused multiply-add exists; without it `mul_add` would
+//! be a call into libm, so `f32_plain` multiplies and adds. Maximum errors are held by the tests.
+
+#![allow(dead_code)]
+
+macro_rules! f32_functions {
+    ($module:ident, $fma:expr) => {
+        pub mod $module {
+            #[inline(always)]
+            fn fma(a: f32, b: f32, c: f32) -> f32 {
+                let fma: fn(f32, f32, f32) -> f32 = $fma;
+                fma(a, b, c)
+            }
+
+            /// Within 1 ulp. Two-term Cody-Waite reduction and a polynomial of degree 6.
+            #[inline(always)]
+            pub fn exp(x: f32) -> f32 {
+                const MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer
+                // Comparisons written so that NaN passes through.
+                let x = if x > 89.0 { 89.0 } else { x };
+                let x = if x < -104.0 { -104.0 } else { x };
+                let t = fma(x, std::f32::consts::LOG2_E, MAGIC);
+                let n = t - MAGIC;
+                let k = t.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
+                let r = fma(n, -0.693_359_375, x);
+                let r = fma(n, 2.121_944_4e-4, r);
+                let p = fma(1.987_569_1e-4, r, 1.398_2e-3);
+                let p = fma(p, r, 8.333_452e-3);
+                let p = fma(p, r, 4.166_579_6e-2);
+                let p = fma(p, r, 1.666_666_5e-1);
+                let p = fma(p, r, 5.0e-1);
+                let p = fma(p, r * r, r) + 1.0;
+                // 2^k in two factors, so that results may overflow or be denormal.
+                let half = k >> 1;
+                let power = |e: i32| f32::from_bits(((e + 127) << 23) as u32);
+                p * power(half) * power(k - half)
+            }
+
+            /// Within 1 ulp. Cephes' polynomial on [sqrt(1/2), sqrt(2)).
+            #[inline(always)]
+            pub fn log(x: f32) -> f32 {
+                let denormal = x < f32::MIN_POSITIVE;
+                let scaled = if denormal { x * 8_388_608.0 } else { x };
+                let bits = scaled.to_bits().wrapping_sub(0x3f35_04f3);
+                let e = ((bits as i32) >> 23) as f32 - if denormal { 23.0 } else { 0.0 };
+                let m = f32::from_bits((bits & 0x007f_ffff).wrapping_add(0x3f35_04f3));
+                let f = m - 1.0;
+                let z = f * f;
+                let p = fma(7.037_683_6e-2, f, -1.151_461e-1);
+                let p = fma(p, f, 1.167_699_9e-1);
+                let p = fma(p, f, -1.242_014_1e-1);
+                let p = fma(p, f, 1.424_932_3e-1);
+                let p = fma(p, f, -1.666_805_7e-1);
+                let p = fma(p, f, 2.000_071_5e-1);
+                let p = fma(p, f, -2.499_999_4e-1);
+                let p = fma(p, f, 3.333_333_1e-1);
+                let y = p * f * z;
+                let y = fma(e, -2.121_944_4e-4, y);
+                let y = fma(z, -0.5, y);
+                let y = fma(e, 0.693_359_375, f + y);
+                let y = if x == f32::INFINITY { x } else { y };
+                let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
+                if x < 0.0 || x.is_nan() { f32::NAN } else { y }
+            }
+
+            /// Within 2 ulp. An odd polynomial near zero, where 1 - 2 / (exp(2x) + 1) cancels.
+            #[inline(always)]
+            pub fn tanh(x: f32) -> f32 {
+                let z = x * x;
+                let p = fma(-5.704_988_7e-3, z, 2.063_908_9e-2);
+                let p = fma(p, z, -5.373_971_6e-2);
+                let p = fma(p, z, 1.333_144_2e-1);
+                let p = fma(p, z, -3.333_328e-1);
+                let small = fma(p * z, x, x);
+                let large = 1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0);
+                if x.abs() < 0.625 { small } else { large.copysign(x) }
+            }
+
+            #[inline(always)]
+            pub fn sigmoid(x: f32) -> f32 {
+                1.0 / (1.0 + exp(-x))
+            }
+
+            super::real_functions!(f32);
+        }
+    };
+}
+
+/// What f32 and f64 have in common.
+macro_rules! real_functions {
+    ($t:ident) => {
+        type R = $t;
+        #[inline(always)]
+        pub fn select(condition: bool, a: R, b: R) -> R {
+            if condition { a } else { b }
+        }
+        #[inline(always)]
+        pub fn lt(a: R, b: R) -> bool {
+            a < b
+        }
+        #[inline(always)]
+        pub fn le(a: R, b: R) -> bool {
+            a <= b
+        }
+        #[inline(always)]
+        pub fn gt(a: R, b: R) -> bool {
+            a > b
+        }
+        #[inline(always)]
+        pub fn ge(a: R, b: R) -> bool {
+            a >= b
+        }
+        #[inline(always)]
+        pub fn eq(a: R, b: R) -> bool {
+            a == b
+        }
+        #[inline(always)]
+        pub fn nonzero(a: R) -> bool {
+            a != 0.0
+        }
+        #[inline(always)]
+        pub fn is_nan(a: R) -> bool {
+            a != a
+        }
+        #[inline(always)]
+        pub fn is_inf(a: R) -> bool {
+            a.abs() == R::INFINITY
+        }
+        #[inline(always)]
+        pub fn zero(_: R) -> R {
+            0.0
+        }
+        /// NaN stays.
+        #[inline(always)]
+        pub fn positive_part(a: R) -> R {
+            if a <= 0.0 { 0.0 } else { a }
+        }
+        #[inline(always)]
+        pub fn trunc_divide(a: R, b: R) -> R {
+            (a / b).trunc()
+        }
+        #[inline(always)]
+        pub fn conj(a: R) -> R {
+            a
+        }
+        #[inline(always)]
+        pub fn abs(a: R) -> R {
+            a.abs()
+        }
+        #[inline(always)]
+        pub fn neg(a: R) -> R {
+            -a
+        }
+        /// -1, 0 or 1; NaN gives 0, as in PyTorch.
+        #[inline(always)]
+        pub fn sign(a: R) -> R {
+            (a > 0.0) as i32 as R - (a < 0.0) as i32 as R
+        }
+        #[inline(always)]
+        pub fn maximum(a: R, b: R) -> R {
+            if a > b || a != a { a } else { b }
+        }
+        #[inline(always)]
+        pub fn minimum(a: R, b: R) -> R {
+            if a < b || a != a { a } else { b }
+        }
+        #[inline(always)]
+        pub fn floor(a: R) -> R {
+            a.floor()
+        }
+        #[inline(always)]
+        pub fn ceil(a: R) -> R {
+            a.ceil()
+        }
+        #[inline(always)]
+        pub fn trunc(a: R) -> R {
+            a.trunc()
+        }
+        /// Half to even.
+        #[inline(always)]
+        pub fn round(a: R) -> R {
+            a.round_ties_even()
+        }
+        #[inline(always)]
+        pub fn sqrt(a: R) -> R {
+            a.sqrt()
+        }
+        #[inline(always)]
+        pub fn expm1(a: R) -> R {
+            a.exp_m1()
+        }
+        #[inline(always)]
+        pub fn exp2(a: R) -> R {
+            a.exp2()
+        }
+        #[inline(always)]
+        pub fn log1p(a: R) -> R {
+            a.ln_1p()
+        }
+        #[inline(always)]
+        pub fn log2(a: R) -> R {
+            a.log2()
+        }
+        #[inline(always)]
+        pub fn log10(a: R) -> R {
+            a.log10()
+        }
+        #[inline(always)]
+        pub fn sin(a: R) -> R {
+            a.sin()
+        }
+        #[inline(always)]
+        pub fn cos(a: R) -> R {
+            a.cos()
+        }
+        #[inline(always)]
+        pub fn tan(a: R) -> R {
+            a.tan()
+        }
+        #[inline(always)]
+        pub fn asin(a: R) -> R {
+            a.asin()
+        }
+        #[inline(always)]
+        pub fn acos(a: R) -> R {
+            a.acos()
+        }
+        #[inline(always)]
+        pub fn atan(a: R) -> R {
+            a.atan()
+        }
+        #[inline(always)]
+        pub fn sinh(a: R) -> R {
+            a.sinh()
+        }
+        #[inline(always)]
+        pub fn cosh(a: R) -> R {
+            a.cosh()
+        }
+        #[inline(always)]
+        pub fn atan2(a: R, b: R) -> R {
+            a.atan2(b)
+        }
+        #[inline(always)]
+        pub fn erf(a: R) -> R {
+            libm::erf(a as f64) as R
+        }
+        /// C's pow; small whole exponents are multiplied out, which is also what PyTorch does.
+        #[inline(always)]
+        pub fn pow(a: R, b: R) -> R {
+            if b == 2.0 {
+                a * a
+            } else if b == 3.0 {
+                a * a * a
+            } else if b == 0.5 {
+                a.sqrt()
+            } else {
+                a.powf(b)
+            }
+        }
+        /// The quotient rounded down, exact also where a / b is not (Python's `//`).
+        #[inline(always)]
+        pub fn floor_divide(a: R, b: R) -> R {
+            if b == 0.0 {
+                return a / b;
+            }
+            let m = a % b;
+            let mut quotient = (a - m) / b;
+            if m != 0.0 && ((b < 0.0) != (m < 0.0)) {
+                quotient -= 1.0;
+            }
+            if quotient == 0.0 {
+                return R::copysign(0.0, a / b);
+            }
+            let down = quotient.floor();
+            if quotient - down > 0.5 { down + 1.0 } else { down }
+        }
+        /// Python's `%`: the sign is the divisor's.
+        #[inline(always)]
+        pub fn remainder(a: R, b: R) -> R {
+            let m = a % b;
+            if m != 0.0 && ((b < 0.0) != (m < 0.0)) { m + b } else { m }
+        }
+        /// C's `%`: the sign is the dividend's.
+        #[inline(always)]
+        pub fn fmod(a: R, b: R) -> R {
+            a % b
+        }
+    };
+}
+use real_functions;
+
+f32_functions!(f32_plain, |a, b, c| a * b + c);
+f32_functions!(f32_fma, f32::mul_add);
+
+pub mod f64 {
+    #[inline(always)]
+    pub fn exp(x: f64) -> f64 {
+        x.exp()
+    }
+    #[inline(always)]
+    pub fn log(x: f64) -> f64 {
+        x.ln()
+    }
+    #[inline(always)]
+    pub fn tanh(x: f64) -> f64 {
+        x.tanh()
+    }
+    #[inline(always)]
+    pub fn sigmoid(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+    super::real_functions!(f64);
+}
+
+/// Integers of every width compute as wrapping 64-bit ones.
+pub mod int {
+    use std::num::Wrapping;
+    pub type Int = Wrapping<i64>;
+
+    #[inline(always)]
+    pub fn nonzero(a: Int) -> bool {
+        a.0 != 0
+    }
+    #[inline(always)]
+    pub fn is_nan(_: Int) -> bool {
+        false
+    }
+    #[inline(always)]
+    pub fn is_inf(_: Int) -> bool {
+        false
+    }
+    #[inline(always)]
+    pub fn positive_part(a: Int) -> Int {
+        Wrapping(a.0.max(0))
+    }
+    #[inline(always)]
+    pub fn floor(a: Int) -> Int {
+        a
+    }
+    #[inline(always)]
+    pub fn ceil(a: Int) -> Int {
+        a
+    }
+    #[inline(always)]
+    pub fn trunc(a: Int) -> Int {
+        a
+    }
+    #[inline(always)]
+    pub fn round(a: Int) -> Int {
+        a
+    }
+    #[inline(always)]
+    pub fn conj(a: Int) -> Int {
+        a
+    }
+    #[inline(always)]
+    pub fn abs(a: Int) -> Int {
+        Wrapping(a.0.wrapping_abs())
+    }
+    #[inline(always)]
+    pub fn sign(a: Int) -> Int {
+        Wrapping(a.0.signum())
+    }
+    #[inline(always)]
+    pub fn maximum(a: Int, b: Int) -> Int {
+        a.max(b)
+    }
+    #[inline(always)]
+    pub fn minimum(a: Int, b: Int) -> Int {
+        a.min(b)
+    }
+    #[inline(always)]
+    pub fn select(condition: bool, a: Int, b: Int) -> Int {
+        if condition { a } else { b }
+    }
+    /// Zero divisors are refused before the kernel runs; here they only must not trap.
+    #[inline(always)]
+    pub fn floor_divide(a: Int, b: Int) -> Int {
+        if b.0 == 0 {
+            return b;
+        }
+        let (quotient, rest) = (a.0.wrapping_div(b.0), a.0.wrapping_rem(b.0));
+        Wrapping(quotient - (rest != 0 && (rest < 0) != (b.0 < 0)) as i64)
+    }
+    #[inline(always)]
+    pub fn trunc_divide(a: Int, b: Int) -> Int {
+        if b.0 == 0 { b } else { Wrapping(a.0.wrapping_div(b.0)) }
+    }
+    #[inline(always)]
+    pub fn remainder(a: Int, b: Int) -> Int {
+        if b.0 == 0 {
+            return b;
+        }
+        let rest = a.0.wrapping_rem(b.0);
+        Wrapping(if rest != 0 && (rest < 0) != (b.0 < 0) { rest + b.0 } else { rest })
+    }
+    #[inline(always)]
+    pub fn fmod(a: Int, b: Int) -> Int {
+        if b.0 == 0 { b } else { Wrapping(a.0.wrapping_rem(b.0)) }
+    }
+    /// Negative exponents give 0, but for the bases 1 and -1.
+    #[inline(always)]
+    pub fn pow(a: Int, b: Int) -> Int {
+        if b.0 < 0 {
+            return Wrapping(match a.0 {
+                1 => 1,
+                -1 if b.0 % 2 == 0 => 1,
+                -1 => -1,
+                _ => 0,
+            });
+        }
+        let (mut base, mut exponent, mut power) = (a.0, b.0, 1i64);
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                power = power.wrapping_mul(base);
+            }
+            base = base.wrapping_mul(base);
+            exponent >>= 1;
+        }
+        Wrapping(power)
+    }
+}
+
+/// Complex numbers of both widths compute in double precision.
+pub mod complex {
+    use crate::dtype::C128;
+
+    #[inline(always)]
+    pub fn conj(a: C128) -> C128 {
+        a.conj()
+    }
+    #[inline(always)]
+    pub fn nonzero(a: C128) -> bool {
+        a.re != 0.0 || a.im != 0.0
+    }
+    #[inline(always)]
+    pub fn is_nan(a: C128) -> bool {
+        a.re.is_nan() || a.im.is_nan()
+    }
+    #[inline(always)]
+    pub fn is_inf(a: C128) -> bool {
+        a.re.is_infinite() || a.im.is_infinite()
+    }
+    #[inline(always)]
+    pub fn zero(_: C128) -> C128 {
+        C128::new(0.0, 0.0)
+    }
+    #[inline(always)]
+    pub fn exp(a: C128) -> C128 {
+        a.exp()
+    }
+    #[inline(always)]
+    pub fn log(a: C128) -> C128 {
+        a.ln()
+    }
+    #[inline(always)]
+    pub fn sqrt(a: C128) -> C128 {
+        a.sqrt()
+    }
+    #[inline(always)]
+    pub fn sin(a: C128) -> C128 {
+        a.sin()
+    }
+    #[inline(always)]
+    pub fn cos(a: C128) -> C128 {
+        a.cos()
+    }
+    #[inline(always)]
+    pub fn tanh(a: C128) -> C128 {
+        a.tanh()
+    }
+    #[inline(always)]
+    pub fn pow(a: C128, b: C128) -> C128 {
+        if b == C128::new(2.0, 0.0) { a * a } else { a.powc(b) }
+    }
+    #[inline(always)]
+    pub fn select(condition: bool, a: C128, b: C128) -> C128 {
+        if condition { a } else { b }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// Distance in units of the last place of the float32 nearest to `exact`.
+    fn ulps(got: f32, exact: f64) -> f64 {
+        let nearest = exact as f32;
+        if got == nearest || (got.is_nan() && exact.is_nan()) {
+            return 0.0;
+        }
+        let ulp = (f32::from_bits(nearest.abs().to_bits() + 1) - nearest.abs()).max(f32::from_bits(1)) as f64;
+        (got as f64 - exact).abs() / ulp
+    }
+
+    fn worst(f: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64, from: f32, to: f32) -> f64 {
+        let steps = 400_000;
+        (0..=steps)
+            .map(|i| from + (to - from) * (i as f32 / steps as f32))
+            .map(|x| ulps(f(x), exact(x as f64)))
+            .fold(0.0, f64::max)
+    }
+
+    #[test]
+    fn errors_in_ulp_are_as_documented() {
+        use super::{f32_fma as a, f32_plain as b};
+        for (exp, log, tanh) in [
+            (a::exp as fn(f32) -> f32, a::log as fn(f32) -> f32, a::tanh as fn(f32) -> f32),
+            (b::exp, b::log, b::tanh),
+        ] {
+            assert!(worst(exp, f64::exp, -103.0, 88.7) <= 1.5);
+            assert!(worst(log, f64::ln, 1e-40, 1e-36) <= 1.0);
+            assert!(worst(log, f64::ln, 1e-3, 100.0) <= 1.0);
+            assert!(worst(log, f64::ln, 1.0, 1e38) <= 1.0);
+            assert!(worst(tanh, f64::tanh, -10.0, 10.0) <= 2.0);
+        }
+    }
+
+    #[test]
+    fn special_values() {
+        use super::f32_fma::*;
+        assert!(exp(f32::NAN).is_nan() && log(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
+        assert_eq!((exp(f32::INFINITY), exp(f32::NEG_INFINITY), exp(0.0)), (f32::INFINITY, 0.0, 1.0));
+        assert_eq!((log(0.0), log(f32::INFINITY), log(1.0)), (f32::NEG_INFINITY, f32::INFINITY, 0.0));
+        assert!(log(-1.0).is_nan() && log(f32::NEG_INFINITY).is_nan());
+        assert_eq!((tanh(40.0), tanh(f32::NEG_INFINITY)), (1.0, -1.0));
+        assert!(maximum(1.0, f32::NAN).is_nan() && minimum(f32::NAN, 1.0).is_nan());
+        assert_eq!((floor_divide(-7.0, 2.0), remainder(-7.0, 2.0), remainder(7.0, -2.0)), (-4.0, 1.0, -1.0));
+    }
+
+    #[test]
+    fn integer_division_rounds_down() {
+        use super::int::*;
+        use std::num::Wrapping as W;
+        assert_eq!(floor_divide(W(-7), W(2)), W(-4));
+        assert_eq!(remainder(W(-7), W(2)), W(1));
+        assert_eq!(floor_divide(W(i64::MIN), W(-1)), W(i64::MIN));
+        assert_eq!((pow(W(2), W(10)), pow(W(-1), W(-3)), pow(W(2), W(-1))), (W(1024), W(-1), W(0)));
+    }
+}

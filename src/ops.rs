@@ -1,0 +1,42 @@
+//! What can be done with tensors. One file a family; in it stand, for each operation, its shape rule,
+//! its forward, its backward and its declaration (`OPS`). Pointwise operations are rows of [`table`].
+
+pub mod activation;
+pub mod arithmetic;
+pub mod copy;
+pub mod creation;
+pub mod graph_math;
+pub mod index;
+pub mod joining;
+pub mod matmul;
+pub mod pointwise;
+pub mod random;
+pub mod reduce;
+pub mod registry;
+pub mod table;
+pub mod view;
+
+use std::sync::OnceLock;
+
+use registry::Op;
+
+/// Every declared operation, overloads of a name next to each other in the order to try them.
+pub fn all() -> &'static [&'static Op] {
+    static ALL: OnceLock<Vec<&'static Op>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let rows = table::TABLE.iter().filter_map(|(_, op)| op.as_ref());
+        let families: &[&'static [Op]] = &[
+            arithmetic::OPS,
+            activation::OPS,
+            copy::OPS,
+            creation::OPS,
+            index::OPS,
+            joining::OPS,
+            matmul::OPS,
+            random::OPS,
+            reduce::OPS,
+            view::OPS,
+        ];
+        rows.chain(families.iter().copied().flatten()).collect()
+    })
+}

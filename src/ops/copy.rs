@@ -1,0 +1,173 @@
+//! Copies: clone, contiguous, dtype conversion, assignment in place.
+
+use smallvec::smallvec;
+
+use crate::autograd::{self, inplace};
+use crate::bail;
+use crate::cpu;
+use crate::cpu::loops::Loops;
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::layout::{Layout, Show, broadcast, contiguous_strides};
+use crate::ops::reduce;
+use crate::ops::registry::Op;
+use crate::tensor::Tensor;
+
+/// Overwrites the elements of `dst` with those of `src`, converted and broadcast. No tape, no version.
+pub fn write(dst: &Tensor, src: &Tensor) -> Result<()> {
+    if dst.sizes() != src.sizes() && broadcast(dst.sizes(), src.sizes()).ok().as_deref() != Some(dst.sizes()) {
+        return Err(expand_error(src, dst.sizes()));
+    }
+    if dst.numel() == 0 {
+        return Ok(());
+    }
+    if src.storage().same(dst.storage()) {
+        if src.layout() == dst.layout() && src.dtype() == dst.dtype() {
+            return Ok(());
+        }
+        if ranges_meet(dst, src) {
+            return write(dst, &autograd::no_grad(|| clone(&src.detached()))?);
+        }
+    }
+    let from = src.layout().broadcast_to(dst.sizes());
+    let loops = Loops::new(
+        dst.sizes(),
+        &[(dst.strides(), dst.dtype().size()), (&from.strides, src.dtype().size())],
+    );
+    // SAFETY: both layouts lie within their storages, and no bytes are shared.
+    unsafe { cpu::copy::copy(dst.operand(), src.operand(), &loops) };
+    Ok(())
+}
+
+fn ranges_meet(a: &Tensor, b: &Tensor) -> bool {
+    let range = |t: &Tensor| {
+        let (low, high) = t.layout().extent().unwrap_or((0, usize::MAX));
+        (low * t.dtype().size(), high.saturating_mul(t.dtype().size()))
+    };
+    let ((a0, a1), (b0, b1)) = (range(a), range(b));
+    a0 < b1 && b0 < a1
+}
+
+fn expand_error(src: &Tensor, sizes: &[usize]) -> crate::error::Error {
+    let target: Vec<i64> = sizes.iter().map(|&s| s as i64).collect();
+    match src.layout().expand(&target) {
+        Err(error) if src.ndim() <= sizes.len() => error,
+        _ => crate::error::Error::Shape(format!(
+            "The size of tensor a ({}) must match the size of tensor b ({}): cannot write {} into {}",
+            Show(sizes),
+            Show(src.sizes()),
+            Show(src.sizes()),
+            Show(sizes)
+        )),
+    }
+}
+
+/// A copy in the same memory order, if that is dense.
+pub fn clone(x: &Tensor) -> Result<Tensor> {
+    let out = Tensor::empty_dense(x.sizes(), x.layout().dense_like(), x.dtype())?;
+    write(&out, x)?;
+    Ok(recorded_copy(out, x, "clone"))
+}
+
+/// The tensor itself if it is contiguous, a row-major copy otherwise.
+pub fn contiguous(x: &Tensor) -> Result<Tensor> {
+    if x.is_contiguous() {
+        return Ok(x.clone());
+    }
+    let out = Tensor::empty(x.sizes(), x.dtype())?;
+    write(&out, x)?;
+    Ok(recorded_copy(out, x, "clone"))
+}
+
+fn recorded_copy(out: Tensor, x: &Tensor, name: &'static str) -> Tensor {
+    if !autograd::needs_grad(&[x]) {
+        return out;
+    }
+    autograd::record(out, name, &[x], &[], |cx| Ok(smallvec![cx.grad().cloned()]))
+}
+
+/// Converted to another dtype; the tensor itself if it has it.
+pub fn to_dtype(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    if x.dtype() == dtype {
+        return Ok(x.clone());
+    }
+    let out = Tensor::empty_dense(x.sizes(), x.layout().dense_like(), dtype)?;
+    write(&out, x)?;
+    if !autograd::needs_grad(&[x]) {
+        return Ok(out);
+    }
+    let from = x.dtype();
+    Ok(autograd::record(out, "ToCopyBackward0", &[x], &[], move |cx| {
+        Ok(smallvec![cx.grad().map(|g| to_dtype(g, from)).transpose()?])
+    }))
+}
+
+/// Gives `x` the value of `src`, and its history. Returns `x`.
+pub fn assign(x: &Tensor, src: &Tensor) -> Result<Tensor> {
+    let graph = autograd::grad_enabled() && src.requires_grad() && x.dtype().is_differentiable();
+    inplace::check(x, graph)?;
+    write(x, src)?;
+    let edge = if graph { carried(x, src)?.gradient_edge() } else { None };
+    inplace::rebase(x, edge);
+    Ok(x.clone())
+}
+
+/// A value with the shape and dtype of `x` through which the gradient reaches `src`.
+fn carried(x: &Tensor, src: &Tensor) -> Result<Tensor> {
+    if src.sizes() == x.sizes() && src.dtype() == x.dtype() && src.producer().is_some() {
+        return Ok(src.clone());
+    }
+    let (sizes, dtype) = (Layout::contiguous(src.sizes()).sizes, src.dtype());
+    let carrier = x.detach();
+    Ok(autograd::record(carrier, "CopyBackwards", &[src], &[], move |cx| {
+        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
+        Ok(smallvec![Some(to_dtype(&reduce::sum_to_size(g, &sizes)?, dtype)?)])
+    }))
+}
+
+/// A contiguous tensor of its own, whatever `x` is.
+pub fn contiguous_copy(x: &Tensor) -> Result<Tensor> {
+    let out = Tensor::empty_dense(x.sizes(), contiguous_strides(x.sizes()), x.dtype())?;
+    write(&out, x)?;
+    Ok(recorded_copy(out, x, "clone"))
+}
+
+fn type_as(x: &Tensor, other: &Tensor) -> Result<Tensor> {
+    to_dtype(x, other.dtype())
+}
+
+fn check_format(format: Option<&str>) -> Result<()> {
+    match format {
+        None | Some("torch.preserve_format" | "torch.contiguous_format") => Ok(()),
+        Some(other) => bail!(Unsupported, "memory format {other} is not supported yet"),
+    }
+}
+
+pub const OPS: &[Op] = &[
+    Op::new("clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", |a| {
+        check_format(a.str(1))?;
+        match a.str(1) {
+            Some("torch.contiguous_format") => Ok(contiguous_copy(a.tensor(0))?.into()),
+            _ => Ok(clone(a.tensor(0))?.into()),
+        }
+    })
+    .method()
+    .doc("A copy with memory of its own.")
+    .samples("t(3, 4) | nc(3, 4) | t() | t(0, 2)"),
+    Op::new("contiguous(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", |a| {
+        check_format(a.str(1))?;
+        Ok(contiguous(a.tensor(0))?.into())
+    })
+    .method_only()
+    .doc("The tensor in row-major memory; itself if it is so already.")
+    .samples("t(3, 4) | nc(3, 4)"),
+    Op::new("copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor", |a| {
+        Ok(assign(a.tensor(0), a.tensor(1))?.into())
+    })
+    .method_only()
+    .doc("Overwrites the tensor with the elements of src, converted and broadcast."),
+    Op::new("type_as(Tensor input, Tensor other) -> Tensor", |a| Ok(type_as(a.tensor(0), a.tensor(1))?.into()))
+        .method_only()
+        .doc("Converted to the dtype of other.")
+        .samples("t(3), ints(2) | ints(3), t(2)"),
+];

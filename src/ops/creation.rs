@@ -1,0 +1,298 @@
+//! Tensors out of nothing: constants, ranges, uninitialised memory.
+
+use crate::autograd::inplace;
+use crate::bail;
+use crate::dtype::{Cast, DType, Element};
+use crate::error::Result;
+use crate::layout::sizes_from;
+use crate::ops::copy;
+use crate::ops::registry::{Args, Op};
+use crate::scalar::{Scalar, default_dtype};
+use crate::tensor::Tensor;
+
+/// All elements equal.
+pub fn full(sizes: &[usize], value: Scalar, dtype: DType) -> Result<Tensor> {
+    let t = Tensor::empty(sizes, dtype)?;
+    if value.is_zero() && value.to_f64().is_sign_positive() {
+        let bytes = t.numel() * dtype.size();
+        // SAFETY: the storage is fresh and has that many bytes; all-zero bytes are zero in every dtype.
+        unsafe { std::ptr::write_bytes(t.ptr(), 0, bytes) };
+    } else {
+        write_value(&t, value)?;
+    }
+    Ok(t)
+}
+
+pub fn zeros(sizes: &[usize], dtype: DType) -> Result<Tensor> {
+    full(sizes, Scalar::Int(0), dtype)
+}
+
+/// A 0-d tensor.
+pub fn scalar(value: Scalar, dtype: DType) -> Result<Tensor> {
+    full(&[], value, dtype)
+}
+
+/// Fills in place without tape and version.
+pub fn write_value(t: &Tensor, value: Scalar) -> Result<()> {
+    let one = Tensor::empty(&[], t.dtype())?;
+    let (bytes, from) = value.bytes();
+    crate::dispatch!(t.dtype(), T => {
+        let v: T = crate::dispatch!(from, S => {
+            // SAFETY: the 16 bytes hold a value of type `from`.
+            let v = unsafe { bytes.as_ptr().cast::<S>().read_unaligned() };
+            v.cast()
+        });
+        // SAFETY: the storage of `one` holds one element of T.
+        unsafe { one.ptr().cast::<T>().write_unaligned(v) };
+    });
+    copy::write(t, &one)
+}
+
+/// Overwrites every element. Returns the tensor.
+pub fn fill_(t: &Tensor, value: Scalar) -> Result<Tensor> {
+    inplace::check(t, false)?;
+    check_fits(value, t.dtype())?;
+    write_value(t, value)?;
+    inplace::rebase(t, None);
+    Ok(t.clone())
+}
+
+fn check_fits(value: Scalar, dtype: DType) -> Result<()> {
+    if matches!(value, Scalar::Complex(z) if z.im != 0.0) && !dtype.is_complex() {
+        bail!(DType, "value cannot be converted to type {} without overflow", dtype.c_name());
+    }
+    let limit = match dtype {
+        DType::U8 => Some((-255.0, 255.0)),
+        DType::I8 => Some((-128.0, 127.0)),
+        DType::I16 => Some((-32768.0, 32767.0)),
+        DType::I32 => Some((-2147483648.0, 2147483647.0)),
+        DType::F16 => Some((-65504.0, 65504.0)),
+        DType::BF16 | DType::F32 => Some((-f32::MAX as f64, f32::MAX as f64)),
+        _ => None,
+    };
+    let x = value.to_f64();
+    let outside = limit.is_some_and(|(low, high)| x < low || x > high) && !(x.is_infinite() && dtype.is_floating());
+    if outside {
+        bail!(DType, "value cannot be converted to type {} without overflow", dtype.c_name());
+    }
+    Ok(())
+}
+
+/// `start`, `start + step`, ... below `end` (above it for negative steps).
+pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<Tensor> {
+    let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
+    if s == 0.0 || s.is_nan() {
+        bail!(Autograd, "step must be nonzero");
+    }
+    if !a.is_finite() || !b.is_finite() {
+        bail!(Autograd, "unsupported range: {start} -> {end}");
+    }
+    if (s > 0.0 && a > b) || (s < 0.0 && a < b) {
+        bail!(Autograd, "upper bound and lower bound inconsistent with step sign");
+    }
+    let integral = [start, end, step].iter().all(|v| v.dtype().is_integral());
+    let count = if integral {
+        let (a, b, s) = (start.to_i64() as i128, end.to_i64() as i128, step.to_i64() as i128);
+        ((b - a + s - s.signum()) / s) as f64
+    } else {
+        ((b - a) / s).ceil()
+    };
+    if count >= 9.2e18 {
+        bail!(Autograd, "invalid size, possible overflow?");
+    }
+    let n = count as usize;
+    let t = Tensor::empty(&[n], dtype)?;
+    fn write<T: Element>(t: &Tensor, n: usize, value: impl Fn(usize) -> T) {
+        // SAFETY: the storage is fresh and contiguous with n elements of T.
+        (0..n).for_each(|i| unsafe { t.ptr().cast::<T>().add(i).write_unaligned(value(i)) });
+    }
+    if dtype.is_integral() {
+        let (a, s) = (start.to_i64(), step.to_i64());
+        crate::dispatch!(dtype, T => write::<T>(&t, n, |i| a.wrapping_add(s.wrapping_mul(i as i64)).cast()));
+    } else {
+        crate::dispatch!(dtype, T => write::<T>(&t, n, |i| (a + s * i as f64).cast()));
+    }
+    Ok(t)
+}
+
+/// `steps` values evenly from `start` to `end`, both included; counted from both ends, as in PyTorch.
+pub fn linspace(start: f64, end: f64, steps: i64, dtype: DType) -> Result<Tensor> {
+    if steps < 0 {
+        bail!(Autograd, "number of steps must be non-negative");
+    }
+    let n = steps as usize;
+    let t = Tensor::empty(&[n], dtype)?;
+    let values = |i: usize| -> f64 {
+        if n == 1 {
+            return start;
+        }
+        if dtype == DType::F32 {
+            let (a, b) = (start as f32, end as f32);
+            let step = (b - a) / (n - 1) as f32;
+            return (if i < n / 2 { a + step * i as f32 } else { b - step * (n - 1 - i) as f32 }) as f64;
+        }
+        let step = (end - start) / (n - 1) as f64;
+        if i < n / 2 { start + step * i as f64 } else { end - step * (n - 1 - i) as f64 }
+    };
+    for i in 0..n {
+        // SAFETY: the storage is fresh and contiguous with n elements of T.
+        crate::dispatch!(dtype, T => unsafe { t.ptr().cast::<T>().add(i).write_unaligned(values(i).cast()) });
+    }
+    Ok(t)
+}
+
+pub fn eye(n: i64, m: i64, dtype: DType) -> Result<Tensor> {
+    for (name, size) in [("n", n), ("m", m)] {
+        if size < 0 {
+            bail!(Autograd, "{name} must be greater or equal to 0, got {size}");
+        }
+    }
+    let t = zeros(&[n as usize, m as usize], dtype)?;
+    let mut diagonal = t.layout().clone();
+    diagonal.sizes = smallvec::smallvec![n.min(m) as usize];
+    diagonal.strides = smallvec::smallvec![m as isize + 1];
+    write_value(&t.alias(diagonal), Scalar::Int(1))?;
+    Ok(t)
+}
+
+fn like(a: &Args, dtype_at: usize, value: Option<Scalar>) -> Result<Tensor> {
+    let x = a.tensor(0);
+    let dtype = a.dtype(dtype_at).unwrap_or(x.dtype());
+    let t = Tensor::empty_dense(x.sizes(), x.layout().dense_like(), dtype)?;
+    if let Some(value) = value {
+        check_fits(value, dtype)?;
+        write_value(&t, value)?;
+    }
+    Ok(t)
+}
+
+fn new_full(a: &Args, dtype_at: usize, value: Scalar) -> Result<Tensor> {
+    full(&sizes_from(a.ints(1))?, value, a.dtype(dtype_at).unwrap_or(a.tensor(0).dtype()))
+}
+
+/// The dtype of `full`'s value: bool and integers keep their kind.
+fn full_dtype(value: Scalar, dtype: Option<DType>) -> DType {
+    dtype.unwrap_or(value.dtype())
+}
+
+fn arange_call(a: &Args, range: [Scalar; 3], dtype_at: usize) -> Result<Tensor> {
+    let inferred = || if range.iter().all(|v| v.dtype().is_integral()) { DType::I64 } else { default_dtype() };
+    arange(range[0], range[1], range[2], a.dtype(dtype_at).unwrap_or_else(inferred))
+}
+
+pub const OPS: &[Op] = &[
+    Op::new("empty(*int[] size, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(Tensor::empty(&sizes_from(a.ints(0))?, a.dtype(1).unwrap_or_else(default_dtype))?.into())
+    })
+    .doc("Uninitialised memory.")
+    .no_gradient(),
+    Op::new("zeros(*int[] size, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(zeros(&sizes_from(a.ints(0))?, a.dtype(1).unwrap_or_else(default_dtype))?.into())
+    })
+    .doc("All 0.")
+    .samples("2, 3 | () | (2, 0) | 3, dtype=torch.int64")
+    .no_gradient(),
+    Op::new("ones(*int[] size, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(full(&sizes_from(a.ints(0))?, Scalar::Int(1), a.dtype(1).unwrap_or_else(default_dtype))?.into())
+    })
+    .doc("All 1.")
+    .samples("2, 3 | () | (2, 0) | 3, dtype=torch.bool")
+    .no_gradient(),
+    Op::new("full(int[] size, Scalar fill_value, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let value = a.scalar(1);
+        let dtype = full_dtype(value, a.dtype(2));
+        check_fits(value, dtype)?;
+        Ok(full(&sizes_from(a.ints(0))?, value, dtype)?.into())
+    })
+    .doc("All equal to fill_value.")
+    .samples("(2, 3), 1.5 | (2,), 7 | (), True | (2,), 1, dtype=torch.float64")
+    .no_gradient(),
+    Op::new("empty_like(Tensor input, *, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| Ok(like(a, 1, None)?.into()))
+        .doc("Uninitialised, with the shape and dtype of input.")
+        .no_gradient(),
+    Op::new("zeros_like(Tensor input, *, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
+        Ok(like(a, 1, Some(Scalar::Int(0)))?.into())
+    })
+    .doc("All 0, with the shape and dtype of input.")
+    .samples("t(3, 4) | nc(3, 4) | t(3), dtype=torch.int64")
+    .no_gradient(),
+    Op::new("ones_like(Tensor input, *, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
+        Ok(like(a, 1, Some(Scalar::Int(1)))?.into())
+    })
+    .doc("All 1, with the shape and dtype of input.")
+    .samples("t(3, 4) | nc(3, 4)")
+    .no_gradient(),
+    Op::new("full_like(Tensor input, Scalar fill_value, *, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
+        Ok(like(a, 2, Some(a.scalar(1)))?.into())
+    })
+    .doc("All equal to fill_value, with the shape and dtype of input.")
+    .samples("t(3, 4), 2.5")
+    .no_gradient(),
+    Op::new("new_empty(Tensor input, *int[] size, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(Tensor::empty(&sizes_from(a.ints(1))?, a.dtype(2).unwrap_or(a.tensor(0).dtype()))?.into())
+    })
+    .method_only()
+    .doc("Uninitialised, with the dtype of the tensor.")
+    .no_gradient(),
+    Op::new("new_zeros(Tensor input, *int[] size, *, ScalarType? dtype=None) -> Tensor", |a| Ok(new_full(a, 2, Scalar::Int(0))?.into()))
+        .method_only()
+        .doc("All 0, with the dtype of the tensor.")
+        .samples("t(3), (2, 3)")
+        .no_gradient(),
+    Op::new("new_ones(Tensor input, *int[] size, *, ScalarType? dtype=None) -> Tensor", |a| Ok(new_full(a, 2, Scalar::Int(1))?.into()))
+        .method_only()
+        .doc("All 1, with the dtype of the tensor.")
+        .samples("t(3), (2, 3)")
+        .no_gradient(),
+    Op::new("new_full(Tensor input, int[] size, Scalar fill_value, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(new_full(a, 3, a.scalar(2))?.into())
+    })
+    .method_only()
+    .doc("All equal to fill_value, with the dtype of the tensor.")
+    .samples("t(3), (2, 3), 4")
+    .no_gradient(),
+    Op::new("arange(Scalar end, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(arange_call(a, [Scalar::Int(0), a.scalar(0), Scalar::Int(1)], 1)?.into())
+    })
+    .doc("0, 1, ... below end.")
+    .samples("5 | 0 | 2.5 | 5, dtype=torch.float32")
+    .no_gradient(),
+    Op::new("arange(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(arange_call(a, [a.scalar(0), a.scalar(1), a.scalar(2)], 3)?.into())
+    })
+    .doc("start, start + step, ... below end.")
+    .samples("1, 5 | 5, 1, -2 | 0, 1, 0.1 | 0.5, 3")
+    .no_gradient(),
+    Op::new("linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let dtype = a.dtype(3).unwrap_or_else(default_dtype);
+        Ok(linspace(a.scalar(0).to_f64(), a.scalar(1).to_f64(), a.int(2), dtype)?.into())
+    })
+    .doc("Evenly spaced values from start to end, both included.")
+    .samples("0, 1, 5 | -3, 3, 7 | 1, 2, 1 | 1, 2, 0")
+    .no_gradient(),
+    Op::new("eye(int n, int? m=None, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let dtype = a.dtype(2).unwrap_or_else(default_dtype);
+        Ok(eye(a.int(0), a.opt_int(1).unwrap_or(a.int(0)), dtype)?.into())
+    })
+    .doc("1 on the diagonal, 0 elsewhere.")
+    .samples("3 | 2, 4 | 3, 2")
+    .no_gradient(),
+    Op::new("fill_(Tensor input, Scalar value) -> Tensor", |a| Ok(fill_(a.tensor(0), a.scalar(1))?.into()))
+        .method_only()
+        .doc("Overwrites every element."),
+    Op::new("fill_(Tensor input, Tensor value) -> Tensor", |a| {
+        let value = a.tensor(1);
+        if value.ndim() != 0 {
+            bail!(
+                Autograd,
+                "fill_ only supports 0-dimension value tensor but got tensor with {} dimensions.",
+                value.ndim()
+            );
+        }
+        Ok(copy::assign(a.tensor(0), value)?.into())
+    })
+    .method_only(),
+    Op::new("zero_(Tensor input) -> Tensor", |a| Ok(fill_(a.tensor(0), Scalar::Int(0))?.into()))
+        .method_only()
+        .doc("Overwrites every element with 0."),
+];

@@ -1,0 +1,2 @@
+use crate::ops::registry::Op;
+pub const OPS: &[Op] = &[];

@@ -1,0 +1,416 @@
+//! What the rows of the table (`ops/table.rs`) do: promotion, broadcasting, the kernel, and the node
+//! that carries the row's gradient, fused when no graph is wanted and in differentiable ops when one
+//! is.
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::autograd::{self, Backprop, Grads, Save, grad_enabled, inplace};
+use crate::bail;
+use crate::cpu::loops::{Loops, MAX_OPERANDS, PerOperand, dense_strides, memory_order};
+use crate::cpu::pointwise::{Kernel, Operand, Typed, run};
+use crate::dtype::{DType, ResultType};
+use crate::error::{Error, Result};
+use crate::layout::{Show, Sizes, Strides, broadcast};
+use crate::ops::graph_math::{Arena, Var};
+use crate::ops::registry::{Args, Value};
+use crate::ops::{copy, reduce};
+use crate::scalar::{Scalar, default_dtype};
+use crate::tensor::Tensor;
+
+/// A row: one pointwise operation.
+pub struct Row {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub inputs: &'static [&'static str],
+    pub kernels: Typed,
+    /// The result is bool: a comparison.
+    pub to_bool: bool,
+    /// Leading inputs that take no part in promotion: the condition of `where`.
+    pub conditions: usize,
+    pub grads: &'static [RowGrad],
+    /// Refuses arguments before anything is computed.
+    pub check: Option<fn(&[Arg], DType) -> Result<()>>,
+    pub domain: (f64, f64),
+}
+
+/// The gradient of a row with respect to one input.
+pub struct RowGrad {
+    pub input: &'static str,
+    /// What the formula reads: inputs by name, the result `y`, the incoming gradient `g`.
+    pub reads: &'static [&'static str],
+    pub kernels: Typed,
+    /// The formula is `g` itself.
+    pub identity: bool,
+    /// The same formula over tensors.
+    pub graph: for<'a> fn(&[Var<'a>]) -> Var<'a>,
+}
+
+/// An argument of a pointwise operation. Numbers never become tensors.
+#[derive(Clone, Copy)]
+pub enum Arg<'a> {
+    Tensor(&'a Tensor),
+    Number(Scalar),
+}
+
+impl<'a> Arg<'a> {
+    pub fn tensor(self) -> Option<&'a Tensor> {
+        match self {
+            Arg::Tensor(t) => Some(t),
+            Arg::Number(_) => None,
+        }
+    }
+}
+
+impl<'a> From<&'a Value> for Arg<'a> {
+    fn from(value: &'a Value) -> Self {
+        match value {
+            Value::Tensor(t) => Arg::Tensor(t),
+            Value::Scalar(s) => Arg::Number(*s),
+            _ => panic!("declared as Number|Tensor"),
+        }
+    }
+}
+impl<'a> From<&'a Tensor> for Arg<'a> {
+    fn from(t: &'a Tensor) -> Self {
+        Arg::Tensor(t)
+    }
+}
+impl From<Scalar> for Arg<'_> {
+    fn from(s: Scalar) -> Self {
+        Arg::Number(s)
+    }
+}
+impl From<f64> for Arg<'_> {
+    fn from(x: f64) -> Self {
+        Arg::Number(Scalar::Float(x))
+    }
+}
+
+/// The arguments of a registry call as pointwise arguments.
+pub fn args_of<'a>(args: &'a Args) -> SmallVec<[Arg<'a>; 3]> {
+    args.0.iter().map(Arg::from).collect()
+}
+
+/// Computes a row and records it.
+pub fn apply(row: &'static Row, args: &[Arg]) -> Result<Tensor> {
+    let common = common_dtype(row, args)?;
+    let result = if row.to_bool { DType::Bool } else { common };
+    let out = launch(&row.kernels, row.name, args, common, result, None)?;
+    record(row, args, out)
+}
+
+/// Computes a row into `args[0]`, which must be a tensor, and records it. Returns that tensor.
+pub fn apply_inplace(row: &'static Row, args: &[Arg]) -> Result<Tensor> {
+    let x = args[0].tensor().expect("in-place operations write to a tensor");
+    let common = common_dtype(row, args)?;
+    let result = if row.to_bool { DType::Bool } else { common };
+    if !result.can_cast(x.dtype()) {
+        bail!(
+            DType,
+            "result type {} can't be cast to the desired output type {}",
+            result.scalar_name(),
+            x.dtype().scalar_name()
+        );
+    }
+    let tensors: SmallVec<[&Tensor; 3]> = args.iter().filter_map(|a| a.tensor()).collect();
+    let graph = autograd::needs_grad(&tensors);
+    inplace::check(x, graph)?;
+    check_broadcasts_into(x, args)?;
+    if !graph {
+        if args[1..].iter().any(|a| a.tensor().is_some_and(|t| overlaps(t, x))) {
+            let value = launch(&row.kernels, row.name, args, common, result, None)?;
+            copy::write(x, &value)?;
+        } else {
+            launch(&row.kernels, row.name, args, common, result, Some(x))?;
+        }
+        inplace::rebase(x, None);
+        return Ok(x.clone());
+    }
+    // The gradient may need the old value: the node keeps a copy where it reads it.
+    let name = row.inputs[0];
+    let reads_old = row.grads.iter().any(|g| g.reads.contains(&name));
+    let old = if reads_old { autograd::no_grad(|| copy::clone(x))? } else { x.detach() };
+    let old = match x.gradient_edge() {
+        Some(edge) => old.with_producer(edge),
+        None => old,
+    };
+    let mut with_old: SmallVec<[Arg; 3]> = args.into();
+    with_old[0] = Arg::Tensor(&old);
+    let value = apply(row, &with_old)?;
+    copy::write(x, &value)?;
+    inplace::rebase(x, value.producer());
+    Ok(x.clone())
+}
+
+/// Whether `t` shares memory with `x` without being exactly `x`.
+fn overlaps(t: &Tensor, x: &Tensor) -> bool {
+    if !t.storage().same(x.storage()) || (t.layout() == x.layout() && t.dtype() == x.dtype()) {
+        return false;
+    }
+    true
+}
+
+fn check_broadcasts_into(x: &Tensor, args: &[Arg]) -> Result<()> {
+    let mut shape: Sizes = x.sizes().into();
+    for t in args.iter().filter_map(|a| a.tensor()) {
+        shape = broadcast(&shape, t.sizes())?;
+    }
+    if shape[..] != *x.sizes() {
+        bail!(
+            Shape,
+            "output with shape {} doesn't match the broadcast shape {}",
+            Show(x.sizes()),
+            Show(&shape)
+        );
+    }
+    Ok(())
+}
+
+/// The dtype that a row computes its arguments in, as seen from outside.
+pub fn common_dtype(row: &Row, args: &[Arg]) -> Result<DType> {
+    let mut result = ResultType::default();
+    for arg in &args[row.conditions..] {
+        result = match arg {
+            Arg::Tensor(t) => result.tensor(t.dtype(), t.ndim()),
+            Arg::Number(s) => result.scalar(s.dtype()),
+        };
+    }
+    let mut dtype = result.get();
+    if dtype.is_integral() && row.kernels.int.is_none() {
+        dtype = default_dtype();
+    }
+    if let Some(check) = row.check {
+        check(args, dtype)?;
+    }
+    Ok(dtype)
+}
+
+/// Runs kernels over broadcast arguments. `common` is what the arguments are converted to.
+pub fn launch(
+    kernels: &Typed,
+    name: &str,
+    args: &[Arg],
+    common: DType,
+    result: DType,
+    out: Option<&Tensor>,
+) -> Result<Tensor> {
+    let Some((compute, kernel)) = kernels.for_dtype(common) else {
+        bail!(Unsupported, "\"{name}\" not implemented for '{}'", common.scalar_name());
+    };
+    let produce = if result == DType::Bool && kernels.to_bool { DType::Bool } else { compute };
+    let first = args.iter().find_map(|a| a.tensor()).expect("one argument is a tensor");
+
+    // Everything side by side in memory and of one type: one call, or one a thread.
+    let alike = |a: &Arg| match a {
+        Arg::Tensor(t) => t.sizes() == first.sizes() && t.is_contiguous(),
+        Arg::Number(_) => true,
+    };
+    if args.iter().all(alike) && out.is_none_or(|o| alike(&Arg::Tensor(o))) {
+        let out = match out {
+            Some(out) => out.clone(),
+            None => Tensor::empty(first.sizes(), result)?,
+        };
+        if out.numel() > 0 {
+            run_flat(kernel.get(), compute, produce, &out, args);
+        }
+        return Ok(out);
+    }
+
+    let mut sizes: Sizes = first.sizes().into();
+    for t in args.iter().filter_map(|a| a.tensor()) {
+        sizes = broadcast(&sizes, t.sizes())?;
+    }
+    let out = match out {
+        Some(out) => out.clone(),
+        None => empty_like_operands(&sizes, args, result)?,
+    };
+    if out.numel() > 0 {
+        run_strided(kernel.get(), compute, produce, &out, args);
+    }
+    Ok(out)
+}
+
+/// Memory of the arguments; numbers are put into `numbers`.
+fn operands_of(args: &[Arg], numbers: &mut [[u8; 16]; MAX_OPERANDS]) -> SmallVec<[Operand; 4]> {
+    args.iter()
+        .zip(numbers)
+        .map(|(arg, bytes)| match arg {
+            Arg::Tensor(t) => t.operand(),
+            Arg::Number(s) => {
+                let (value, dtype) = s.bytes();
+                *bytes = value;
+                Operand { ptr: bytes.as_mut_ptr(), dtype }
+            }
+        })
+        .collect()
+}
+
+/// All tensors contiguous and of one shape.
+fn run_flat(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, args: &[Arg]) {
+    let mut numbers = [[0u8; 16]; MAX_OPERANDS];
+    let operands = operands_of(args, &mut numbers);
+    let mut steps: PerOperand = [0; MAX_OPERANDS];
+    steps[0] = out.dtype().size() as isize;
+    for (step, arg) in steps[1..].iter_mut().zip(args) {
+        *step = arg.tensor().map_or(0, |t| t.dtype().size() as isize);
+    }
+    let loops = Loops::flat(out.numel(), steps);
+    // SAFETY: all tensors are contiguous with as many elements as the output; numbers live on this
+    // stack. Callers give no output that partly overlaps an input.
+    unsafe { run(kernel, compute, produce, out.operand(), &operands, &loops) };
+}
+
+/// Any strides; tensors are broadcast to the output.
+fn run_strided(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, args: &[Arg]) {
+    let mut numbers = [[0u8; 16]; MAX_OPERANDS];
+    let operands = operands_of(args, &mut numbers);
+    let mut strides: SmallVec<[(Strides, usize); MAX_OPERANDS]> = SmallVec::new();
+    strides.push((out.strides().into(), out.dtype().size()));
+    strides.extend(args.iter().map(|arg| match arg {
+        Arg::Tensor(t) => (t.layout().broadcast_to(out.sizes()).strides, t.dtype().size()),
+        Arg::Number(_) => (smallvec![0; out.ndim()], 0),
+    }));
+    let strides: SmallVec<[(&[isize], usize); MAX_OPERANDS]> =
+        strides.iter().map(|(s, bytes)| (s.as_slice(), *bytes)).collect();
+    let loops = Loops::new(out.sizes(), &strides);
+    // SAFETY: tensors are valid over their layouts, and these were broadcast to the output's sizes;
+    // numbers live on this stack. Callers give no output that partly overlaps an input.
+    unsafe { run(kernel, compute, produce, out.operand(), &operands, &loops) };
+}
+
+/// A result laid out as PyTorch does it: in the memory order of the operands.
+fn empty_like_operands(sizes: &[usize], args: &[Arg], dtype: DType) -> Result<Tensor> {
+    let tensors: SmallVec<[&Tensor; 3]> = args.iter().filter_map(|a| a.tensor()).collect();
+    if tensors.iter().all(|t| t.sizes() != sizes || t.is_contiguous()) {
+        return Tensor::empty(sizes, dtype);
+    }
+    let strides: SmallVec<[_; 3]> = tensors.iter().map(|t| t.layout().broadcast_to(sizes).strides).collect();
+    let strides: SmallVec<[&[isize]; 3]> = strides.iter().map(|s| s.as_slice()).collect();
+    Tensor::empty_dense(sizes, dense_strides(sizes, &memory_order(sizes, &strides)), dtype)
+}
+
+/// Where a gradient formula finds one of the row's inputs, or its result.
+#[derive(Clone, Copy)]
+enum Source {
+    Unused,
+    Saved(u8),
+    Number(Scalar),
+}
+
+/// What the node of a row remembers besides the saved tensors.
+struct Recorded {
+    row: &'static Row,
+    /// The inputs in order, then the result.
+    sources: SmallVec<[Source; 4]>,
+    /// For each tensor among the arguments: which one, its dtype, and its sizes if it was broadcast.
+    inputs: SmallVec<[(u8, DType, Option<Box<Sizes>>); 2]>,
+}
+
+fn record(row: &'static Row, args: &[Arg], out: Tensor) -> Result<Tensor> {
+    let tensors: SmallVec<[&Tensor; 3]> = args.iter().filter_map(|a| a.tensor()).collect();
+    if row.to_bool || !autograd::needs_grad(&tensors) {
+        return Ok(out);
+    }
+    let mut sources: SmallVec<[Source; 4]> = smallvec![Source::Unused; args.len() + 1];
+    let mut inputs: SmallVec<[(u8, DType, Option<Box<Sizes>>); 2]> = SmallVec::new();
+    let mut save: SmallVec<[Save; 3]> = SmallVec::new();
+    for (i, arg) in args.iter().enumerate() {
+        if let Arg::Number(s) = arg {
+            sources[i] = Source::Number(*s);
+        }
+    }
+    for (i, arg) in args.iter().enumerate() {
+        let Arg::Tensor(t) = arg else { continue };
+        let sizes = (t.sizes() != out.sizes()).then(|| Box::new(Sizes::from(t.sizes())));
+        inputs.push((i as u8, t.dtype(), sizes));
+        if !t.requires_grad() {
+            continue;
+        }
+        let Some(grad) = row.grads.iter().find(|g| g.input == row.inputs[i]) else { continue };
+        for name in grad.reads {
+            let at = match row.inputs.iter().position(|n| n == name) {
+                Some(at) => at,
+                None if *name == "y" => args.len(),
+                None => continue,
+            };
+            if matches!(sources[at], Source::Unused) {
+                sources[at] = Source::Saved(save.len() as u8);
+                save.push(match at == args.len() {
+                    true => Save::Output(0),
+                    false => Save::Input(args[..at].iter().filter(|a| a.tensor().is_some()).count()),
+                });
+            }
+        }
+    }
+    let recorded = Recorded { row, sources, inputs };
+    Ok(autograd::record(out, row.name, &tensors, &save, move |cx| recorded.backward(cx)))
+}
+
+impl Recorded {
+    fn backward(&self, cx: &Backprop) -> Result<Grads> {
+        let mut grads: Grads = smallvec![None; self.inputs.len()];
+        let Some(g) = cx.grad() else { return Ok(grads) };
+        for (slot, (arg, dtype, sizes)) in self.inputs.iter().enumerate() {
+            if !cx.needs(slot) {
+                continue;
+            }
+            let name = self.row.inputs[*arg as usize];
+            let Some(formula) = self.row.grads.iter().find(|r| r.input == name) else {
+                if self.row.conditions > *arg as usize {
+                    continue;
+                }
+                return Err(Error::Unsupported(format!(
+                    "the derivative for '{name}' of '{}' is not implemented",
+                    self.row.name
+                )));
+            };
+            let full = if formula.identity { g.clone() } else { self.evaluate(formula, cx, g)? };
+            let summed = match sizes {
+                Some(sizes) => reduce::sum_to_size(&full, sizes)?,
+                None => full,
+            };
+            grads[slot] = Some(copy::to_dtype(&summed, *dtype)?);
+        }
+        Ok(grads)
+    }
+
+    fn evaluate(&self, formula: &RowGrad, cx: &Backprop, g: &Tensor) -> Result<Tensor> {
+        let mut tensors: SmallVec<[Option<Tensor>; 4]> = SmallVec::new();
+        let mut numbers: SmallVec<[Option<Scalar>; 4]> = SmallVec::new();
+        for name in formula.reads {
+            let (tensor, number) = if *name == "g" {
+                (Some(g.clone()), None)
+            } else {
+                let at = self.row.inputs.iter().position(|n| n == name).unwrap_or(self.row.inputs.len());
+                match self.sources[at] {
+                    Source::Saved(i) => (Some(cx.saved(i as usize)?), None),
+                    Source::Number(s) => (None, Some(s)),
+                    Source::Unused => unreachable!("formulas read what was recorded for them"),
+                }
+            };
+            tensors.push(tensor);
+            numbers.push(number);
+        }
+        let args: SmallVec<[Arg; 4]> = tensors
+            .iter()
+            .zip(&numbers)
+            .map(|(t, n)| match t {
+                Some(t) => Arg::Tensor(t),
+                None => Arg::Number(n.expect("a tensor or a number")),
+            })
+            .collect();
+        if grad_enabled() {
+            return Arena::evaluate(&args, formula.graph);
+        }
+        let mut dtype = ResultType::default();
+        for arg in &args {
+            dtype = match arg {
+                // Conditions are bool and must not decide.
+                Arg::Tensor(t) if t.dtype() == DType::Bool => dtype,
+                Arg::Tensor(t) => dtype.tensor(t.dtype(), t.ndim()),
+                Arg::Number(s) => dtype.scalar(s.dtype()),
+            };
+        }
+        launch(&formula.kernels, self.row.name, &args, dtype.get(), dtype.get(), None)
+    }
+}

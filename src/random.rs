@@ -1,0 +1,198 @@
+//! PyTorch's CPU stream of random numbers, bit for bit: the same seed gives the same numbers.
+
+use std::sync::{Arc, LazyLock, Mutex};
+
+const N: usize = 624;
+const M: usize = 397;
+
+/// The default seed of PyTorch's generators.
+pub const DEFAULT_SEED: u64 = 67280421310721;
+
+/// mt19937 (Matsumoto and Nishimura, 1998), with the second half of a pair of normal numbers that was
+/// not used yet.
+#[derive(Clone)]
+pub struct Mt19937 {
+    state: [u32; N],
+    /// Words left before the state has to be stirred.
+    left: usize,
+    next: usize,
+    seed: u64,
+    pub spare_normal: Option<f64>,
+    pub spare_normal_f32: Option<f32>,
+}
+
+impl Mt19937 {
+    pub fn new(seed: u64) -> Mt19937 {
+        let mut state = [0u32; N];
+        state[0] = seed as u32;
+        for i in 1..N {
+            let before = state[i - 1];
+            state[i] = 1_812_433_253u32.wrapping_mul(before ^ (before >> 30)).wrapping_add(i as u32);
+        }
+        Mt19937 { state, left: 1, next: 0, seed, spare_normal: None, spare_normal_f32: None }
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn stir(&mut self) {
+        let twist = |a: u32, b: u32| (((a & 0x8000_0000) | (b & 0x7fff_ffff)) >> 1) ^ (if b & 1 == 1 { 0x9908_b0df } else { 0 });
+        let s = &mut self.state;
+        for i in 0..N - M {
+            s[i] = s[i + M] ^ twist(s[i], s[i + 1]);
+        }
+        for i in N - M..N - 1 {
+            s[i] = s[i + M - N] ^ twist(s[i], s[i + 1]);
+        }
+        s[N - 1] = s[M - 1] ^ twist(s[N - 1], s[0]);
+        self.left = N;
+        self.next = 0;
+    }
+
+    /// 32 random bits.
+    #[inline]
+    pub fn random(&mut self) -> u32 {
+        self.left -= 1;
+        if self.left == 0 {
+            self.stir();
+        }
+        let mut y = self.state[self.next];
+        self.next += 1;
+        y ^= y >> 11;
+        y ^= (y << 7) & 0x9d2c_5680;
+        y ^= (y << 15) & 0xefc6_0000;
+        y ^ (y >> 18)
+    }
+
+    /// 64 random bits; the first draw is the upper half.
+    #[inline]
+    pub fn random64(&mut self) -> u64 {
+        let high = self.random() as u64;
+        (high << 32) | self.random() as u64
+    }
+
+    /// Uniform on [0, 1) with 24 bits.
+    #[inline]
+    pub fn uniform_f32(&mut self) -> f32 {
+        (self.random() & 0xff_ffff) as f32 * (1.0 / 16_777_216.0)
+    }
+
+    /// Uniform on [0, 1) with 53 bits.
+    #[inline]
+    pub fn uniform_f64(&mut self) -> f64 {
+        (self.random64() & ((1 << 53) - 1)) as f64 * (1.0 / 9_007_199_254_740_992.0)
+    }
+
+    /// One draw of the standard normal distribution, from pairs of doubles.
+    pub fn normal_f64(&mut self) -> f64 {
+        if let Some(spare) = self.spare_normal.take() {
+            return spare;
+        }
+        let (u1, u2) = (self.uniform_f64(), self.uniform_f64());
+        let radius = (-2.0 * (-u2).ln_1p()).sqrt();
+        let angle = 2.0 * std::f64::consts::PI * u1;
+        self.spare_normal = Some(radius * angle.sin());
+        radius * angle.cos()
+    }
+
+    /// The state in the layout of PyTorch's `get_rng_state`: 5056 bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(5056);
+        out.extend(self.seed.to_le_bytes());
+        out.extend((self.left as i32).to_le_bytes());
+        out.extend(1i32.to_le_bytes());
+        out.extend((self.next as u64).to_le_bytes());
+        for word in self.state {
+            out.extend((word as u64).to_le_bytes());
+        }
+        out.extend(0f64.to_le_bytes());
+        out.extend(0f64.to_le_bytes());
+        out.extend(self.spare_normal.unwrap_or(0.0).to_le_bytes());
+        out.extend((self.spare_normal.is_some() as i32).to_le_bytes());
+        out.extend(0i32.to_le_bytes());
+        out.extend(self.spare_normal_f32.unwrap_or(0.0).to_le_bytes());
+        out.push(self.spare_normal_f32.is_some() as u8);
+        out.extend([0u8; 3]);
+        out
+    }
+
+    /// Reads what [`Mt19937::to_bytes`] wrote; `None` if it is not such a state.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Mt19937> {
+        if bytes.len() != 5056 {
+            return None;
+        }
+        let u64_at = |i: usize| u64::from_le_bytes(bytes[i..i + 8].try_into().expect("8 bytes"));
+        let i32_at = |i: usize| i32::from_le_bytes(bytes[i..i + 4].try_into().expect("4 bytes"));
+        let mut mt = Mt19937::new(u64_at(0));
+        let (left, next) = (i32_at(8), u64_at(16));
+        if !(1..=N as i32).contains(&left) || next > N as u64 || i32_at(12) != 1 {
+            return None;
+        }
+        // Whatever is left must lie within the table.
+        if next + left as u64 - 1 > N as u64 {
+            return None;
+        }
+        (mt.left, mt.next) = (left as usize, next as usize);
+        for (i, word) in mt.state.iter_mut().enumerate() {
+            *word = u64_at(24 + 8 * i) as u32;
+        }
+        let after = 24 + 8 * N;
+        mt.spare_normal = (i32_at(after + 24) != 0).then(|| f64::from_bits(u64_at(after + 16)));
+        mt.spare_normal_f32 = (bytes[after + 36] != 0).then(|| f32::from_bits(i32_at(after + 32) as u32));
+        Some(mt)
+    }
+}
+
+/// A generator that several places can draw from.
+#[derive(Clone)]
+pub struct Generator(Arc<Mutex<Mt19937>>);
+
+static DEFAULT: LazyLock<Generator> = LazyLock::new(|| Generator::new(DEFAULT_SEED));
+
+impl Generator {
+    pub fn new(seed: u64) -> Generator {
+        Generator(Arc::new(Mutex::new(Mt19937::new(seed))))
+    }
+
+    /// The one that is used where no generator is named.
+    pub fn default_generator() -> &'static Generator {
+        &DEFAULT
+    }
+
+    /// Runs `body` with the stream to itself.
+    pub fn with<R>(&self, body: impl FnOnce(&mut Mt19937) -> R) -> R {
+        body(&mut self.0.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+
+    pub fn manual_seed(&self, seed: u64) {
+        self.with(|mt| *mt = Mt19937::new(seed));
+    }
+
+    pub fn is(&self, other: &Generator) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_stream() {
+        // First outputs of mt19937 for init_genrand(5489), from its authors.
+        let mut mt = Mt19937::new(5489);
+        assert_eq!([mt.random(), mt.random(), mt.random()], [3499211612, 581869302, 3890346734]);
+    }
+
+    #[test]
+    fn states_round_trip() {
+        let mut mt = Mt19937::new(7);
+        (0..1000).for_each(|_| drop(mt.random()));
+        mt.normal_f64();
+        let mut again = Mt19937::from_bytes(&mt.to_bytes()).unwrap();
+        assert_eq!(again.normal_f64(), mt.normal_f64());
+        assert_eq!(again.random64(), mt.random64());
+        assert!(Mt19937::from_bytes(&[0; 5056]).is_none());
+    }
+}

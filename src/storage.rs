@@ -1,0 +1,137 @@
+//! The bytes behind tensors, shared by all their views, with the counter of in-place changes.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::alloc::Block;
+use crate::error::Result;
+
+/// Up to this many bytes live next to the counters, in the same allocation.
+const INLINE_BYTES: usize = 64;
+
+/// A shared handle to bytes. Clones see the same bytes and the same version.
+#[derive(Clone)]
+pub struct Storage(Arc<Inner>);
+
+struct Inner {
+    version: AtomicU32,
+    bytes: usize,
+    /// Where the bytes are; null when they are inline.
+    ptr: *mut u8,
+    inline: UnsafeCell<[u64; INLINE_BYTES / 8]>,
+    owner: Owner,
+}
+
+/// Who keeps the bytes alive.
+enum Owner {
+    Inline,
+    Block { _block: Block },
+    /// Memory of somebody else, released by dropping the value.
+    Foreign { _keep: Box<dyn Any + Send + Sync> },
+    /// Bytes of another storage under a version counter of their own.
+    Alias { of: Storage },
+}
+
+// SAFETY: the bytes are plain memory. Tensors hand out pointers to it; that two threads do not write
+// one tensor at a time is the caller's duty, as in PyTorch, and can never corrupt the handle itself.
+unsafe impl Send for Inner {}
+// SAFETY: as above.
+unsafe impl Sync for Inner {}
+
+impl Storage {
+    /// Uninitialised bytes.
+    #[inline]
+    pub fn new(bytes: usize) -> Result<Storage> {
+        let (ptr, owner) = if bytes <= INLINE_BYTES {
+            (std::ptr::null_mut(), Owner::Inline)
+        } else {
+            let block = Block::new(bytes)?;
+            (block.as_ptr(), Owner::Block { _block: block })
+        };
+        Ok(Storage::build(bytes, ptr, owner))
+    }
+
+    /// Bytes that belong to somebody else and stay valid while `keep` lives.
+    ///
+    /// # Safety
+    /// `ptr` must be valid for reads of `bytes` bytes, and for writes wherever a user is let write,
+    /// until `keep` is dropped.
+    pub unsafe fn foreign(ptr: *mut u8, bytes: usize, keep: Box<dyn Any + Send + Sync>) -> Storage {
+        Storage::build(bytes, ptr, Owner::Foreign { _keep: keep })
+    }
+
+    /// The same bytes with a version counter that starts anew: what `Tensor.data` shows.
+    pub fn alias(&self) -> Storage {
+        Storage::build(self.bytes(), self.ptr(), Owner::Alias { of: self.clone() })
+    }
+
+    fn build(bytes: usize, ptr: *mut u8, owner: Owner) -> Storage {
+        let inline = UnsafeCell::new([0; INLINE_BYTES / 8]);
+        Storage(Arc::new(Inner { version: AtomicU32::new(0), bytes, ptr, inline, owner }))
+    }
+
+    #[inline]
+    pub fn ptr(&self) -> *mut u8 {
+        if self.0.ptr.is_null() { self.0.inline.get().cast() } else { self.0.ptr }
+    }
+
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.0.bytes
+    }
+
+    /// Whether both are views of the same bytes.
+    pub fn same(&self, other: &Storage) -> bool {
+        Arc::ptr_eq(&self.root().0, &other.root().0)
+    }
+
+    fn root(&self) -> &Storage {
+        match &self.0.owner {
+            Owner::Alias { of } => of.root(),
+            _ => self,
+        }
+    }
+
+    /// Whether nobody but this handle can reach the bytes.
+    pub fn is_unique(&self) -> bool {
+        Arc::strong_count(&self.0) == 1 && matches!(self.0.owner, Owner::Inline | Owner::Block { .. })
+    }
+
+    #[inline]
+    pub fn version(&self) -> u32 {
+        self.0.version.load(Ordering::Relaxed)
+    }
+
+    /// To be called by every operation that changes the bytes in place.
+    #[inline]
+    pub fn bump_version(&self) {
+        self.0.version.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_share_bytes_but_not_versions() {
+        let a = Storage::new(200).unwrap();
+        let b = a.alias();
+        assert!(a.same(&b.alias()) && a.ptr() == b.ptr());
+        b.bump_version();
+        assert_eq!((a.version(), b.version()), (0, 1));
+    }
+
+    #[test]
+    fn foreign_memory_is_released_once() {
+        let keep = Arc::new([0u8; 8]);
+        let ptr = keep.as_ptr() as *mut u8;
+        // SAFETY: the Arc owns 8 bytes and is kept.
+        let s = unsafe { Storage::foreign(ptr, 8, Box::new(keep.clone())) };
+        assert_eq!(Arc::strong_count(&keep), 2);
+        drop(s);
+        assert_eq!(Arc::strong_count(&keep), 1);
+    }
+}

@@ -1,0 +1,313 @@
+//! [`Tensor`], the handle that every floor above works with: bytes, a layout over them, a dtype, and
+//! the places where a gradient may hang. It knows that it *may* belong to the tape, not how the tape
+//! works: that is `autograd`.
+
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::autograd::{Edge, GradMeta};
+use crate::bail;
+use crate::cpu::pointwise::Operand;
+use crate::dtype::{Cast, DType, Element};
+use crate::error::Result;
+use crate::layout::{Layout, Show, Strides, checked_numel};
+use crate::storage::Storage;
+
+/// A shared handle: clones are the same tensor.
+#[derive(Clone)]
+pub struct Tensor(Arc<Inner>);
+
+struct Inner {
+    storage: Storage,
+    layout: Layout,
+    dtype: DType,
+    /// The node that made this value. In-place changes supersede it through `meta`.
+    producer: Option<Edge>,
+    /// Set when this tensor is a view that the tape follows.
+    view: Option<ViewOf>,
+    /// What only some tensors need: created when a leaf asks for gradients, at a hook, at an in-place
+    /// change. Shared by handles that stand for the same variable.
+    meta: OnceLock<Arc<GradMeta>>,
+    /// The Python object that wraps this tensor, if there is one; owned by the Python floor.
+    python: AtomicPtr<c_void>,
+}
+
+/// How a view came to be, which decides whether it may be changed in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewOrigin {
+    Plain,
+    /// One of several views that one call returned.
+    OneOfMany,
+    /// Made while recording was off.
+    NoGrad,
+}
+
+/// The tensor that a view was taken of; never a view itself.
+pub struct ViewOf {
+    pub base: Tensor,
+    pub origin: ViewOrigin,
+    /// Version of the storage for which the view's producer is true.
+    pub version: AtomicU32,
+}
+
+impl Tensor {
+    fn build(storage: Storage, layout: Layout, dtype: DType, view: Option<ViewOf>) -> Tensor {
+        Tensor(Arc::new(Inner {
+            storage,
+            layout,
+            dtype,
+            producer: None,
+            view,
+            meta: OnceLock::new(),
+            python: AtomicPtr::new(std::ptr::null_mut()),
+        }))
+    }
+
+    /// A tensor over existing bytes. The layout must lie within the storage.
+    pub fn from_storage(storage: Storage, layout: Layout, dtype: DType) -> Result<Tensor> {
+        match layout.extent() {
+            Some((_, end)) if end.checked_mul(dtype.size()).is_some_and(|b| b <= storage.bytes()) => {}
+            Some((start, end)) if start == end => {}
+            _ => bail!(
+                Shape,
+                "setStorage: sizes {}, strides {}, storage offset {}, and itemsize {} requiring a storage size of {} are out of bounds for storage of size {}",
+                Show(&layout.sizes),
+                Show(&layout.strides),
+                layout.offset,
+                dtype.size(),
+                layout.extent().map_or(usize::MAX, |e| e.1.saturating_mul(dtype.size())),
+                storage.bytes()
+            ),
+        }
+        Ok(Tensor::build(storage, layout, dtype, None))
+    }
+
+    /// Uninitialised and contiguous.
+    pub fn empty(sizes: &[usize], dtype: DType) -> Result<Tensor> {
+        let bytes = checked_bytes(sizes, dtype)?;
+        Ok(Tensor::build(Storage::new(bytes)?, Layout::contiguous(sizes), dtype, None))
+    }
+
+    /// Uninitialised, with dense strides of some order of the dimensions.
+    pub fn empty_dense(sizes: &[usize], strides: Strides, dtype: DType) -> Result<Tensor> {
+        let bytes = checked_bytes(sizes, dtype)?;
+        let layout = Layout { sizes: sizes.into(), strides, offset: 0 };
+        Ok(Tensor::build(Storage::new(bytes)?, layout, dtype, None))
+    }
+
+    /// A contiguous tensor that holds `values`.
+    pub fn from_slice<T: Element>(values: &[T], sizes: &[usize]) -> Result<Tensor> {
+        let t = Tensor::empty(sizes, T::DTYPE)?;
+        assert_eq!(values.len(), t.numel(), "as many values as the sizes say");
+        // SAFETY: the storage is fresh and holds numel elements of T.
+        unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), t.ptr().cast::<T>(), values.len()) };
+        Ok(t)
+    }
+
+    /// Another look at the same bytes, outside the tape.
+    pub fn alias(&self, layout: Layout) -> Tensor {
+        debug_assert!(layout.extent().is_some_and(|(a, b)| a == b || b * self.dtype().size() <= self.storage().bytes()));
+        Tensor::build(self.storage().clone(), layout, self.dtype(), None)
+    }
+
+    /// The same bytes and layout with a dtype of the same width.
+    pub fn alias_as(&self, layout: Layout, dtype: DType) -> Tensor {
+        Tensor::build(self.storage().clone(), layout, dtype, None)
+    }
+
+    /// A view that in-place changes on either side can be followed through.
+    pub fn view_with(&self, layout: Layout, origin: ViewOrigin) -> Tensor {
+        let (base, inherited) = match &self.0.view {
+            Some(v) => (v.base.clone(), v.origin),
+            None => (self.clone(), ViewOrigin::Plain),
+        };
+        let origin = if origin == ViewOrigin::Plain { inherited } else { origin };
+        let version = AtomicU32::new(self.storage().version());
+        let view = Some(ViewOf { base, origin, version });
+        Tensor::build(self.storage().clone(), layout, self.dtype(), view)
+    }
+
+    /// The same bytes, cut off from the tape. In-place changes are still seen by both.
+    pub fn detach(&self) -> Tensor {
+        Tensor::build(self.storage().clone(), self.layout().clone(), self.dtype(), None)
+    }
+
+    /// The same bytes with a version counter of their own (`Tensor.data`).
+    pub fn data(&self) -> Tensor {
+        Tensor::build(self.storage().alias(), self.layout().clone(), self.dtype(), None)
+    }
+
+    /// This variable with other bytes: `tensor.data = other`. The place on the tape is kept.
+    pub fn with_data(&self, other: &Tensor) -> Tensor {
+        let meta = self.meta().clone();
+        let t = Tensor::build(other.storage().clone(), other.layout().clone(), other.dtype(), None);
+        t.0.meta.get_or_init(|| meta);
+        t
+    }
+
+    /// A handle without gradient information: itself if it has none.
+    pub fn detached(&self) -> Tensor {
+        if self.0.producer.is_none() && self.0.meta.get().is_none() && self.0.view.is_none() {
+            self.clone()
+        } else {
+            self.detach()
+        }
+    }
+
+    /// The same value as made by `edge`.
+    pub fn with_producer(mut self, edge: Edge) -> Tensor {
+        if let Some(inner) = Arc::get_mut(&mut self.0) {
+            inner.producer = Some(edge);
+            return self;
+        }
+        let mut t = self.detach();
+        Arc::get_mut(&mut t.0).expect("just made").producer = Some(edge);
+        t
+    }
+
+    #[inline]
+    pub fn storage(&self) -> &Storage {
+        &self.0.storage
+    }
+
+    #[inline]
+    pub fn layout(&self) -> &Layout {
+        &self.0.layout
+    }
+
+    #[inline]
+    pub fn dtype(&self) -> DType {
+        self.0.dtype
+    }
+
+    #[inline]
+    pub fn sizes(&self) -> &[usize] {
+        &self.0.layout.sizes
+    }
+
+    #[inline]
+    pub fn strides(&self) -> &[isize] {
+        &self.0.layout.strides
+    }
+
+    #[inline]
+    pub fn ndim(&self) -> usize {
+        self.0.layout.ndim()
+    }
+
+    #[inline]
+    pub fn numel(&self) -> usize {
+        self.0.layout.numel()
+    }
+
+    #[inline]
+    pub fn is_contiguous(&self) -> bool {
+        self.0.layout.is_contiguous()
+    }
+
+    /// Size of a dimension that is known to exist.
+    pub fn size(&self, dim: usize) -> usize {
+        self.0.layout.sizes[dim]
+    }
+
+    /// Address of the first element.
+    #[inline]
+    pub fn ptr(&self) -> *mut u8 {
+        self.storage().ptr().wrapping_add(self.layout().offset * self.dtype().size())
+    }
+
+    /// What kernels need to know.
+    #[inline]
+    pub fn operand(&self) -> Operand {
+        Operand { ptr: self.ptr(), dtype: self.dtype() }
+    }
+
+    /// Whether both handles are the very same tensor.
+    pub fn is(&self, other: &Tensor) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether nobody else can see the bytes, so that they may be overwritten.
+    pub fn is_unique(&self) -> bool {
+        Arc::strong_count(&self.0) == 1 && self.storage().is_unique()
+    }
+
+    pub fn view_of(&self) -> Option<&ViewOf> {
+        self.0.view.as_ref()
+    }
+
+    /// The node that made the value when the tensor was created; see `autograd` for the present one.
+    #[inline]
+    pub fn original_producer(&self) -> Option<&Edge> {
+        self.0.producer.as_ref()
+    }
+
+    /// The gradient information, if there is any yet.
+    #[inline]
+    pub fn meta_if_any(&self) -> Option<&Arc<GradMeta>> {
+        self.0.meta.get()
+    }
+
+    /// The gradient information, made on demand.
+    pub fn meta(&self) -> &Arc<GradMeta> {
+        self.0.meta.get_or_init(|| Arc::new(GradMeta::new(self.0.producer.clone())))
+    }
+
+    /// The slot in which the Python floor keeps the object that wraps this tensor.
+    pub fn python_slot(&self) -> &AtomicPtr<c_void> {
+        &self.0.python
+    }
+
+    /// Elements in row-major order, converted.
+    pub fn to_vec<T: Element>(&self) -> Vec<T> {
+        let mut out = Vec::with_capacity(self.numel());
+        let layout = self.layout();
+        let mut index = vec![0usize; self.ndim()];
+        for _ in 0..self.numel() {
+            let at: isize = index.iter().zip(&layout.strides).map(|(&i, &s)| i as isize * s).sum();
+            // SAFETY: every index of a layout lies within its storage.
+            let value = crate::dispatch!(self.dtype(), S => unsafe {
+                self.ptr().cast::<S>().offset(at).read_unaligned().cast()
+            });
+            out.push(value);
+            for d in (0..index.len()).rev() {
+                index[d] += 1;
+                if index[d] < layout.sizes[d] {
+                    break;
+                }
+                index[d] = 0;
+            }
+        }
+        out
+    }
+
+    /// Marks the bytes as changed in place.
+    pub fn bump_version(&self) {
+        self.storage().bump_version();
+    }
+
+    pub fn version(&self) -> u32 {
+        self.storage().version()
+    }
+
+    /// Notes that the view's producer is true for the present version.
+    pub fn mark_view_current(&self) {
+        if let Some(view) = self.view_of() {
+            view.version.store(self.version(), Ordering::Relaxed);
+        }
+    }
+}
+
+fn checked_bytes(sizes: &[usize], dtype: DType) -> Result<usize> {
+    let Some(bytes) = checked_numel(sizes)?.checked_mul(dtype.size()).filter(|&b| b <= isize::MAX as usize) else {
+        bail!(Shape, "Storage size calculation overflowed with sizes={}", Show(sizes));
+    };
+    Ok(bytes)
+}
+
+impl std::fmt::Debug for Tensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tensor({}, {})", self.dtype(), Show(self.sizes()))
+    }
+}
