@@ -1,1 +1,3 @@
 //! How a CPU computes: kernels over raw pointers and plain sizes. Nothing here knows a Tensor.
+
+pub mod par;
