@@ -1,3 +1,4 @@
 //! How a CPU computes: kernels over raw pointers and plain sizes. Nothing here knows a Tensor.
 
 pub mod par;
+pub mod simd;
