@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn states_round_trip() {
         let mut mt = Mt19937::new(7);
-        (0..1000).for_each(|_| drop(mt.random()));
+        (0..1000).for_each(|_| _ = mt.random());
         mt.normal_f64();
         let mut again = Mt19937::from_bytes(&mt.to_bytes()).unwrap();
         assert_eq!(again.normal_f64(), mt.normal_f64());
