@@ -74,7 +74,8 @@ def accuracy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> fl
     model.eval()
     with torch.no_grad():
         guesses = model(images).argmax(dim=1)
-    return (guesses == labels).float().mean().item()
+    share: float = (guesses == labels).float().mean().item()
+    return share
 
 
 def train(
@@ -154,9 +155,8 @@ def main() -> None:
     images, labels = read_digits()
     held_images, held_labels = images[:HELD_OUT], labels[:HELD_OUT]
     train_set = TensorDataset(images[HELD_OUT:], labels[HELD_OUT:])
-    print(
-        f"{len(train_set)} digits to learn from, {HELD_OUT} held out; read in {time.perf_counter() - started:.1f} s"
-    )
+    seconds = time.perf_counter() - started
+    print(f"{len(train_set)} digits to learn from, {HELD_OUT} held out; read in {seconds:.1f} s")
 
     model = Net()
     print(model)

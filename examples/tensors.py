@@ -15,7 +15,12 @@ for name, tensor in (("number", number), ("row", row), ("table", table), ("pictu
     print(f"  {name:8} shape {tuple(tensor.shape)!s:12} dtype {tensor.dtype}")
 
 print("\nAll elements have one dtype. Whole numbers become int64, fractions float32, or as you say.")
-print(" ", torch.tensor([1, 2]).dtype, torch.tensor([1.5]).dtype, torch.tensor([1, 2], dtype=torch.float64).dtype)
+print(
+    " ",
+    torch.tensor([1, 2]).dtype,
+    torch.tensor([1.5]).dtype,
+    torch.tensor([1, 2], dtype=torch.float64).dtype,
+)
 
 print("\nArithmetic goes element by element, and smaller shapes stretch to fit larger ones.")
 print("  table + 10    ", (table + 10).tolist())
@@ -24,7 +29,9 @@ print("  table @ table ", (table @ table).tolist(), " the matrix product")
 print("  table * row   ", (table * torch.tensor([1.0, 100.0])).tolist(), " the row, for each row")
 
 print("\nReductions take one dim away, or all.")
-print("  sum", table.sum().item(), "  mean of each row", table.mean(dim=1).tolist(), "  max", table.max().item())
+print(
+    "  sum", table.sum().item(), "  mean of each row", table.mean(dim=1).tolist(), "  max", table.max().item()
+)
 
 print("\nAn index or a new shape is a view: the same memory, seen differently. Nothing is copied.")
 numbers = torch.arange(12)

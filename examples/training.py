@@ -1,4 +1,4 @@
-"""Tutorial, chapters 7 and 8: optimizers, batches, the training loop, and a look at what was not trained on."""
+"""Tutorial, chapters 7 and 8: optimizers, batches, the loop, and a look at what was not trained on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def validate(model: nn.Module, data: Spirals) -> float:
     with torch.no_grad():
         guesses = model(data.points).argmax(dim=1)
     model.train()
-    return (guesses == data.labels).float().mean().item()
+    share: float = (guesses == data.labels).float().mean().item()
+    return share
 
 
 torch.manual_seed(0)

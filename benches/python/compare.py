@@ -103,7 +103,14 @@ def run_cases(arguments: argparse.Namespace, environment: dict[str, str]) -> lis
             case: Case = CASES[index]
             agree = same(ours.ask(index, 0), theirs.ask(index, 0))
             a, b = measure(index, ours, theirs, arguments.rounds)
-            row = {"case": case.name, "threads": threads, "ours": a, "torch": b, "goal": case.goal, "same": agree}
+            row = {
+                "case": case.name,
+                "threads": threads,
+                "ours": a,
+                "torch": b,
+                "goal": case.goal,
+                "same": agree,
+            }
             rows.append(row)
             print(
                 f"| {case.name:44} | {readable(a):>9} | {readable(b):>9} | {b / a:6.2f} | {case.goal:4.0f} |"
@@ -117,7 +124,12 @@ def run_cases(arguments: argparse.Namespace, environment: dict[str, str]) -> lis
 
 def import_times(candidate: str, rounds: int, environment: dict[str, str]) -> dict[str, float]:
     """Median milliseconds of a fresh interpreter that imports a module and ends."""
-    statements = {"nothing": "pass", candidate: f"import {candidate}", "numpy": "import numpy", "torch": "import torch"}
+    statements = {
+        "nothing": "pass",
+        candidate: f"import {candidate}",
+        "numpy": "import numpy",
+        "torch": "import torch",
+    }
     times: dict[str, list[float]] = {name: [] for name in statements}
     for n in range(rounds + 1):
         for name, statement in statements.items():

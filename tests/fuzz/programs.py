@@ -10,7 +10,6 @@ import ast
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-
 from parity.ops import Call, calls
 
 TENSORS = """
@@ -118,10 +117,15 @@ BINARY = ["+", "-", "*", "/", "//", "%", "**", "@", "==", "<", ">=", "&", "|"]
 def any_operator() -> SearchStrategy[str]:
     plain = st.builds(lambda a, op, b: f"x = ({a}) {op} ({b})", value, st.sampled_from(BINARY), value)
     augmented = st.builds(
-        lambda a, op, b: f"x = {a}; x {op}= {b}", tensor, st.sampled_from(["+", "-", "*", "/", "**", "@"]), value
+        lambda a, op, b: f"x = {a}; x {op}= {b}",
+        tensor,
+        st.sampled_from(["+", "-", "*", "/", "**", "@"]),
+        value,
     )
     # Without a tensor on either side it is Python's business (and 2**100 ** 2**100 never ends).
-    return st.one_of(plain, augmented).filter(lambda program: "torch.ones" in program or "torch.zeros" in program)
+    return st.one_of(plain, augmented).filter(
+        lambda program: "torch.ones" in program or "torch.zeros" in program
+    )
 
 
 def any_index() -> SearchStrategy[str]:

@@ -11,6 +11,13 @@ from typing import Any
 
 import numpy as np
 
+# Every dtype that a tensor can have.
+DTYPES = tuple(
+    """
+    float16 bfloat16 float32 float64 uint8 int8 int16 int32 int64 bool complex64 complex128
+    """.split()
+)
+
 
 class Data:
     """Deterministic tensors: the same numbers in the same order, whichever library makes them."""

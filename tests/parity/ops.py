@@ -81,7 +81,7 @@ def function(lib: ModuleType, name: str) -> Any:
 
 def listed() -> list[Op]:
     """The engine's own list; empty for a candidate that has none (PyTorch, when the tests are tested)."""
-    rows = getattr(importlib.import_module("rustnn")._C, "_ops", list)()
+    rows: list[dict[str, Any]] = getattr(importlib.import_module("rustnn")._C, "_ops", list)()
     return [
         Op(
             name=row["name"],

@@ -7,7 +7,22 @@ import pytest
 from parity.programs import hold
 
 BINARY = ["add", "sub", "mul", "div", "maximum", "minimum", "eq", "lt", "pow", "remainder", "floor_divide"]
-UNARY = ["exp", "log", "sqrt", "tanh", "sigmoid", "relu", "abs", "neg", "sin", "cos", "floor", "sign", "square", "reciprocal"]
+UNARY = [
+    "exp",
+    "log",
+    "sqrt",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "abs",
+    "neg",
+    "sin",
+    "cos",
+    "floor",
+    "sign",
+    "square",
+    "reciprocal",
+]
 REDUCTIONS = ["sum", "mean", "max", "min", "argmax", "argmin", "amax", "amin", "prod", "any", "all"]
 
 FORMS: dict[str, tuple[list[str], list[str]]] = {

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from parity.data import DTYPES
 from parity.programs import hold
 
-DTYPES = tuple(
-    ["float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool", "complex64", "complex128"]
-)
 SCALARS = ("True", "2", "2.5", "1j", "-3")
 OPERATIONS = ("a + b", "a - b", "a * b", "a / b", "a == b", "a != b", "a < b", "a >= b")
 FUNCTIONS = (

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from parity.compare import compare
+from parity.data import DTYPES
 from parity.programs import CANDIDATE, REFERENCE, hold
 
 DEMO = Path(__file__).parents[2] / "examples" / "mnist.py"
@@ -132,10 +133,9 @@ def states(lib: ModuleType) -> dict[str, Any]:
     lib.manual_seed(1)
     shared = lib.arange(12.0).view(3, 4)
     optimizer = lib.optim.Adam([lib.nn.Parameter(lib.ones(3))], lr=0.1)
-    names = ["float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool", "complex64", "complex128"]
     return {
         "network": demo_network(lib).state_dict(),
-        "dtypes": {name: lib.tensor([0, 1, 1], dtype=getattr(lib, name)) for name in names},
+        "dtypes": {name: lib.tensor([0, 1, 1], dtype=getattr(lib, name)) for name in DTYPES},
         "shapes": [lib.zeros(0), lib.tensor(3.5), lib.zeros(2, 0, 3), lib.ones(2, 3).t(), shared[1:, ::2]],
         "shared": [shared, shared[0]],
         "grad": lib.ones(2, requires_grad=True),

@@ -48,7 +48,7 @@ def test_creation() -> None:
 
 @pytest.mark.parametrize("name", DTYPES)
 def test_numpy_shares_memory(name: str) -> None:
-    array = np.arange(6).reshape(2, 3).astype(DTYPES[name])
+    array: np.ndarray = np.arange(6).reshape(2, 3).astype(DTYPES[name])
     x = torch.from_numpy(array)
     assert x.dtype == getattr(torch, name)
     back = x.numpy()
@@ -229,7 +229,7 @@ def arrays(draw: Any, dtype: type = np.float32) -> np.ndarray:
     """An array of up to four small dims, possibly a transposed or strided view."""
     shape = tuple(draw(SIZES))
     seed = draw(st.integers(0, 2**16))
-    array = np.random.default_rng(seed).integers(-5, 6, shape).astype(dtype)
+    array: np.ndarray = np.random.default_rng(seed).integers(-5, 6, shape).astype(dtype)
     if draw(st.booleans()):
         array = array.T
     if array.ndim and array.shape[0] > 1 and draw(st.booleans()):
