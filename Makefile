@@ -14,9 +14,8 @@ RUST_SOURCES   := $(shell find src -type f) $(wildcard build.rs) Cargo.toml Carg
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
 PYTEST_ARGS    ?=
 
-# Both set for every command below, so that all of them share one build cache.
+# maturin looks here for the environment to install into.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
-export PYTHONWARNDEFAULTENCODING := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
