@@ -6,6 +6,7 @@ sample argument lists as text, such as "t(2, 3), t(3), alpha=2". A `Call` is one
 
 from __future__ import annotations
 
+import ast
 import importlib
 import zlib
 from collections.abc import Iterator
@@ -55,11 +56,33 @@ class Call:
         if self.variant == "inplace":
             # In-place on what a gradient wants is an error for leaves: work on a copy that is not one.
             copy = target.clone()
-            returned = getattr(copy, self.op.name.split(".")[-1] + "_")(*rest, **keywords)
+            if hasattr(copy, self.op.name + "_"):
+                returned = getattr(copy, self.op.name + "_")(*rest, **keywords)
+            else:
+                returned = function(lib, self.op.name + "_")(copy, *rest, **keywords)
             if returned is not copy:
                 raise AssertionError("an in-place operation returns its tensor")
             return copy
-        return getattr(target, self.op.name.split(".")[-1])(*rest, **keywords)
+        return getattr(target, self.op.name)(*rest, **keywords)
+
+    def known(self, lib: ModuleType) -> bool:
+        """Whether `lib` has this variant at all."""
+        if self.variant == "method":
+            return hasattr(lib.Tensor, self.op.name)
+        name = self.op.name + "_" * (self.variant == "inplace")
+        found = function(lib, name) is not None
+        return found or (self.variant == "inplace" and hasattr(lib.Tensor, name))
+
+    def fits(self, lib: ModuleType) -> bool:
+        """Whether an in-place call can succeed: the result has the shape of what it overwrites."""
+        if self.variant != "inplace":
+            return True
+        plain = "function" if "function" in self.op.variants else "method"
+        data = self.data(lib)
+        if plain not in self.op.variants:
+            return True
+        result = Call(self.op, plain, self.sample).make(lib, data)
+        return bool(result.shape == data.made[0].shape)
 
     def arguments(self, lib: ModuleType, data: Data) -> tuple[tuple[Any, ...], dict[str, Any]]:
         namespace = data.namespace()
@@ -69,14 +92,14 @@ class Call:
 
 
 def function(lib: ModuleType, name: str) -> Any:
-    """The function of this name, wherever PyTorch keeps it."""
+    """The function of this name, wherever PyTorch keeps it, or None."""
     for place in PLACES:
         found: Any = lib
         for part in (place + name).split("."):
             found = getattr(found, part, None)
         if found is not None:
             return found
-    raise AssertionError(f"{lib.__name__} has no function {name}")
+    return None
 
 
 def listed() -> list[Op]:
@@ -101,7 +124,15 @@ def calls(deterministic: bool = True) -> Iterator[Call]:
             continue
         for sample in op.samples:
             for variant in op.variants:
-                yield Call(op, variant, sample)
+                if variant == "function" or starts_with_a_tensor(sample):
+                    yield Call(op, variant, sample)
+
+
+def starts_with_a_tensor(sample: str) -> bool:
+    """Whether the first argument can have methods: `2.0, t(3)` makes sense for a function alone."""
+    parsed = ast.parse(f"f({sample})", mode="eval").body
+    assert isinstance(parsed, ast.Call)
+    return bool(parsed.args) and isinstance(parsed.args[0], (ast.Call, ast.Subscript, ast.Attribute))
 
 
 def outputs(result: Any) -> list[Any]:

