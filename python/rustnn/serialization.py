@@ -1,8 +1,8 @@
 """``save`` and ``load``: objects with tensors in files of PyTorch's own format.
 
-The file is a zip archive without compression: ``data.pkl`` is a pickle in which a tensor is (storage, offset, size,
-stride), and ``data/<key>`` are the bytes of each storage. The pickle names PyTorch's classes, so that PyTorch reads
-what we write; on reading its names stand for ours.
+The file is a zip archive without compression: ``data.pkl`` is a pickle in which a tensor is (storage, offset,
+size, stride), and ``data/<key>`` are the bytes of each storage. The pickle names PyTorch's classes, so that
+PyTorch reads what we write; on reading its names stand for ours.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _STORAGE_NAMES = {dtype: name for name, dtype in _STORAGES.items() if name != "U
 _DTYPES = {str(dtype).rpartition(".")[2]: dtype for dtype in _STORAGE_NAMES}
 _Size = type(_C.empty(0).shape)
 
-# ---- names of classes, here and in PyTorch --------------------------------------------------------------------------
+# ---- names of classes, here and in PyTorch -----------------------------------------------------------------
 
 _LAYER_FILES = "activation batchnorm container conv dropout flatten linear loss module pooling".split()
 
@@ -97,7 +97,7 @@ _DEVICE = _Name("torch", "device")
 _STORAGE_TYPES = {dtype: _Name("torch", name) for dtype, name in _STORAGE_NAMES.items()}
 
 
-# ---- save -----------------------------------------------------------------------------------------------------------
+# ---- save --------------------------------------------------------------------------------------------------
 
 
 class _Storage:
@@ -131,7 +131,8 @@ def _pickle(obj: object, protocol: int) -> tuple[bytes, list[_Storage]]:
             )
         return known
 
-    # The pure-Python pickler of the standard library: only it lets us say under which name a global is written.
+    # The pure-Python pickler of the standard library: only it lets us say under which name a global is
+    # written.
     class Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
         def persistent_id(self, value: Any) -> Any:
             if type(value) is _Storage:
@@ -146,7 +147,12 @@ def _pickle(obj: object, protocol: int) -> tuple[bytes, list[_Storage]]:
             if isinstance(value, Tensor):
                 if type(value) is not Tensor and type(value) is not Buffer:
                     return NotImplemented
-                parts = (storage_of(value), value.storage_offset(), tuple(value.size()), tuple(value.stride()))
+                parts = (
+                    storage_of(value),
+                    value.storage_offset(),
+                    tuple(value.size()),
+                    tuple(value.stride()),
+                )
                 return _REBUILD_TENSOR, (*parts, value.requires_grad and value.is_leaf, OrderedDict())
             if isinstance(value, _Name):
                 return value.name
@@ -221,8 +227,8 @@ def _write_archive(file: Any, name: str, pickled: bytes, storages: list[_Storage
 def save(obj: object, f: Any, pickle_module: Any = None, pickle_protocol: int = 2) -> None:
     """Write ``obj`` (tensors, modules, containers of them, ...) to ``f``, a path or a binary file.
 
-    PyTorch can read the file. A path is written whole or not at all: under another name first, then renamed. Tensors
-    that share a storage still do after loading. RuntimeError if the folder does not exist.
+    PyTorch can read the file. A path is written whole or not at all: under another name first, then renamed.
+    Tensors that share a storage still do after loading. RuntimeError if the folder does not exist.
     """
     if isinstance(f, (str, os.PathLike)):
         path = os.path.realpath(os.fspath(f))
@@ -231,7 +237,9 @@ def save(obj: object, f: Any, pickle_module: Any = None, pickle_protocol: int = 
             raise RuntimeError(f"Parent directory {os.path.dirname(os.fspath(f))} does not exist.")
         content = _pickle(obj, pickle_protocol)
         name = os.path.splitext(os.path.basename(os.fspath(f)))[0] or "archive"
-        if os.path.exists(path) and not os.path.isfile(path):  # a device or a pipe (or a folder, which raises)
+        if os.path.exists(path) and not os.path.isfile(
+            path
+        ):  # a device or a pipe (or a folder, which raises)
             with open(path, "wb") as file:
                 _write_archive(file, name, *content)
             return
@@ -252,7 +260,9 @@ def save(obj: object, f: Any, pickle_module: Any = None, pickle_protocol: int = 
     elif hasattr(f, "write"):
         _write_archive(f, "archive", *_pickle(obj, pickle_protocol))
     else:
-        raise AttributeError("expected 'f' to be string, path, or a file-like object with a 'write' attribute")
+        raise AttributeError(
+            "expected 'f' to be string, path, or a file-like object with a 'write' attribute"
+        )
 
 
 def _sync_folder(folder: str) -> None:
@@ -269,10 +279,11 @@ def _sync_folder(folder: str) -> None:
         os.close(handle)
 
 
-# ---- load -----------------------------------------------------------------------------------------------------------
+# ---- load --------------------------------------------------------------------------------------------------
 
 _DAMAGED = (
-    "PytorchStreamReader failed reading zip archive: {}. The checkpoint file is corrupted, or is none: it may not have "
+    "PytorchStreamReader failed reading zip archive: {}. The checkpoint file is corrupted, or is none: it "
+    "may not have "
     "been saved or transferred completely, or was changed afterwards."
 )
 
@@ -383,7 +394,9 @@ class _Storages:
         _, info = self.archive.find(path)
         size = count * dtype.itemsize
         if not isinstance(count, int) or size != info.file_size:
-            raise RuntimeError(_DAMAGED.format(f"{path} has {info.file_size} bytes where {size} are declared"))
+            raise RuntimeError(
+                _DAMAGED.format(f"{path} has {info.file_size} bytes where {size} are declared")
+            )
         flat = _C.empty(count, dtype=dtype)
         if size:
             self.archive.read_into(path, _C._storage_bytes(flat))
@@ -409,12 +422,15 @@ class _Storages:
             return flat
         if not name.startswith("cuda"):
             raise RuntimeError(
-                f"don't know how to restore data location of rustnn.storage.UntypedStorage (tagged with {name})"
+                "don't know how to restore data location of rustnn.storage.UntypedStorage (tagged with "
+                f"{name})"
             )
         if not _has_cuda():
             raise RuntimeError(
-                "Attempting to deserialize object on a CUDA device but rustnn.cuda.is_available() is False. If you are "
-                "running on a CPU-only machine, please use rustnn.load with map_location=rustnn.device('cpu') to map "
+                "Attempting to deserialize object on a CUDA device but rustnn.cuda.is_available() is "
+                "False. If you are "
+                "running on a CPU-only machine, please use rustnn.load with "
+                "map_location=rustnn.device('cpu') to map "
                 "your storages to the CPU."
             )
         return flat.to(_C.device(name))
@@ -430,7 +446,13 @@ def _has_cuda() -> bool:
 
 
 def _rebuild_tensor(
-    flat: Any, offset: Any, size: Any, stride: Any, requires_grad: bool = False, hooks: Any = None, metadata: Any = None
+    flat: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    requires_grad: bool = False,
+    hooks: Any = None,
+    metadata: Any = None,
 ) -> Tensor:
     """A tensor over a storage. RuntimeError if it would reach beyond the storage's end."""
     if not isinstance(flat, Tensor) or not isinstance(size, tuple) or not isinstance(stride, tuple):
@@ -438,10 +460,11 @@ def _rebuild_tensor(
     numbers = (offset, *size, *stride)
     if len(size) != len(stride) or not all(type(n) is int and n >= 0 for n in numbers):
         raise RuntimeError(f"a tensor of size {size} and stride {stride} at {offset} cannot be")
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride))
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if 0 not in size and last >= flat.numel():
         raise RuntimeError(
-            f"a tensor of size {size} and stride {stride} at {offset} is out of bounds for storage of {flat.numel()}"
+            f"a tensor of size {size} and stride {stride} at {offset} is out of bounds for storage of "
+            f"{flat.numel()}"
         )
     tensor = flat.as_strided(size, stride, offset if 0 not in size else 0)
     for property_, method in (("conj", "conj"), ("neg", "neg")):
@@ -482,7 +505,8 @@ _safe_globals: list[Any] = []
 
 
 def add_safe_globals(safe_globals: list[Any]) -> None:
-    """Allow these classes and functions, or pairs (object, its full name), in files loaded with ``weights_only``."""
+    """Allow these classes and functions, or pairs (object, its full name), in files loaded with "
+    "``weights_only``."""
     _safe_globals.extend(entry for entry in safe_globals if entry not in _safe_globals)
 
 
@@ -541,8 +565,10 @@ def _load_safely(data: bytes, storages: _Storages) -> Any:
         ).load()
     except UnpicklingError as error:
         raise UnpicklingError(
-            "Weights only load failed. Loading with `weights_only=False` will likely succeed, but it can result in "
-            "arbitrary code execution: do it only if you got the file from a trusted source. Alternatively, allow the "
+            "Weights only load failed. Loading with `weights_only=False` will likely succeed, but it can "
+            "result in "
+            "arbitrary code execution: do it only if you got the file from a trusted source. "
+            "Alternatively, allow the "
             f"class that is named here.\n\tWeightsUnpickler error: {error}"
         ) from error
 
@@ -579,10 +605,11 @@ def load(
 ) -> Any:
     """Read what ``save``, or PyTorch's, wrote to ``f``, a path or a binary file that can seek.
 
-    With ``weights_only``, which is the default, no code in the file is run: tensors, containers, numbers, strings and
-    what ``add_safe_globals`` allows are all that it may hold. ``map_location`` says on which device storages come: a
-    device or its name, a dict from the saved to the wanted one, or a function of storage and name. ``mmap`` is taken
-    for paths and changes nothing. UnpicklingError for what is not allowed, RuntimeError for a damaged file.
+    With ``weights_only``, which is the default, no code in the file is run: tensors, containers, numbers,
+    strings and what ``add_safe_globals`` allows are all that it may hold. ``map_location`` says on which
+    device storages come: a device or its name, a dict from the saved to the wanted one, or a function of
+    storage and name. ``mmap`` is taken for paths and changes nothing. UnpicklingError for what is not
+    allowed, RuntimeError for a damaged file.
     """
     weights_only = True if weights_only is None else weights_only
     if weights_only and pickle_module is not None:
@@ -595,8 +622,10 @@ def load(
     for method in ("seek", "read"):
         if not hasattr(f, method):
             raise AttributeError(
-                f"'{type(f).__name__}' object has no attribute '{method}'. You can only rustnn.load from a file that is "
-                "seekable. Please pre-load the data into a buffer like io.BytesIO and try to load from it instead."
+                f"'{type(f).__name__}' object has no attribute '{method}'. You can only rustnn.load from a "
+                "file that is "
+                "seekable. Please pre-load the data into a buffer like io.BytesIO and try to load from it "
+                "instead."
             )
     return _load(f, map_location, weights_only, pickle_load_args)
 
@@ -610,7 +639,8 @@ def _load(file: IO[bytes], map_location: Any, weights_only: bool, options: dict[
         raise EOFError("Ran out of input: the file is empty")
     if start != b"PK\x03\x04":
         raise UnpicklingError(
-            "This is no file of rustnn.save or torch.save: it does not begin as a zip archive does. (PyTorch's formats "
+            "This is no file of rustnn.save or torch.save: it does not begin as a zip archive does. "
+            "(PyTorch's formats "
             "from before 1.6 are not read: load and save the file with a younger PyTorch first.)"
         )
     archive = _Archive(file)

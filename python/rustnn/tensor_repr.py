@@ -1,4 +1,7 @@
-"""How a tensor is printed: numbers in columns of one width, large tensors by their corners, then what is special."""
+"""How a tensor is printed.
+
+Numbers in columns of one width, large tensors by their corners, then what is special.
+"""
 
 from __future__ import annotations
 
@@ -44,9 +47,9 @@ def set_printoptions(
 ) -> None:
     """Say how tensors are printed.
 
-    ``precision``: digits after the point (4). ``threshold``: more elements than this are summarised (1000), by
-    ``edgeitems`` of each end of each dim (3). ``linewidth``: characters in a line (80). ``profile``: "default", "short"
-    or "full". ``sci_mode``: always, never, or (``None``) where the numbers ask for it.
+    ``precision``: digits after the point (4). ``threshold``: more elements than this are summarised (1000),
+    by ``edgeitems`` of each end of each dim (3). ``linewidth``: characters in a line (80). ``profile``:
+    "default", "short" or "full". ``sci_mode``: always, never, or (``None``) where the numbers ask for it.
     """
     for name, value in _PROFILES.get(profile or "", {}).items():
         setattr(_options, name, value)
@@ -77,14 +80,14 @@ class _Column:
         sizes = [abs(value) for value in numbers]
         low, high = min(sizes), max(sizes)
         self.scientific = high / low > 1000.0 or high > 1.0e8 or (not self.whole and low < 1.0e-4)
+        if _options.sci_mode is not None:
+            self.scientific = _options.sci_mode
         if self.scientific:
             self.width = max(len(f"{value:.{digits}e}") for value in numbers)
         elif self.whole:
             self.width = max(len(f"{value:.0f}") for value in numbers) + 1
         else:
             self.width = max(len(f"{value:.{digits}f}") for value in numbers)
-        if _options.sci_mode is not None:
-            self.scientific = _options.sci_mode
 
     def format(self, value: Any) -> str:
         """One number, brought to the width."""
@@ -189,7 +192,9 @@ def _remarks(tensor: Tensor) -> list[str]:
 def format_tensor(tensor: Tensor) -> str:
     """What ``repr`` gives: ``tensor([[1., 2.], [3., 4.]], dtype=..., requires_grad=True)`` and the like."""
     kind = type(tensor)
-    prefix = "tensor(" if kind is _C.Tensor or kind.__module__ == "rustnn.nn.parameter" else f"{kind.__name__}("
+    prefix = (
+        "tensor(" if kind is _C.Tensor or kind.__module__ == "rustnn.nn.parameter" else f"{kind.__name__}("
+    )
     indent = len(prefix)
     head = prefix + (_body(tensor, indent) if tensor.numel() else "[]")
     text = [head]

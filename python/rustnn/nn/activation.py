@@ -13,7 +13,6 @@ __all__ = ["ELU", "GELU", "LeakyReLU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", 
 class ReLU(Module):
     """``max(x, 0)``; with ``inplace`` the input itself is changed."""
 
-    __constants__ = ["inplace"]
     inplace: bool
 
     def __init__(self, inplace: bool = False) -> None:
@@ -44,7 +43,6 @@ class Tanh(Module):
 class SiLU(Module):
     """``x * sigmoid(x)``, also called swish."""
 
-    __constants__ = ["inplace"]
     inplace: bool
 
     def __init__(self, inplace: bool = False) -> None:
@@ -59,9 +57,11 @@ class SiLU(Module):
 
 
 class GELU(Module):
-    """``x * Φ(x)``, Φ being the distribution function of N(0, 1); ``approximate="tanh"`` is a quicker formula."""
+    """``x * Φ(x)``, Φ being the distribution function of N(0, 1).
 
-    __constants__ = ["approximate"]
+    ``approximate="tanh"`` is a quicker formula.
+    """
+
     approximate: str
 
     def __init__(self, approximate: str = "none") -> None:
@@ -78,7 +78,6 @@ class GELU(Module):
 class LeakyReLU(Module):
     """x where x > 0, ``negative_slope * x`` elsewhere."""
 
-    __constants__ = ["inplace", "negative_slope"]
     negative_slope: float
     inplace: bool
 
@@ -97,7 +96,6 @@ class LeakyReLU(Module):
 class ELU(Module):
     """x where x > 0, ``alpha * (exp(x) - 1)`` elsewhere."""
 
-    __constants__ = ["alpha", "inplace"]
     alpha: float
     inplace: bool
 
@@ -116,7 +114,6 @@ class ELU(Module):
 class Softplus(Module):
     """``log(1 + exp(beta * x)) / beta``, and x itself where ``beta * x`` is above ``threshold``."""
 
-    __constants__ = ["beta", "threshold"]
     beta: float
     threshold: float
 
@@ -135,7 +132,6 @@ class Softplus(Module):
 class Softmax(Module):
     """``exp(x)`` over its sum along ``dim``: positive values that add up to 1."""
 
-    __constants__ = ["dim"]
     dim: int | None
 
     def __init__(self, dim: int | None = None) -> None:
@@ -152,7 +148,6 @@ class Softmax(Module):
 class LogSoftmax(Module):
     """The logarithm of softmax along ``dim``."""
 
-    __constants__ = ["dim"]
     dim: int | None
 
     def __init__(self, dim: int | None = None) -> None:

@@ -20,7 +20,6 @@ class _BatchNorm(Module):
     """The layer for any number of dims; subclasses say which they take."""
 
     _version = 2
-    __constants__ = ["track_running_stats", "momentum", "eps", "num_features", "affine"]
     num_features: int
     eps: float
     momentum: float | None
@@ -69,7 +68,8 @@ class _BatchNorm(Module):
     def reset_running_stats(self) -> None:
         """Forget what was learnt of mean and variance."""
         if self.track_running_stats:
-            assert self.running_mean is not None and self.running_var is not None
+            assert self.running_mean is not None
+            assert self.running_var is not None
             assert self.num_batches_tracked is not None
             self.running_mean.zero_()
             self.running_var.fill_(1)
@@ -131,8 +131,8 @@ class _BatchNorm(Module):
 class BatchNorm1d(_BatchNorm):
     """Over (N, C) or (N, C, L), for each of ``num_features`` channels C.
 
-    In training by the batch's own mean and variance, which also move the running ones by ``momentum`` (``None``: plain
-    average); in evaluation by the running ones. ValueError for other numbers of dims.
+    In training by the batch's own mean and variance, which also move the running ones by ``momentum``
+    (``None``: plain average); in evaluation by the running ones. ValueError for other numbers of dims.
     """
 
     def _check_input_dim(self, input: Tensor) -> None:

@@ -9,7 +9,7 @@ from rustnn.nn.module import Module, indent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, KeysView, ItemsView, ValuesView
+    from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
     from typing import Any, Self
 
 __all__ = ["ModuleDict", "ModuleList", "Sequential"]
@@ -70,7 +70,8 @@ class _Row(Module):
 class Sequential(_Row):
     """Calls its modules one after the other, each on the last one's output.
 
-    Takes the modules, or one OrderedDict of names and modules. A slice of it is a Sequential of the same modules.
+    Takes the modules, or one OrderedDict of names and modules. A slice of it is a Sequential of the same
+    modules.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -94,12 +95,16 @@ class Sequential(_Row):
 
     def __add__(self, other: Sequential) -> Sequential:
         if not isinstance(other, Sequential):
-            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+            raise ValueError(
+                f"add operator supports only objects of Sequential class, but {type(other)} is given."
+            )
         return Sequential(*self, *other)
 
     def __iadd__(self, other: Sequential) -> Self:
         if not isinstance(other, Sequential):
-            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other)} is given.")
+            raise ValueError(
+                f"add operator supports only objects of Sequential class, but {type(other)} is given."
+            )
         return self.extend(list(other))
 
     def __mul__(self, times: int) -> Sequential:
@@ -187,7 +192,8 @@ class ModuleList(_Row):
         if not runs:
             return f"{self._get_name()}()"
         lines = (
-            f"({a}): {indent(text)}" if a == b else f"({a}-{b}): {b - a + 1} x {indent(text)}" for a, b, text in runs
+            f"({a}): {indent(text)}" if a == b else f"({a}-{b}): {b - a + 1} x {indent(text)}"
+            for a, b, text in runs
         )
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
@@ -254,7 +260,9 @@ def pairs(source: Any, owner: str, element: str) -> list[tuple[Any, Any]]:
     found = []
     for i, pair in enumerate(source):
         if not _is_iterable(pair):
-            raise TypeError(f"{element} update sequence element #{i} should be Iterable; is{type(pair).__name__}")
+            raise TypeError(
+                f"{element} update sequence element #{i} should be Iterable; is{type(pair).__name__}"
+            )
         pair = tuple(pair)
         if len(pair) != 2:
             raise ValueError(f"{element} update sequence element #{i} has length {len(pair)}; 2 is required")

@@ -28,17 +28,6 @@ def _pair(value: Any) -> tuple[int, ...]:
 class _ConvNd(Module):
     """What convolutions of any number of dims share: settings, weights, checks."""
 
-    __constants__ = [
-        "stride",
-        "padding",
-        "dilation",
-        "groups",
-        "padding_mode",
-        "output_padding",
-        "in_channels",
-        "out_channels",
-        "kernel_size",
-    ]
     in_channels: int
     out_channels: int
     kernel_size: tuple[int, ...]
@@ -80,7 +69,9 @@ class _ConvNd(Module):
             names = ", ".join(repr(name) for name in _PADDING_MODES)
             raise ValueError(f"padding_mode must be one of {{{names}}}, but got {padding_mode=}")
         if padding_mode != "zeros":
-            raise NotImplementedError(f"rustnn pads convolutions only with zeros as yet, but got {padding_mode=}")
+            raise NotImplementedError(
+                f"rustnn pads convolutions only with zeros as yet, but got {padding_mode=}"
+            )
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size
@@ -123,7 +114,9 @@ class _ConvNd(Module):
                 init.uniform_(self.bias, -bound, bound)
 
     def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        )
         if self.padding != (0,) * len(self.stride):
             text += f", padding={self.padding}"
         if self.dilation != (1,) * len(self.dilation):
@@ -140,8 +133,9 @@ class _ConvNd(Module):
 class Conv2d(_ConvNd):
     """Convolution of images: (N, in_channels, H, W) or without N, to (N, out_channels, H', W').
 
-    ``weight`` is (out_channels, in_channels / groups, kernel height, kernel width). ``padding`` is zeros added on both
-    sides, or "valid" (none), or "same" (H' = H; stride 1 only). ValueError for settings that do not go together.
+    ``weight`` is (out_channels, in_channels / groups, kernel height, kernel width). ``padding`` is zeros
+    added on both sides, or "valid" (none), or "same" (H' = H; stride 1 only). ValueError for settings that do
+    not go together.
     """
 
     def __init__(

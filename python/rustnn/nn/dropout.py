@@ -10,12 +10,12 @@ __all__ = ["Dropout"]
 
 
 class Dropout(Module):
-    """In training every element is set to 0 with probability ``p`` and multiplied by ``1 / (1 - p)`` otherwise.
+    """In training every element is set to 0 with probability ``p`` and multiplied by ``1 / (1 - p)``
+    otherwise.
 
     ValueError unless 0 <= p <= 1.
     """
 
-    __constants__ = ["p", "inplace"]
     p: float
     inplace: bool
 

@@ -16,7 +16,6 @@ __all__ = ["Flatten", "Unflatten"]
 class Flatten(Module):
     """Make one dim of the dims ``start_dim`` to ``end_dim``: (N, C, H, W) becomes (N, C * H * W)."""
 
-    __constants__ = ["start_dim", "end_dim"]
     start_dim: int
     end_dim: int
 
@@ -33,7 +32,10 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Make the dims ``unflattened_size`` of the one dim ``dim``; one of them may be -1. TypeError unless all are ints."""
+    """Make the dims ``unflattened_size`` of the one dim ``dim``; one of them may be -1.
+
+    TypeError unless all are ints.
+    """
 
     dim: int
     unflattened_size: Sequence[int]
@@ -41,7 +43,9 @@ class Unflatten(Module):
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
         if not isinstance(unflattened_size, (tuple, list)):
-            raise TypeError(f"unflattened_size must be a tuple of ints, but found type {typename(unflattened_size)}")
+            raise TypeError(
+                f"unflattened_size must be a tuple of ints, but found type {typename(unflattened_size)}"
+            )
         for position, size in enumerate(unflattened_size):
             if not isinstance(size, int):
                 raise TypeError(

@@ -77,10 +77,12 @@ def conv2d(
     if any(step != 1 for step in steps):
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     dilations = (dilation, dilation) if isinstance(dilation, int) else dilation
-    totals = [d * (size - 1) for d, size in zip(dilations, weight.shape[-2:])]
-    # An odd total has its larger half on the right. The convolution pads both sides alike, so it is given the larger
-    # half, and the first row or column of the result is left out.
-    output = _C.conv2d(input, weight, bias, 1, tuple(total - total // 2 for total in totals), dilation, groups)
+    totals = [d * (size - 1) for d, size in zip(dilations, weight.shape[-2:], strict=True)]
+    # An odd total has its larger half on the right. The convolution pads both sides alike, so it is given the
+    # larger half, and the first row or column of the result is left out.
+    output = _C.conv2d(
+        input, weight, bias, 1, tuple(total - total // 2 for total in totals), dilation, groups
+    )
     if totals[0] % 2:
         output = output.narrow(-2, 1, output.size(-2) - 1)
     if totals[1] % 2:
@@ -127,7 +129,10 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Normalise every channel of (N, C, ...); see ``nn.BatchNorm1d``. ValueError for one value a channel in training."""
+    """Normalise every channel of (N, C, ...); see ``nn.BatchNorm1d``.
+
+    ValueError for one value a channel in training.
+    """
     if training:
         shape = input.shape
         count = shape[0] if shape else 0

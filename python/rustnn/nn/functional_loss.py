@@ -28,10 +28,7 @@ def reduction_code(reduction: str) -> int:
 
 def legacy_reduction(size_average: bool | None, reduce: bool | None, stacklevel: int = 4) -> str:
     """The reduction that the two old arguments mean, with PyTorch's warning."""
-    if reduce is False:
-        name = "none"
-    else:
-        name = "sum" if size_average is False else "mean"
+    name = "none" if reduce is False else "sum" if size_average is False else "mean"
     import warnings
 
     warnings.warn(
@@ -115,7 +112,10 @@ def smooth_l1_loss(
     reduction: str = "mean",
     beta: float = 1.0,
 ) -> Tensor:
-    """A parabola where ``|input - target| < beta``, a straight line beyond; reduced. RuntimeError if beta < 0."""
+    """A parabola where ``|input - target| < beta``, a straight line beyond; reduced.
+
+    RuntimeError if beta < 0.
+    """
     code = _code(size_average, reduce, reduction)
     input, target = _broadcast(input, target)
     if beta < 0:
@@ -135,7 +135,10 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Minus the log-probability of the target class: ``input`` (N, C, ...) or (C), ``target`` of class numbers."""
+    """Minus the log-probability of the target class.
+
+    ``input`` (N, C, ...) or (C), ``target`` of class numbers.
+    """
     return _C.nll_loss(input, target, weight, _code(size_average, reduce, reduction), ignore_index)
 
 
@@ -149,7 +152,10 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
-    """``nll_loss`` of ``log_softmax(input)``: takes raw outputs (N, C, ...) and class numbers, or probabilities."""
+    """``nll_loss`` of ``log_softmax(input)``.
+
+    Takes raw outputs (N, C, ...) and class numbers, or probabilities.
+    """
     code = _code(size_average, reduce, reduction)
     return _C.cross_entropy_loss(input, target, weight, code, ignore_index, label_smoothing)
 
@@ -197,12 +203,16 @@ def binary_cross_entropy_with_logits(
     reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:
-    """``binary_cross_entropy`` of ``sigmoid(input)``, without its overflow; ``pos_weight`` weighs the positives."""
+    """``binary_cross_entropy`` of ``sigmoid(input)``, without its overflow.
+
+    ``pos_weight`` weighs the positives.
+    """
     code = _code(size_average, reduce, reduction)
     if target.size() != input.size():
         raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
     magnitude = input.abs()
-    # -log(sigmoid(x)) = log(1 + exp(-|x|)) + max(-x, 0); the maximum is written so that its slope at 0 is -1/2.
+    # -log(sigmoid(x)) = log(1 + exp(-|x|)) + max(-x, 0), with the maximum written so that its slope at 0
+    # is -1/2.
     minus_log_sigmoid = (-magnitude).exp().log1p() + 0.5 * (magnitude - input)
     if pos_weight is not None:
         minus_log_sigmoid = minus_log_sigmoid * (1 + (pos_weight - 1) * target)

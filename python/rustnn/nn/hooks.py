@@ -1,6 +1,7 @@
 """Hooks: functions that a module calls before and after its ``forward``.
 
-A module without hooks never comes here: ``Module.__call__`` looks at one flag and goes straight to ``forward``.
+A module without hooks never comes here: ``Module.__call__`` looks at one flag and goes straight to
+``forward``.
 """
 
 from __future__ import annotations
@@ -77,8 +78,9 @@ class HookMixin:
     ) -> RemovableHandle:
         """Call ``hook(module, args)`` before every ``forward``.
 
-        What it returns, if not ``None``, replaces the positional arguments (one value stands for a tuple of one).
-        With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and returns ``None`` or ``(args, kwargs)``.
+        What it returns, if not ``None``, replaces the positional arguments (one value stands for a tuple of
+        one). With ``with_kwargs`` it is ``hook(module, args, kwargs)`` and returns ``None`` or ``(args,
+        kwargs)``.
         """
         handle = RemovableHandle(self._forward_pre_hooks, extra_dict=self._forward_pre_hooks_with_kwargs)
         self._forward_pre_hooks[handle.id] = hook
@@ -92,10 +94,11 @@ class HookMixin:
     def register_forward_hook(
         self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after every ``forward``; what it returns, if not ``None``, is the output.
+        """Call ``hook(module, args, output)`` after every ``forward``; what it returns, if not ``None``, is
+        the output.
 
-        With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``. With ``always_call`` it is called even when
-        ``forward`` or another hook raises.
+        With ``with_kwargs`` it is ``hook(module, args, kwargs, output)``. With ``always_call`` it is called
+        even when ``forward`` or another hook raises.
         """
         extra = (self._forward_hooks_with_kwargs, self._forward_hooks_always_called)
         handle = RemovableHandle(self._forward_hooks, extra_dict=extra)
@@ -123,7 +126,8 @@ class HookMixin:
 
 
 _NO_BACKWARD_HOOKS = (
-    "rustnn does not have backward hooks of modules yet; use Tensor.register_hook on the module's input or output"
+    "rustnn does not have backward hooks of modules yet; "
+    "use Tensor.register_hook on the module's input or output"
 )
 
 # Hooks of every module: see register_module_forward_hook in module.py.
@@ -135,7 +139,9 @@ global_forward_hooks_always_called: OrderedDict[int, bool] = OrderedDict()
 
 def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``module.forward(*args, **kwargs)`` between the module's hooks; those of all modules come first."""
-    if not (module._forward_pre_hooks or module._forward_hooks or global_forward_pre_hooks or global_forward_hooks):
+    if not (
+        module._forward_pre_hooks or module._forward_hooks or global_forward_pre_hooks or global_forward_hooks
+    ):
         return module.forward(*args, **kwargs)
     called: set[int] = set()
     result = None
@@ -173,7 +179,9 @@ def _forward_hooks(module: Module) -> list[tuple[int, Hook, bool, bool]]:
         (global_forward_hooks, global_forward_hooks_with_kwargs, global_forward_hooks_always_called),
         (module._forward_hooks, module._forward_hooks_with_kwargs, module._forward_hooks_always_called),
     )
-    return [(key, hook, key in kw, key in always) for hooks, kw, always in tables for key, hook in hooks.items()]
+    return [
+        (key, hook, key in kw, key in always) for hooks, kw, always in tables for key, hook in hooks.items()
+    ]
 
 
 def _run_pre_hooks(module: Module, args: Any, kwargs: Any) -> tuple[Any, Any]:

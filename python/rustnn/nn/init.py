@@ -1,6 +1,7 @@
 """How weights start: functions that fill a tensor in place and return it.
 
-All draw from the default generator unless given another, in PyTorch's order: the same seed gives the same weights.
+All draw from the default generator unless given another, in PyTorch's order: the same seed gives the same
+weights.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ __all__ = [
     "zeros_",
 ]
 
-_GAIN_OF_ONE = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d")
+_GAIN_OF_ONE = (
+    "linear",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
+)
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -96,7 +105,8 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Make a convolution's weight (3 to 5 dims) hand its input channels through, in each of ``groups`` groups."""
+    """Make a convolution's weight (3 to 5 dims) hand its input channels through, in each of ``groups`` "
+    "groups."""
     if tensor.dim() not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
     out_channels, in_channels = tensor.shape[:2]
@@ -157,7 +167,10 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """Draws from U(-b, b), b = gain * sqrt(3 / fan) (He et al., 2015); ``a`` is the slope of the leaky ReLU."""
+    """Draws from U(-b, b), b = gain * sqrt(3 / fan) (He et al., 2015).
+
+    ``a`` is the slope of the leaky ReLU.
+    """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     if std is None:
         return tensor
@@ -172,13 +185,21 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """Draws from N(0, std²), std = gain / sqrt(fan) (He et al., 2015); ``a`` is the slope of the leaky ReLU."""
+    """Draws from N(0, std²), std = gain / sqrt(fan) (He et al., 2015).
+
+    ``a`` is the slope of the leaky ReLU.
+    """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     return tensor if std is None else normal_(tensor, 0, std, generator)
 
 
 def trunc_normal_(
-    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Any = None,
 ) -> Tensor:
     """Draws from N(mean, std²) restricted to [a, b]: what falls outside is drawn again."""
     if mean < a - 2 * std or mean > b + 2 * std:
@@ -201,8 +222,13 @@ def trunc_normal_(
         return tensor if result is tensor else tensor.copy_(result)
 
 
-def _draw_normal_within(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
-    """Normal draws, all of them anew until every element has had one inside; for intervals that are hit often."""
+def _draw_normal_within(
+    tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
+) -> Tensor:
+    """Normal draws, all of them anew until every element has had one inside.
+
+    For intervals that are hit often.
+    """
     low, high = tensor.new_tensor([a, b]).tolist()  # as the tensor's dtype rounds them
     result = tensor.normal_(mean, std, generator=generator)
     outside = (result < low) | (result > high)
@@ -228,7 +254,10 @@ def _draw_tail_within(tensor: Tensor, mean: float, std: float, a: float, b: floa
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
-    """A (semi-)orthogonal matrix of the tensor's rows, times ``gain``; two dims or more. Needs a QR decomposition."""
+    """A (semi-)orthogonal matrix of the tensor's rows, times ``gain``; two dims or more.
+
+    Needs a QR decomposition.
+    """
     if tensor.dim() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:

@@ -36,7 +36,6 @@ class Linear(Module):
     U(-k, k), k = 1 / sqrt(in_features).
     """
 
-    __constants__ = ["in_features", "out_features"]
     in_features: int
     out_features: int
     weight: Parameter
@@ -64,8 +63,8 @@ class Linear(Module):
             init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Tensor) -> Tensor:
-        # Straight from the table, which is quicker than __getattr__. Where something else has taken the name's place
-        # (a plain attribute, a property), the table does not have it and the attribute is asked.
+        # Straight from the table, which is quicker than __getattr__. Where something else has taken the
+        # name's place (a plain attribute, a property), the table does not have it and the attribute is asked.
         parameters = self._parameters
         try:
             weight, bias = parameters["weight"], parameters["bias"]
@@ -74,4 +73,6 @@ class Linear(Module):
         return _linear(input, weight, bias)
 
     def extra_repr(self) -> str:
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )

@@ -19,12 +19,16 @@ __all__ = [
 
 
 class _Loss(Module):
-    """``reduction`` is "mean", "sum" or "none" (one value an element); the other two arguments are its old form."""
+    """``reduction`` is "mean", "sum" or "none" (one value an element).
 
-    __constants__ = ["reduction"]
+    The other two arguments are its old form.
+    """
+
     reduction: str
 
-    def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
+    def __init__(
+        self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
+    ) -> None:
         super().__init__()
         if size_average is not None or reduce is not None:
             reduction = legacy_reduction(size_average, reduce)
@@ -64,7 +68,6 @@ class MSELoss(_Loss):
 class SmoothL1Loss(_Loss):
     """A parabola where ``|input - target| < beta``, a straight line beyond; reduced."""
 
-    __constants__ = ["reduction"]
     beta: float
 
     def __init__(
@@ -82,9 +85,11 @@ class SmoothL1Loss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """Minus the log-probability of the target class: log-probabilities (N, C, ...), int64 targets (N, ...)."""
+    """Minus the log-probability of the target class.
 
-    __constants__ = ["ignore_index", "reduction"]
+    Log-probabilities (N, C, ...), int64 targets (N, ...).
+    """
+
     ignore_index: int
 
     def __init__(
@@ -105,9 +110,11 @@ class NLLLoss(_WeightedLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """The same of raw outputs: log-softmax is inside. Targets are classes (N, ...) or probabilities (N, C, ...)."""
+    """The same of raw outputs: log-softmax is inside.
 
-    __constants__ = ["ignore_index", "reduction", "label_smoothing"]
+    Targets are classes (N, ...) or probabilities (N, C, ...).
+    """
+
     ignore_index: int
     label_smoothing: float
 

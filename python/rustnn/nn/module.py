@@ -26,7 +26,9 @@ def typename(value: object) -> str:
         return str(value.type())
     kind = type(value)
     module = kind.__module__
-    return kind.__qualname__ if module in ("builtins", "__builtin__", None) else f"{module}.{kind.__qualname__}"
+    return (
+        kind.__qualname__ if module in ("builtins", "__builtin__", None) else f"{module}.{kind.__qualname__}"
+    )
 
 
 def _no_forward(self: Module, *args: Any, **kwargs: Any) -> Any:
@@ -40,8 +42,9 @@ def _no_forward(self: Module, *args: Any, **kwargs: Any) -> Any:
 class Module(HookMixin, StateDictMixin, MoveMixin):
     """The base of every layer and network.
 
-    A subclass calls ``super().__init__()``, assigns layers and parameters to attributes, and defines ``forward``.
-    What is assigned is found again by ``parameters()``, ``children()``, ``state_dict()``, ``to()`` and so on.
+    A subclass calls ``super().__init__()``, assigns layers and parameters to attributes, and defines
+    ``forward``. What is assigned is found again by ``parameters()``, ``children()``, ``state_dict()``,
+    ``to()`` and so on.
     """
 
     training: bool
@@ -91,7 +94,7 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
             return self.forward(*args, **kwargs)
         return self.forward(*args)  # the usual call, spared the unpacking of an empty dict
 
-    # ---- attributes -------------------------------------------------------------------------------------------
+    # ---- attributes ----------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
         # Only reached when neither the instance's dict nor the class has the name.
@@ -112,7 +115,8 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         if name in tables.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as parameter '{name}' (rustnn.nn.Parameter or None expected)"
+                    f"cannot assign '{typename(value)}' as parameter '{name}' (rustnn.nn.Parameter or None "
+                    "expected)"
                 )
             self.register_parameter(name, None)
             return
@@ -125,7 +129,8 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         if name in tables.get("_modules", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as child module '{name}' (rustnn.nn.Module or None expected)"
+                    f"cannot assign '{typename(value)}' as child module '{name}' (rustnn.nn.Module or None "
+                    "expected)"
                 )
             self._modules[name] = None
             return
@@ -182,7 +187,7 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         if self._forward_hooks or self._forward_pre_hooks:
             self._hooked = True
 
-    # ---- registering ------------------------------------------------------------------------------------------
+    # ---- registering ---------------------------------------------------------------------------------------
 
     def _check_name(self, kind: str, name: str, table: str) -> None:
         if not isinstance(name, str):
@@ -204,23 +209,30 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         self._check_name("parameter", name, "_parameters")
         if param is not None and not isinstance(param, Parameter):
             raise TypeError(
-                f"cannot assign '{typename(param)}' object to parameter '{name}' (rustnn.nn.Parameter or None required)"
+                f"cannot assign '{typename(param)}' object to parameter '{name}' (rustnn.nn.Parameter or "
+                "None required)"
             )
         if param is not None and not param.is_leaf:
             raise ValueError(
-                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
-                f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
+                f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created "
+                "explicitly. "
+                f"To express '{name}' as a function of another Tensor, compute the value in the forward() "
+                "method."
             )
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """Add a tensor that is kept and moved with the module but not trained; in the state dict if ``persistent``."""
+        """Add a tensor that is kept and moved with the module but not trained.
+
+        In the state dict if ``persistent``.
+        """
         if "_buffers" not in self.__dict__:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
         self._check_name("buffer", name, "_buffers")
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
-                f"cannot assign '{typename(tensor)}' object to buffer '{name}' (rustnn Tensor or None required)"
+                f"cannot assign '{typename(tensor)}' object to buffer '{name}' (rustnn Tensor or None "
+                "required)"
             )
         self._buffers[name] = tensor
         if persistent:
@@ -241,10 +253,13 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         """The same as ``add_module``."""
         self.add_module(name, module)
 
-    # ---- by dotted name ---------------------------------------------------------------------------------------
+    # ---- by dotted name ------------------------------------------------------------------------------------
 
     def get_submodule(self, target: str) -> Module:
-        """The descendant called ``target`` ("a.b.c"); the module itself for "". AttributeError if there is none."""
+        """The descendant called ``target`` ("a.b.c"); the module itself for "".
+
+        AttributeError if there is none.
+        """
         module: Module = self
         for name in target.split(".") if target else ():
             if not hasattr(module, name):
@@ -290,7 +305,7 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         buffer: Tensor = value
         return buffer
 
-    # ---- walking the tree -------------------------------------------------------------------------------------
+    # ---- walking the tree ----------------------------------------------------------------------------------
 
     def named_modules(
         self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
@@ -305,7 +320,9 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         yield prefix, self
         for name, module in self._modules.items():
             if module is not None:
-                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+                yield from module.named_modules(
+                    memo, f"{prefix}.{name}" if prefix else name, remove_duplicate
+                )
 
     def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all below it."""
@@ -326,11 +343,17 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
             yield module
 
     def _named_members(
-        self, table: Callable[[Module], Any], prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+        self,
+        table: Callable[[Module], Any],
+        prefix: str = "",
+        recurse: bool = True,
+        remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         owners = (
-            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else ((prefix, self),)
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else ((prefix, self),)
         )
         for path, owner in owners:
             for name, value in table(owner):
@@ -343,8 +366,11 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """(dotted name, parameter) of this module and, if ``recurse``, of all below it, each parameter once."""
-        return self._named_members(lambda module: module._parameters.items(), prefix, recurse, remove_duplicate)
+        """(dotted name, parameter) of this module and, if ``recurse``, of all below it, each parameter "
+        "once."""
+        return self._named_members(
+            lambda module: module._parameters.items(), prefix, recurse, remove_duplicate
+        )
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """The parameters: what an optimizer is given."""
@@ -369,10 +395,13 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         fn(self)
         return self
 
-    # ---- modes ------------------------------------------------------------------------------------------------
+    # ---- modes ---------------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Switch this module and all below it to training mode (dropout drops, batch norm learns); returns self."""
+        """Switch this module and all below it to training mode (dropout drops, batch norm learns).
+
+        Returns self.
+        """
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode
@@ -406,7 +435,7 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
             with no_grad():
                 gradient.zero_()
 
-    # ---- repr -------------------------------------------------------------------------------------------------
+    # ---- repr ----------------------------------------------------------------------------------------------
 
     def _get_name(self) -> str:
         return type(self).__name__
@@ -444,7 +473,10 @@ def indent(text: str, spaces: int = 2) -> str:
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, args)`` before the ``forward`` of every module there is: for debugging and profiling."""
+    """Call ``hook(module, args)`` before the ``forward`` of every module there is.
+
+    For debugging and profiling.
+    """
     handle = RemovableHandle(hooks.global_forward_pre_hooks)
     hooks.global_forward_pre_hooks[handle.id] = hook
     HookMixin._hooked = True

@@ -25,7 +25,10 @@ class MoveMixin:
     _modules: dict[str, Module | None]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Replace every parameter's and buffer's contents by ``fn`` of them; parameters keep their identity."""
+        """Replace every parameter's and buffer's contents by ``fn`` of them.
+
+        Parameters keep their identity.
+        """
         if recurse:
             for module in self._modules.values():
                 if module is not None:
@@ -37,7 +40,8 @@ class MoveMixin:
                 gradient = parameter.grad
                 parameter.data = fn(parameter.data)
                 if gradient is not None:
-                    # The gradient must match its parameter at every moment, so it is set anew and not in place.
+                    # The gradient must match its parameter at every moment, so it is set anew and not in
+                    # place.
                     parameter.grad = fn(gradient.detach()).requires_grad_(gradient.requires_grad)
         for name, buffer in self._buffers.items():
             if buffer is not None:
@@ -47,8 +51,8 @@ class MoveMixin:
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """``to(device)``, ``to(dtype)``, ``to(device, dtype)`` or ``to(tensor)``, in place.
 
-        A dtype must be floating point or complex, and only floating point and complex members take it. TypeError for
-        another dtype.
+        A dtype must be floating point or complex, and only floating point and complex members take it.
+        TypeError for another dtype.
         """
         device, dtype, non_blocking, memory_format = _parse_to(*args, **kwargs)
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):

@@ -17,8 +17,8 @@ __all__ = ["Buffer", "Parameter"]
 class Parameter(Tensor):
     """A tensor that becomes part of ``module.parameters()`` when it is assigned to an attribute of a module.
 
-    It shares the memory of ``data`` (any shape; floating point or complex where ``requires_grad``, which is the
-    default). RuntimeError if another dtype is to require gradients.
+    It shares the memory of ``data`` (any shape; floating point or complex where ``requires_grad``, which is
+    the default). RuntimeError if another dtype is to require gradients.
     """
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
@@ -45,7 +45,10 @@ class Parameter(Tensor):
 
 
 class Buffer(Tensor):
-    """A tensor that becomes a buffer of the module it is assigned to; ``persistent`` ones go into the state dict."""
+    """A tensor that becomes a buffer of the module it is assigned to.
+
+    ``persistent`` ones go into the state dict.
+    """
 
     persistent: bool
 

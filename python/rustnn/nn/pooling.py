@@ -16,10 +16,9 @@ __all__ = ["MaxPool2d"]
 class MaxPool2d(Module):
     """The largest value of every window: (N, C, H, W) or (C, H, W) in, the same dims out.
 
-    ``stride`` is the window's size unless given. With ``return_indices`` also where the values were, as int64.
+    ``stride`` is the window's size unless given. With ``return_indices`` also where the values were, as
+    int64.
     """
-
-    __constants__ = ["kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"]
 
     def __init__(
         self,

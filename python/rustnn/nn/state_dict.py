@@ -1,7 +1,7 @@
 """A module's state as a flat dict of tensors, and back: ``state_dict`` and ``load_state_dict``.
 
-Keys are dotted names ("features.0.weight"). The dict also carries ``_metadata``: for every module the version of its
-format, so that a younger release can read what an older one wrote.
+Keys are dotted names ("features.0.weight"). The dict also carries ``_metadata``: for every module the version
+of its format, so that a younger release can read what an older one wrote.
 """
 
 from __future__ import annotations
@@ -52,19 +52,23 @@ class StateDictMixin:
     _load_state_dict_pre_hooks: OrderedDict[int, tuple[Callable[..., Any], bool]]
     _load_state_dict_post_hooks: OrderedDict[int, Callable[..., Any]]
 
-    # ---- saving -----------------------------------------------------------------------------------------------
+    # ---- saving --------------------------------------------------------------------------------------------
 
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+    def state_dict(
+        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
         """An OrderedDict from dotted name to tensor, of all parameters and persistent buffers.
 
-        The tensors share memory with the module and are detached, unless ``keep_vars``. ``destination`` is a dict to
-        add to, ``prefix`` goes before every key.
+        The tensors share memory with the module and are detached, unless ``keep_vars``. ``destination`` is a
+        dict to add to, ``prefix`` goes before every key.
         """
         if args:
             import warnings
 
             warnings.warn(
-                "Positional args are being deprecated, use kwargs instead.", category=FutureWarning, stacklevel=2
+                "Positional args are being deprecated, use kwargs instead.",
+                category=FutureWarning,
+                stacklevel=2,
             )
             values = [destination, prefix, keep_vars]
             values[: len(args)] = args
@@ -102,20 +106,25 @@ class StateDictMixin:
             destination[prefix + _EXTRA_STATE] = self.get_extra_state()
 
     def get_extra_state(self) -> Any:
-        """Anything else that the state dict is to carry; a subclass that has some defines this and the setter."""
+        """Anything else that the state dict is to carry.
+
+        A subclass that has some defines this and the setter.
+        """
         raise RuntimeError("Reached a code path in Module.get_extra_state() that should never be called.")
 
     def set_extra_state(self, state: Any) -> None:
         """Take back what ``get_extra_state`` gave."""
         raise RuntimeError("Reached a code path in Module.set_extra_state() that should never be called.")
 
-    # ---- loading ----------------------------------------------------------------------------------------------
+    # ---- loading -------------------------------------------------------------------------------------------
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
         """Copy the tensors of ``state_dict`` into this module and all below it.
 
-        With ``assign`` the tensors themselves take the places of the module's. Returns the missing and the unexpected
-        keys; with ``strict`` there must be none. RuntimeError lists everything that does not fit.
+        With ``assign`` the tensors themselves take the places of the module's. Returns the missing and the
+        unexpected keys; with ``strict`` there must be none. RuntimeError lists everything that does not fit.
         """
         if not _is_mapping(state_dict):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -140,7 +149,8 @@ class StateDictMixin:
             for hook in module._load_state_dict_post_hooks.values():
                 if hook(module, report) is not None:
                     raise AssertionError(
-                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to return new "
+                        "Hooks registered with ``register_load_state_dict_post_hook`` are not expected to "
+                        "return new "
                         "values, if incompatible_keys need to be modified, it should be done inplace."
                     )
 
@@ -168,9 +178,13 @@ class StateDictMixin:
         """Load this module's own tensors, without its children's, and note in the lists what does not fit."""
         for hook, with_module in self._load_state_dict_pre_hooks.values():
             first = (self,) if with_module else ()
-            hook(*first, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+            hook(
+                *first, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+            )
         assign = local_metadata.get("assign_to_params_buffers", False)
-        members: dict[str, Any] = {name: value for name, value in self._parameters.items() if value is not None}
+        members: dict[str, Any] = {
+            name: value for name, value in self._parameters.items() if value is not None
+        }
         for name, value in self._buffers.items():
             if value is not None and name not in self._non_persistent_buffers_set:
                 members[name] = value
@@ -200,14 +214,17 @@ class StateDictMixin:
                 if name not in (self._modules if dot else members):
                     unexpected_keys.append(key)
 
-    # ---- hooks ------------------------------------------------------------------------------------------------
+    # ---- hooks ---------------------------------------------------------------------------------------------
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, prefix, keep_vars)`` before the state is collected."""
         return _register(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata)`` afterwards; it changes ``state_dict`` in place."""
+        """Call ``hook(module, state_dict, prefix, local_metadata)`` afterwards.
+
+        It changes ``state_dict`` in place.
+        """
         hook._from_public_api = True  # type: ignore[attr-defined]
         return _register(self._state_dict_hooks, hook)
 
@@ -215,13 +232,15 @@ class StateDictMixin:
         """As above, but what the hook returns, if not ``None``, is the state dict."""
         if getattr(hook, "_from_public_api", False):
             raise RuntimeError(
-                "Cannot register the same function as the state dict post hook that was previously registered via "
+                "Cannot register the same function as the state dict post hook that was previously "
+                "registered via "
                 "register_state_dict_post_hook"
             )
         return _register(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)`` first."""
+        """Call ``hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)`` "
+        "first."""
         return self._register_load_state_dict_pre_hook(hook, with_module=True)
 
     def _register_load_state_dict_pre_hook(
@@ -230,7 +249,10 @@ class StateDictMixin:
         return _register(self._load_state_dict_pre_hooks, (hook, with_module))
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, incompatible_keys)`` after loading; it may change the lists of keys in place."""
+        """Call ``hook(module, incompatible_keys)`` after loading.
+
+        It may change the lists of keys in place.
+        """
         return _register(self._load_state_dict_post_hooks, hook)
 
 
@@ -260,7 +282,8 @@ def _load_member(owner: Any, name: str, member: Tensor, key: str, value: Any, as
     """Load one tensor; returns what is wrong with it, or ``None``."""
     if not isinstance(value, Tensor):
         return (
-            f'While copying the parameter named "{key}", expected rustnn.Tensor or Tensor-like object from checkpoint '
+            f'While copying the parameter named "{key}", expected rustnn.Tensor or Tensor-like object from '
+            "checkpoint "
             f"but received {type(value)}"
         )
     if member.dim() == 0 and value.dim() == 1:
@@ -282,7 +305,8 @@ def _load_member(owner: Any, name: str, member: Tensor, key: str, value: Any, as
                 setattr(owner, name, value)
     except Exception as error:
         return (
-            f'While copying the parameter named "{key}", whose dimensions in the model are {member.size()} and '
+            f'While copying the parameter named "{key}", whose dimensions in the model are {member.size()} '
+            "and "
             f"whose dimensions in the checkpoint are {value.size()}, an exception occurred : {error.args}."
         )
     return None

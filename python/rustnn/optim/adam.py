@@ -19,10 +19,10 @@ __all__ = ["Adam", "AdamW"]
 class Adam(Optimizer):
     """Steps of about ``lr``, along the running mean of the gradient over the root of that of its square.
 
-    ``betas`` say how long the two means remember, ``eps`` keeps the quotient finite, ``weight_decay`` w adds ``w * p``
-    to the gradient (or shrinks p itself, if ``decoupled_weight_decay``), ``amsgrad`` divides by the largest square so
-    far, ``maximize`` climbs (Kingma and Ba, 2015). ValueError for settings out of range. ``foreach``, ``capturable``
-    and ``fused`` are taken and change nothing.
+    ``betas`` say how long the two means remember, ``eps`` keeps the quotient finite, ``weight_decay`` w adds
+    ``w * p`` to the gradient (or shrinks p itself, if ``decoupled_weight_decay``), ``amsgrad`` divides by the
+    largest square so far, ``maximize`` climbs (Kingma and Ba, 2015). ValueError for settings out of range.
+    ``foreach``, ``capturable`` and ``fused`` are taken and change nothing.
     """
 
     def __init__(
@@ -44,8 +44,12 @@ class Adam(Optimizer):
         if isinstance(lr, Tensor) and foreach and not capturable:
             raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
         check_switches(lr, foreach, differentiable, fused)
-        for what, value in (("learning rate", lr), ("epsilon value", eps), ("weight_decay value", weight_decay)):
-            if not 0.0 <= value:
+        for what, value in (
+            ("learning rate", lr),
+            ("epsilon value", eps),
+            ("weight_decay value", weight_decay),
+        ):
+            if not value >= 0.0:
                 raise ValueError(f"Invalid {what}: {value}")
         for i, beta in enumerate((betas[0], betas[1])):
             if not 0.0 <= beta < 1.0:

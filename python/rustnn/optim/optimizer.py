@@ -34,8 +34,8 @@ required = _Required()
 class Optimizer:
     """The base of all optimizers.
 
-    ``params`` are tensors, (name, tensor) pairs, or dicts ``{"params": ..., "lr": ...}``, one a group; ``defaults``
-    are the settings of a group that does not bring its own. A subclass defines ``step``.
+    ``params`` are tensors, (name, tensor) pairs, or dicts ``{"params": ..., "lr": ...}``, one a group;
+    ``defaults`` are the settings of a group that does not bring its own. A subclass defines ``step``.
     """
 
     defaults: dict[str, Any]
@@ -89,20 +89,22 @@ class Optimizer:
             groups.append(f"Parameter Group {i}\n" + "".join(settings))
         return f"{type(self).__name__} (\n" + "\n".join(groups) + ")"
 
-    # ---- parameters -------------------------------------------------------------------------------------------
+    # ---- parameters ----------------------------------------------------------------------------------------
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group ``{"params": ..., setting: value, ...}``, for instance of layers that are unfrozen later.
+        """Add a group ``{"params": ..., setting: value, ...}``, for instance of layers that are unfrozen
+        later.
 
-        TypeError for what is no dict, no list of tensors or a set; ValueError for tensors that are computed, or that a
-        group already has.
+        TypeError for what is no dict, no list of tensors or a set; ValueError for tensors that are computed,
+        or that a group already has.
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
         given = param_group["params"]
         if isinstance(given, set):
             raise TypeError(
-                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors in sets "
+                "optimizer parameters need to be organized in ordered collections, but the ordering of "
+                "tensors in sets "
                 "will change between runs. Please use a list instead."
             )
         members = [given] if isinstance(given, Tensor) else list(given)
@@ -115,10 +117,14 @@ class Optimizer:
             else:
                 params.append(member)
         if names and len(names) != len(params):
-            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+            raise ValueError(
+                "all optimizer params should be with/without names. Some param names are missing"
+            )
         for param in params:
             if not isinstance(param, Tensor):
-                raise TypeError("optimizer can only optimize Tensors, but one of the params is " + typename(param))
+                raise TypeError(
+                    "optimizer can only optimize Tensors, but one of the params is " + typename(param)
+                )
             if not (self.defaults.get("differentiable") or param.is_leaf or param.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         param_group["params"] = params
@@ -127,7 +133,9 @@ class Optimizer:
 
         for name, default in self.defaults.items():
             if default is required and name not in param_group:
-                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+                raise ValueError(
+                    f"parameter group didn't specify a value of required optimization parameter {name}"
+                )
             param_group.setdefault(name, default)
 
         own = {id(param) for param in params}
@@ -135,7 +143,8 @@ class Optimizer:
             import warnings
 
             warnings.warn(
-                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error; "
+                "optimizer contains a parameter group with duplicate parameters; in future, this will "
+                "cause an error; "
                 "see github.com/pytorch/pytorch/issues/40967 for more information",
                 stacklevel=3,
             )
@@ -167,10 +176,13 @@ class Optimizer:
                     gradient.zero_()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change the parameters once; ``closure`` computes the loss anew and returns it, and so does ``step``."""
+        """Change the parameters once.
+
+        ``closure`` computes the loss anew and returns it, and so does ``step``.
+        """
         raise NotImplementedError
 
-    # ---- state ------------------------------------------------------------------------------------------------
+    # ---- state ---------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """``{"state": {number: ...}, "param_groups": [...]}``, where parameters are numbered in their order.
@@ -200,7 +212,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take settings and state from what ``state_dict`` of an optimizer over like parameters gave.
 
-        State follows its parameter's dtype and device. ValueError if the numbers of groups or parameters differ.
+        State follows its parameter's dtype and device. ValueError if the numbers of groups or parameters
+        differ.
         """
         state_dict = state_dict.copy()
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
@@ -212,14 +225,15 @@ class Optimizer:
         saved_groups = copy.deepcopy(state_dict["param_groups"])
         if len(saved_groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
-        pairs = list(zip(self.param_groups, saved_groups))
+        pairs = list(zip(self.param_groups, saved_groups, strict=True))
         if any(len(own["params"]) != len(saved["params"]) for own, saved in pairs):
             raise ValueError(
-                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's "
+                "group"
             )
         params: dict[Any, Tensor] = {}
         for own, saved in pairs:
-            params.update(zip(saved["params"], own["params"]))
+            params.update(zip(saved["params"], own["params"], strict=True))
             saved["params"] = own["params"]
             if "param_names" in own:
                 saved.setdefault("param_names", own["param_names"])
@@ -233,7 +247,7 @@ class Optimizer:
         for hook in self._optimizer_load_state_dict_post_hooks.values():
             hook(self)
 
-    # ---- hooks ------------------------------------------------------------------------------------------------
+    # ---- hooks ---------------------------------------------------------------------------------------------
 
     def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` before every step; it may return new ``(args, kwargs)``."""
@@ -281,7 +295,9 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             if new is None:
                 continue
             if not (isinstance(new, tuple) and len(new) == 2):
-                raise RuntimeError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {new}.")
+                raise RuntimeError(
+                    f"{step} must return None or a tuple of (new_args, new_kwargs), but got {new}."
+                )
             args, kwargs = new
         result = step(*args, **kwargs)
         for hook in list(self._optimizer_step_post_hooks.values()):
@@ -292,11 +308,16 @@ def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _follow(param: Tensor, value: Any, key: Any = None) -> Any:
-    """A parameter's state with its tensors in the parameter's dtype and on its device, but for the step count."""
+    """A parameter's state with its tensors in the parameter's dtype and on its device, but for the step "
+    "count."""
     if isinstance(value, Tensor):
         if key == "step":
             return value
-        return value.to(dtype=param.dtype, device=param.device) if param.is_floating_point() else value.to(param.device)
+        return (
+            value.to(dtype=param.dtype, device=param.device)
+            if param.is_floating_point()
+            else value.to(param.device)
+        )
     if isinstance(value, dict):
         return {name: _follow(param, entry, name) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -319,6 +340,8 @@ def check_switches(lr: Any, foreach: bool | None, differentiable: bool, fused: b
     if differentiable:
         if fused:
             raise RuntimeError("`fused` does not support `differentiable`")
-        raise NotImplementedError("rustnn's optimizers do not record their steps: differentiable=True is not supported")
+        raise NotImplementedError(
+            "rustnn's optimizers do not record their steps: differentiable=True is not supported"
+        )
     if fused and foreach:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")

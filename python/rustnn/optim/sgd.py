@@ -17,10 +17,11 @@ __all__ = ["SGD"]
 
 
 class SGD(Optimizer):
-    """``p -= lr * v``, where v is the gradient, or with ``momentum`` m the running sum ``v = m * v + (1 - dampening) * g``.
+    """``p -= lr * v``, where v is the gradient, or with ``momentum`` m the running sum ``v = m * v + (1 -
+    dampening) * g``.
 
-    ``weight_decay`` w adds ``w * p`` to the gradient, ``nesterov`` looks one step ahead, ``maximize`` climbs. ValueError
-    for negative settings. ``foreach`` and ``fused`` are taken and change nothing.
+    ``weight_decay`` w adds ``w * p`` to the gradient, ``nesterov`` looks one step ahead, ``maximize`` climbs.
+    ValueError for negative settings. ``foreach`` and ``fused`` are taken and change nothing.
     """
 
     def __init__(
@@ -38,7 +39,11 @@ class SGD(Optimizer):
         fused: bool | None = None,
     ) -> None:
         check_switches(lr, foreach, differentiable, fused)
-        for what, value in (("learning rate", lr), ("momentum value", momentum), ("weight_decay value", weight_decay)):
+        for what, value in (
+            ("learning rate", lr),
+            ("momentum value", momentum),
+            ("weight_decay value", weight_decay),
+        ):
             if value < 0.0:
                 raise ValueError(f"Invalid {what}: {value}")
         if nesterov and (momentum <= 0 or dampening != 0):
@@ -92,6 +97,6 @@ class SGD(Optimizer):
                 group["nesterov"],
                 group["maximize"],
             )
-            for entry, buffer in zip(states, new_buffers):
+            for entry, buffer in zip(states, new_buffers, strict=False):
                 entry["momentum_buffer"] = buffer
         return loss

@@ -1,8 +1,8 @@
 """A reader of pickles that runs no code.
 
-A pickle is a program for a small stack machine, two of whose instructions fetch a global by name and call it. This
-machine fetches only names that its owner lists, calls only those, and sets attributes only where told; so whatever a
-file says, nothing happens but lists, dicts, numbers, strings and tensors being made.
+A pickle is a program for a small stack machine, two of whose instructions fetch a global by name and call it.
+This machine fetches only names that its owner lists, calls only those, and sets attributes only where told;
+so whatever a file says, nothing happens but lists, dicts, numbers, strings and tensors being made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ __all__ = ["SafeUnpickler"]
 
 
 class Global:
-    """A name that a pickle may fetch: ``make(*args)`` is what calling it does; without ``make`` it is only a value."""
+    """A name that a pickle may fetch: ``make(*args)`` is what calling it does.
+
+    Without ``make`` it is only a value.
+    """
 
     def __init__(self, value: Any, make: Callable[..., Any] | None = None) -> None:
         self.value = value
@@ -63,9 +66,9 @@ for _builtin, _make in {
 class SafeUnpickler:
     """Reads one pickle from ``data``.
 
-    ``find(module, name)`` gives a Global, or ``None`` for a name that is not allowed; ``persistent_load`` resolves
-    references to what is stored elsewhere; ``buildable`` says which objects may be given a state; ``advise`` gives the
-    name under which the user would allow a global.
+    ``find(module, name)`` gives a Global, or ``None`` for a name that is not allowed; ``persistent_load``
+    resolves references to what is stored elsewhere; ``buildable`` says which objects may be given a state;
+    ``advise`` gives the name under which the user would allow a global.
     """
 
     def __init__(
@@ -108,7 +111,7 @@ class SafeUnpickler:
                 raise
             raise UnpicklingError(f"damaged pickle: {type(error).__name__}: {error}") from error
 
-    # ---- reading ----------------------------------------------------------------------------------------------
+    # ---- reading -------------------------------------------------------------------------------------------
 
     def _take(self, count: int) -> bytes:
         start = self._at
@@ -128,7 +131,7 @@ class SafeUnpickler:
     def _number(self, form: str, size: int) -> int:
         return int(struct.unpack(form, self._take(size))[0])
 
-    # ---- the stack --------------------------------------------------------------------------------------------
+    # ---- the stack -----------------------------------------------------------------------------------------
 
     def _push(self, value: Any) -> None:
         self._stack.append(value)
@@ -153,7 +156,7 @@ class SafeUnpickler:
         items = tuple(self._pop() for _ in range(count))[::-1]
         self._push(items)
 
-    # ---- instructions that could do harm ----------------------------------------------------------------------
+    # ---- instructions that could do harm -------------------------------------------------------------------
 
     def _global(self, module: str, name: str) -> None:
         path = f"{module}.{name}"
@@ -164,7 +167,8 @@ class SafeUnpickler:
             raise UnpicklingError(
                 f"Unsupported global: GLOBAL {path} was not an allowed global by default. Please use "
                 f"`rustnn.serialization.add_safe_globals([{ours}])` or the "
-                f"`rustnn.serialization.safe_globals([{ours}])` context manager to allowlist this global if you trust "
+                f"`rustnn.serialization.safe_globals([{ours}])` context manager to allowlist this global "
+                "if you trust "
                 "this class/function."
             )
         self._push(found)
@@ -192,7 +196,9 @@ class SafeUnpickler:
         elif isinstance(kind.value, type) and kind.make is not None:
             self._push(kind.value.__new__(kind.value, *args))
         else:
-            raise UnpicklingError(f"Trying to make an object of {kind.value!r}, which is not an allowed class")
+            raise UnpicklingError(
+                f"Trying to make an object of {kind.value!r}, which is not an allowed class"
+            )
 
     def _build(self) -> None:
         state = self._pop()

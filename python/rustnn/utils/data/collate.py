@@ -44,10 +44,11 @@ def default_convert(data: Any) -> Any:
 
 
 def default_collate(batch: Any) -> Any:
-    """A batch of samples that look alike: for pairs (tensor, number) a list of two tensors with a new first dim.
+    """A batch of samples that look alike: for pairs (tensor, number) a list of two tensors with a new first
+    dim.
 
-    Floats become float64 and ints int64 tensors, strings stay a list; dicts, lists and (named) tuples are collated
-    member by member. TypeError for anything else, RuntimeError for samples of different lengths.
+    Floats become float64 and ints int64 tensors, strings stay a list; dicts, lists and (named) tuples are
+    collated member by member. TypeError for anything else, RuntimeError for samples of different lengths.
     """
     first = batch[0]
     if isinstance(first, Tensor):
@@ -63,13 +64,15 @@ def default_collate(batch: Any) -> Any:
     if isinstance(first, int):
         return _C.tensor(batch)
     if isinstance(first, Mapping):
-        return _like_mapping(first, {key: default_collate([sample[key] for sample in batch]) for key in first})
+        return _like_mapping(
+            first, {key: default_collate([sample[key] for sample in batch]) for key in first}
+        )
     if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return type(first)(*(default_collate(column) for column in zip(*batch)))
+        return type(first)(*(default_collate(column) for column in zip(*batch, strict=True)))
     if isinstance(first, Sequence):
         if any(len(sample) != len(first) for sample in batch):
             raise RuntimeError("each element in list of batch should be of equal size")
-        columns = [default_collate(column) for column in zip(*batch)]
+        columns = [default_collate(column) for column in zip(*batch, strict=True)]
         return columns if isinstance(first, tuple) else _like_sequence(first, columns)
     raise TypeError(_COMPLAINT.format(type(first)))
 

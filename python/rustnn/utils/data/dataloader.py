@@ -22,16 +22,16 @@ _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "per
 
 def get_worker_info() -> None:
     """``None``: what the main process gets; samples are not loaded by other processes yet."""
-    return None
+    return
 
 
 class DataLoader:
     """Batches of ``dataset``, which has ``__getitem__`` and ``__len__`` or is an ``IterableDataset``.
 
-    ``shuffle`` takes the samples in a new random order in every pass; ``sampler`` or ``batch_sampler`` say the order
-    themselves; ``drop_last`` leaves a last, shorter batch out; ``collate_fn`` makes a batch of a list of samples;
-    ``batch_size=None`` yields single samples. ValueError for options that do not go together. ``num_workers`` above 0
-    is not implemented yet.
+    ``shuffle`` takes the samples in a new random order in every pass; ``sampler`` or ``batch_sampler`` say
+    the order themselves; ``drop_last`` leaves a last, shorter batch out; ``collate_fn`` makes a batch of a
+    list of samples; ``batch_size=None`` yields single samples. ValueError for options that do not go
+    together. ``num_workers`` above 0 is not implemented yet.
     """
 
     __class_getitem__ = classmethod(GenericAlias)
@@ -79,14 +79,16 @@ class DataLoader:
             ):
                 if not any(value is allowed for allowed in wanted):
                     raise ValueError(
-                        f"DataLoader with IterableDataset: expected unspecified {name} option, but got {name}={value}"
+                        f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
+                        f"{name}={value}"
                     )
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
                 raise ValueError(
-                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last"
+                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and "
+                    "drop_last"
                 )
             batch_size = None
         elif batch_size is None and drop_last:
@@ -95,7 +97,8 @@ class DataLoader:
             )
         if num_workers > 0:
             raise NotImplementedError(
-                f"rustnn loads data in one process as yet: num_workers={num_workers} is not supported, use num_workers=0"
+                f"rustnn loads data in one process as yet: num_workers={num_workers} is not supported, use "
+                "num_workers=0"
             )
         if sampler is None and not iterable:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
@@ -140,7 +143,8 @@ class _Pass:
             import warnings
 
             warnings.warn(
-                "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory won't be "
+                "'pin_memory' argument is set as true but no accelerator is found, then device pinned "
+                "memory won't be "
                 "used.",
                 stacklevel=3,
             )
@@ -203,7 +207,9 @@ def _gather(dataset: Any, indices: list[int]) -> list[Any]:
     return [tensor[numbers].contiguous() for tensor in dataset.tensors]
 
 
-def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool) -> None:
+def _check_workers(
+    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool
+) -> None:
     if num_workers < 0:
         raise ValueError(
             "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing."
@@ -241,6 +247,7 @@ def _check_context(context: Any, num_workers: int) -> None:
             )
     elif not isinstance(context, BaseContext):
         raise TypeError(
-            "multiprocessing_context option should be a valid context object or a string specifying the start "
+            "multiprocessing_context option should be a valid context object or a string specifying the "
+            "start "
             f"method, but got multiprocessing_context={context}"
         )

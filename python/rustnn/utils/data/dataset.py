@@ -29,7 +29,8 @@ __all__ = [
 
 
 class Dataset:
-    """The base of data sets whose samples have numbers: a subclass defines ``__getitem__`` and, usually, ``__len__``.
+    """The base of data sets whose samples have numbers: a subclass defines ``__getitem__`` and, usually,
+    ``__len__``.
 
     It may define ``__getitems__(indices) -> list of samples`` too, for a whole batch at once.
     """
@@ -54,7 +55,8 @@ class IterableDataset(Dataset):
 
 
 class TensorDataset(Dataset):
-    """Sample i is the tuple of the i-th rows of ``tensors``, which all have the same size in their first dim."""
+    """Sample i is the tuple of the i-th rows of ``tensors``, which all have the same size in their first "
+    "dim."""
 
     tensors: tuple[Tensor, ...]
 
@@ -71,7 +73,8 @@ class TensorDataset(Dataset):
 
 
 class StackDataset(Dataset):
-    """Sample i is the tuple, or by keyword the dict, of the i-th samples of several data sets of one length."""
+    """Sample i is the tuple, or by keyword the dict, of the i-th samples of several data sets of one "
+    "length."""
 
     datasets: tuple[Any, ...] | dict[str, Any]
 
@@ -171,7 +174,8 @@ class Subset(Dataset):
 
 
 def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = None) -> list[Subset]:
-    """Subsets of ``dataset`` with these numbers of samples, or shares of them that add up to 1, chosen at random.
+    """Subsets of ``dataset`` with these numbers of samples, or shares of them that add up to 1, chosen at
+    random.
 
     ValueError unless the numbers add up to the data set's length.
     """
@@ -195,4 +199,4 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = 
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
     order = _C.randperm(len(dataset), generator=generator).tolist()
     ends = list(accumulate(int(count) for count in counts))
-    return [Subset(dataset, order[end - int(count) : end]) for end, count in zip(ends, counts)]
+    return [Subset(dataset, order[end - int(count) : end]) for end, count in zip(ends, counts, strict=True)]

@@ -32,7 +32,10 @@ def _is_count(value: object) -> bool:
 
 
 class Sampler:
-    """The base of samplers: a subclass defines ``__iter__``, which yields numbers of samples (or lists of them)."""
+    """The base of samplers.
+
+    A subclass defines ``__iter__``, which yields numbers of samples (or lists of them).
+    """
 
     __class_getitem__ = classmethod(GenericAlias)
 
@@ -75,7 +78,9 @@ class RandomSampler(Sampler):
         if not isinstance(self.replacement, bool):
             raise TypeError(f"replacement should be a boolean value, but got replacement={self.replacement}")
         if not isinstance(self.num_samples, int) or self.num_samples <= 0:
-            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={self.num_samples}")
+            raise ValueError(
+                f"num_samples should be a positive integer value, but got num_samples={self.num_samples}"
+            )
 
     @property
     def num_samples(self) -> int:
@@ -123,7 +128,9 @@ class WeightedRandomSampler(Sampler):
         self, weights: Sequence[float], num_samples: int, replacement: bool = True, generator: Any = None
     ) -> None:
         if not _is_count(num_samples):
-            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
+            raise ValueError(
+                f"num_samples should be a positive integer value, but got num_samples={num_samples}"
+            )
         if not isinstance(replacement, bool):
             raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
         self.weights = _C.as_tensor(weights, dtype=_C.float64)
@@ -144,11 +151,16 @@ class WeightedRandomSampler(Sampler):
 
 
 class BatchSampler(Sampler):
-    """Lists of ``batch_size`` numbers of another sampler; the last, shorter one is left out if ``drop_last``."""
+    """Lists of ``batch_size`` numbers of another sampler.
+
+    The last, shorter one is left out if ``drop_last``.
+    """
 
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool) -> None:
         if not _is_count(batch_size):
-            raise ValueError(f"batch_size should be a positive integer value, but got batch_size={batch_size}")
+            raise ValueError(
+                f"batch_size should be a positive integer value, but got batch_size={batch_size}"
+            )
         if not isinstance(drop_last, bool):
             raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
         self.sampler = sampler
