@@ -13,18 +13,16 @@ from collections import OrderedDict
 from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.nn.parameter import Buffer, Parameter
+from rustnn.utils.archive import ALIGNMENT, DAMAGED, Archive, write_archive
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO, Any
-    from zipfile import ZipFile, ZipInfo
 
     from rustnn.utils.safe_pickle import Global
 
 __all__ = ["add_safe_globals", "clear_safe_globals", "get_safe_globals", "load", "safe_globals", "save"]
-
-_ALIGNMENT = 64  # storages start at multiples of this, so that they can be mapped into memory
 
 _STORAGES = {
     "FloatStorage": _C.float32,
@@ -133,7 +131,9 @@ def _pickle(obj: object, protocol: int) -> tuple[bytes, list[_Storage]]:
 
     # The pure-Python pickler of the standard library: only it lets us say under which name a global is
     # written.
-    class Pickler(pickle._Pickler):  # type: ignore[name-defined,misc]
+    python_pickler: Any = vars(pickle)["_Pickler"]
+
+    class Pickler(python_pickler):  # type: ignore[misc]
         def persistent_id(self, value: Any) -> Any:
             if type(value) is _Storage:
                 tensor = value.tensor
@@ -185,11 +185,11 @@ def _pickle(obj: object, protocol: int) -> tuple[bytes, list[_Storage]]:
             self.memoize(value)
 
         # The dispatch tables of the base class hold its own functions; ours must be in them to be found.
-        dispatch = pickle._Pickler.dispatch.copy()  # type: ignore[attr-defined]
+        dispatch = python_pickler.dispatch.copy()
 
         def save_type(self, value: Any) -> None:
             if value in (type(None), type(NotImplemented), type(...)):
-                pickle._Pickler.save_type(self, value)  # type: ignore[attr-defined]
+                python_pickler.save_type(self, value)
             else:
                 self.save_global(value)
 
@@ -201,27 +201,17 @@ def _pickle(obj: object, protocol: int) -> tuple[bytes, list[_Storage]]:
     return stream.getvalue(), storages
 
 
-def _write_archive(file: Any, name: str, pickled: bytes, storages: list[_Storage]) -> None:
-    """The zip archive with its records under ``name``/."""
-    import zipfile
-
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-
-        def record(path: str, content: bytes | memoryview) -> None:
-            info = zipfile.ZipInfo(f"{name}/{path}")
-            long = len(content) * 1.05 > zipfile.ZIP64_LIMIT
-            header = archive.start_dir + 30 + len(info.filename.encode()) + (20 if long else 0) + 4
-            padding = -header % _ALIGNMENT
-            info.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
-            archive.writestr(info, content)
-
-        record("data.pkl", pickled)
-        record(".format_version", b"1")
-        record(".storage_alignment", str(_ALIGNMENT).encode())
-        record("byteorder", b"little")
-        for storage in storages:
-            record(f"data/{storage.key}", storage.content)
-        record("version", b"3\n")
+def _records(obj: object, protocol: int) -> list[tuple[str, bytes | memoryview]]:
+    """The records of the file that keeps ``obj``."""
+    pickled, storages = _pickle(obj, protocol)
+    return [
+        ("data.pkl", pickled),
+        (".format_version", b"1"),
+        (".storage_alignment", str(ALIGNMENT).encode()),
+        ("byteorder", b"little"),
+        *((f"data/{storage.key}", storage.content) for storage in storages),
+        ("version", b"3\n"),
+    ]
 
 
 def save(obj: object, f: Any, pickle_module: Any = None, pickle_protocol: int = 2) -> None:
@@ -235,18 +225,18 @@ def save(obj: object, f: Any, pickle_module: Any = None, pickle_protocol: int = 
         folder = os.path.dirname(path)
         if not os.path.isdir(folder):
             raise RuntimeError(f"Parent directory {os.path.dirname(os.fspath(f))} does not exist.")
-        content = _pickle(obj, pickle_protocol)
+        content = _records(obj, pickle_protocol)
         name = os.path.splitext(os.path.basename(os.fspath(f)))[0] or "archive"
         if os.path.exists(path) and not os.path.isfile(
             path
         ):  # a device or a pipe (or a folder, which raises)
             with open(path, "wb") as file:
-                _write_archive(file, name, *content)
+                write_archive(file, name, content)
             return
         temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
         try:
             with open(temporary, "xb") as file:
-                _write_archive(file, name, *content)
+                write_archive(file, name, content)
                 file.flush()
                 os.fsync(file.fileno())
             if os.path.exists(path):
@@ -258,7 +248,7 @@ def save(obj: object, f: Any, pickle_module: Any = None, pickle_protocol: int = 
             raise
         _sync_folder(folder)
     elif hasattr(f, "write"):
-        _write_archive(f, "archive", *_pickle(obj, pickle_protocol))
+        write_archive(f, "archive", _records(obj, pickle_protocol))
     else:
         raise AttributeError(
             "expected 'f' to be string, path, or a file-like object with a 'write' attribute"
@@ -281,79 +271,6 @@ def _sync_folder(folder: str) -> None:
 
 # ---- load --------------------------------------------------------------------------------------------------
 
-_DAMAGED = (
-    "PytorchStreamReader failed reading zip archive: {}. The checkpoint file is corrupted, or is none: it "
-    "may not have "
-    "been saved or transferred completely, or was changed afterwards."
-)
-
-
-class _Archive:
-    """An archive that is read, with every size checked against the file's before memory is taken for it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        import struct
-        import zipfile
-
-        self.file = file
-        self.size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        try:
-            self.zip: ZipFile = zipfile.ZipFile(file)
-        except zipfile.BadZipFile as error:
-            raise RuntimeError(_DAMAGED.format("failed finding central directory")) from error
-        except (struct.error, ValueError, NotImplementedError, EOFError, OSError) as error:
-            raise RuntimeError(_DAMAGED.format(str(error))) from error
-        self.records: dict[str, ZipInfo] = {}
-        for info in self.zip.infolist():
-            _, slash, path = info.filename.partition("/")
-            if slash:
-                self.records.setdefault(path, info)
-
-    def find(self, path: str) -> tuple[int, ZipInfo]:
-        """Where a record's bytes begin, and its entry."""
-        info = self.records.get(path)
-        if info is None:
-            raise RuntimeError(_DAMAGED.format(f"file not found: archive/{path}"))
-        if info.compress_type != 0 or info.compress_size != info.file_size or info.flag_bits & 1:
-            raise RuntimeError(_DAMAGED.format(f"record {path} is compressed or encrypted"))
-        self.file.seek(max(info.header_offset, 0))
-        header = self.file.read(30)
-        if info.header_offset < 0 or len(header) != 30 or header[:4] != b"PK\x03\x04":
-            raise RuntimeError(_DAMAGED.format(f"record {path} has no header"))
-        skip = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        start = info.header_offset + 30 + skip
-        if start + info.file_size > self.size:
-            raise RuntimeError(_DAMAGED.format(f"record {path} is longer than the file"))
-        return start, info
-
-    def read_into(self, path: str, view: memoryview) -> None:
-        """Fill ``view``, which has the record's size."""
-        import zlib
-
-        start, info = self.find(path)
-        self.file.seek(start)
-        done = 0
-        while done < len(view):
-            if hasattr(self.file, "readinto"):
-                count = self.file.readinto(view[done:])
-            else:
-                piece = self.file.read(len(view) - done)
-                count = len(piece)
-                view[done : done + count] = piece
-            if not count:
-                raise RuntimeError(_DAMAGED.format(f"record {path} ends early"))
-            done += count
-        if zlib.crc32(view) != info.CRC:
-            raise RuntimeError(_DAMAGED.format(f"record {path} has a wrong checksum"))
-
-    def read(self, path: str) -> bytes:
-        """The bytes of a (small) record."""
-        _, info = self.find(path)
-        content = bytearray(info.file_size)
-        self.read_into(path, memoryview(content))
-        return bytes(content)
-
 
 class _StorageType:
     """What a pickle's ``torch.FloatStorage`` stands for."""
@@ -368,7 +285,7 @@ _STORAGE_CLASSES = {name: _StorageType(dtype) for name, dtype in _STORAGES.items
 class _Storages:
     """The storages of an archive, each read once, as a flat tensor on its device."""
 
-    def __init__(self, archive: _Archive, map_location: Any) -> None:
+    def __init__(self, archive: Archive, map_location: Any) -> None:
         self.archive = archive
         self.map_location = map_location
         self.loaded: dict[str, Tensor] = {}
@@ -394,9 +311,7 @@ class _Storages:
         _, info = self.archive.find(path)
         size = count * dtype.itemsize
         if not isinstance(count, int) or size != info.file_size:
-            raise RuntimeError(
-                _DAMAGED.format(f"{path} has {info.file_size} bytes where {size} are declared")
-            )
+            raise RuntimeError(DAMAGED.format(f"{path} has {info.file_size} bytes where {size} are declared"))
         flat = _C.empty(count, dtype=dtype)
         if size:
             self.archive.read_into(path, _C._storage_bytes(flat))
@@ -643,7 +558,7 @@ def _load(file: IO[bytes], map_location: Any, weights_only: bool, options: dict[
             "(PyTorch's formats "
             "from before 1.6 are not read: load and save the file with a younger PyTorch first.)"
         )
-    archive = _Archive(file)
+    archive = Archive(file)
     if "byteorder" in archive.records and archive.read("byteorder") != b"little":
         raise RuntimeError("rustnn reads only checkpoints in little-endian byte order")
     storages = _Storages(archive, map_location)

@@ -82,7 +82,7 @@ class Sequential(_Row):
 
     def forward(self, input: Any) -> Any:
         for module in self._modules.values():
-            input = module(input)
+            input = module(input)  # type: ignore[misc]
         return input
 
     def __getitem__(self, index: Any) -> Any:
@@ -162,7 +162,8 @@ class ModuleList(_Row):
         setattr(self, self._key(index), module)
 
     def __add__(self, other: Iterable[Module]) -> ModuleList:
-        return ModuleList(list(self) + list(iter(other)))
+        members: list[Any] = list(self)
+        return ModuleList(members + list(iter(other)))
 
     def __iadd__(self, other: Iterable[Module]) -> Self:
         return self.extend(other)

@@ -167,7 +167,7 @@ class Conv2d(_ConvNd):
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        parameters = self._parameters
+        parameters: dict[str, Any] = self._parameters
         try:
             weight, bias = parameters["weight"], parameters["bias"]
         except KeyError:  # replaced by something else of the same name: see Linear

@@ -84,7 +84,7 @@ def _like_mapping(model: Any, contents: dict[Any, Any]) -> Any:
             clone = copy.copy(model)
             clone.update(contents)
             return clone
-        return type(model)(contents)  # type: ignore[call-arg]
+        return type(model)(contents)
     except TypeError:
         return contents
 

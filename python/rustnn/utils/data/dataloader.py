@@ -34,7 +34,7 @@ class DataLoader:
     together. ``num_workers`` above 0 is not implemented yet.
     """
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
     _initialized = False
 
     def __init__(

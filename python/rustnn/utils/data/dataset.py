@@ -35,7 +35,7 @@ class Dataset:
     It may define ``__getitems__(indices) -> list of samples`` too, for a whole batch at once.
     """
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __getitem__(self, index: Any) -> Any:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
@@ -143,7 +143,8 @@ class ChainDataset(IterableDataset):
             yield from dataset
 
     def __len__(self) -> int:
-        return sum(len(dataset) for dataset in self.datasets)  # type: ignore[arg-type]
+        members: Any = self.datasets
+        return sum(len(dataset) for dataset in members)
 
 
 class Subset(Dataset):

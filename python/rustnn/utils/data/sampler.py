@@ -37,7 +37,7 @@ class Sampler:
     A subclass defines ``__iter__``, which yields numbers of samples (or lists of them).
     """
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError
