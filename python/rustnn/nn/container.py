@@ -155,7 +155,7 @@ class ModuleList(_Row):
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return type(self)(list(self._modules.values())[index])
+            return type(self)(list(self)[index])
         return self._modules[self._key(index)]
 
     def __setitem__(self, index: int, module: Module) -> None:
