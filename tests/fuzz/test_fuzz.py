@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.process: subprocess.Popen[str] | None = None
+        self.folder = tempfile.TemporaryDirectory()  # some calls save files
 
     def start(self) -> subprocess.Popen[str]:
         if self.process is None or self.process.poll() is not None:
@@ -42,7 +44,7 @@ class Worker:
                 stderr=subprocess.DEVNULL,
                 text=True,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "RUST_BACKTRACE": "1"},
-                cwd=os.environ.get("TMPDIR", "/tmp"),
+                cwd=self.folder.name,
             )
         return self.process
 
@@ -63,6 +65,7 @@ class Worker:
         return answer
 
     def stop(self) -> None:
+        self.folder.cleanup()
         if self.process is not None:
             self.process.kill()
             self.process.wait()
