@@ -73,3 +73,11 @@ __all__ = [
     "functional",
     "init",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "modules":  # PyTorch's other names for these files, imported when they are asked for
+        from importlib import import_module
+
+        return import_module("rustnn.nn.modules")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
