@@ -8,6 +8,7 @@
 //! - [`random`]: PyTorch's stream of random numbers
 //! - [`tensor`], [`autograd`]: the handle and the tape
 //! - [`ops`]: what can be done with tensors; one file a family
+//! - [`optim`]: fused update steps
 //! - `python`: the module `rustnn._C`; no arithmetic
 
 pub mod alloc;
@@ -17,6 +18,9 @@ pub mod dtype;
 pub mod error;
 pub mod layout;
 pub mod ops;
+pub mod optim;
+#[cfg(feature = "python")]
+mod python;
 pub mod random;
 pub mod scalar;
 pub mod storage;

@@ -701,7 +701,7 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("The parts at the indices of a dimension.")
     .samples("t(3, 4), 0, ints(5, high=3) | t(3, 4), 1, ints(2, high=4)"),
-    Op::new("index_put_(Tensor input, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor", |a| {
+    Op::new("index_put_(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor", |a| {
         let indices = a.tensors(1).iter().map(|t| Index::Tensor(t.clone())).collect::<Vec<_>>();
         let place = locate(a.tensor(0), &indices)?;
         put_at(&place.view, place.indices, a.tensor(2), a.bool(3))?;

@@ -1,0 +1,38 @@
+//! The Python module `rustnn._C`: converts arguments and results, and nothing else.
+//!
+//! [`functions`] turns the declarations of `ops` into functions and methods, [`tensor`] is the class
+//! `Tensor`, [`indexing`] reads `x[...]`; the other files are one class or one conversion each.
+
+mod arguments;
+mod autograd;
+mod convert;
+mod data;
+mod device;
+mod dtype;
+mod error;
+mod functions;
+mod generator;
+mod indexing;
+mod numpy;
+mod operators;
+mod optim;
+mod signature;
+mod storage;
+mod tensor;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+#[pyo3(name = "_C")]
+fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    dtype::register(m)?;
+    device::register(m)?;
+    generator::register(m)?;
+    storage::register(m)?;
+    tensor::register(m)?;
+    autograd::register(m)?;
+    data::register(m)?;
+    numpy::register(m)?;
+    optim::register(m)?;
+    functions::register(m)
+}

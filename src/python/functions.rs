@@ -1,0 +1,440 @@
+//! The operations of `ops` as functions of the module and methods of `Tensor`.
+//!
+//! Overloads of one name form a group; a group has a plain and an in-place form. Functions are
+//! CPython fast calls that carry the number of their group; methods have no place for it, so each
+//! gets an entry point of its own from a table of `const` generics.
+
+use std::ffi::{CString, c_char, c_int};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
+
+use crate::autograd;
+use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
+use crate::ops::{self, copy};
+use crate::python::arguments::{Parsed, Call, Mismatch, bind, explain};
+use crate::python::convert::{handle, output_object, tensor_of};
+use crate::python::signature::Signature;
+use crate::python::tensor::PyTensor;
+use crate::tensor::Tensor;
+
+/// All overloads of a name.
+struct Group {
+    name: String,
+    overloads: Vec<(&'static Op, Signature)>,
+    inplace: bool,
+}
+
+static GROUPS: PyOnceLock<Vec<Group>> = PyOnceLock::new();
+
+fn groups(py: Python<'_>) -> &'static [Group] {
+    GROUPS.get_or_init(py, || {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut add = |name: String, inplace: bool, op: &'static Op| {
+            let entry = (op, Signature::read(op.signature));
+            match groups.iter_mut().find(|g| g.name == name) {
+                Some(group) => group.overloads.push(entry),
+                None => groups.push(Group { name, overloads: vec![entry], inplace }),
+            }
+        };
+        for op in ops::all() {
+            add(op.name().to_owned(), false, op);
+            if op.variants.inplace {
+                add(format!("{}_", op.name()), true, op);
+            }
+            for (alias, of) in ALIASES {
+                if *of == op.name() {
+                    add((*alias).to_owned(), false, op);
+                    if op.variants.inplace {
+                        add(format!("{alias}_"), true, op);
+                    }
+                }
+            }
+        }
+        groups
+    })
+}
+
+/// Other names of operations.
+const ALIASES: &[(&str, &str)] = &[
+    ("multiply", "mul"),
+    ("subtract", "sub"),
+    ("divide", "div"),
+    ("absolute", "abs"),
+    ("negative", "neg"),
+    ("concat", "cat"),
+    ("concatenate", "cat"),
+    ("swapaxes", "transpose"),
+    ("swapdims", "transpose"),
+    ("moveaxis", "movedim"),
+    ("clip", "clamp"),
+    ("greater", "gt"),
+    ("greater_equal", "ge"),
+    ("less", "lt"),
+    ("less_equal", "le"),
+    ("not_equal", "ne"),
+    ("arctan2", "atan2"),
+    ("arcsin", "asin"),
+    ("arccos", "acos"),
+    ("arctan", "atan"),
+    ("fix", "trunc"),
+    ("ger", "outer"),
+];
+
+/// Above this many elements among its arguments an operation runs without the GIL.
+const RELEASE_GIL: usize = 16 << 10;
+
+/// Finds the overload that fits and runs it.
+fn call_group<'py>(
+    py: Python<'py>,
+    group: &Group,
+    this: Option<&Bound<'py, PyTensor>>,
+    call: &Call<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let tensor = this.map(handle);
+    let mut first_mismatch = None;
+    for (op, signature) in &group.overloads {
+        match bind(signature, tensor.as_ref(), call) {
+            Ok(bound) => return run(py, group, op, bound, this, call),
+            Err(mismatch @ Mismatch::Raised(_)) => {
+                first_mismatch = Some(mismatch);
+                break;
+            }
+            Err(mismatch) => first_mismatch = first_mismatch.or(Some(mismatch)),
+        }
+    }
+    let overloads: Vec<&Signature> = group.overloads.iter().map(|(_, s)| s).collect();
+    let mismatch = first_mismatch.expect("a group has an overload");
+    Err(explain(&group.name, &overloads, this.is_some(), call, mismatch))
+}
+
+fn run<'py>(
+    py: Python<'py>,
+    group: &Group,
+    op: &'static Op,
+    bound: Parsed,
+    this: Option<&Bound<'py, PyTensor>>,
+    call: &Call<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Parsed { values, extras } = bound;
+    let elements: usize = values
+        .iter()
+        .map(|v| match v {
+            Value::Tensor(t) => t.numel(),
+            Value::Tensors(list) => list.iter().map(Tensor::numel).sum(),
+            Value::Ints(sizes) => sizes.iter().map(|&s| s.max(0) as usize).fold(1, usize::saturating_mul),
+            _ => 0,
+        })
+        .fold(0, usize::saturating_add);
+    let compute = || if group.inplace { call_inplace(op, &values) } else { (op.call)(&Args(&values)) };
+    let output = if elements > RELEASE_GIL { py.detach(compute) } else { compute() }?;
+    let Output::Tensor(result) = output else { return output_object(py, output) };
+    if let Some(out) = extras.out {
+        return write_out(out.into_bound(py), &result);
+    }
+    if extras.requires_grad {
+        result.set_requires_grad(true)?;
+    }
+    // An operation may hand back one of its arguments: then the object is the same too.
+    if let (Some(this), Value::Tensor(tensor)) = (this, &values[0])
+        && tensor.is(&result)
+    {
+        return Ok(this.as_any().clone());
+    }
+    if this.is_none()
+        && let Some(Value::Tensor(tensor)) = values.first()
+        && tensor.is(&result)
+        && let Some(first) = call.positional.first()
+        && tensor_of(first).is_some_and(|t| t.is(&result))
+    {
+        return Ok(first.clone());
+    }
+    output_object(py, Output::Tensor(result))
+}
+
+/// The in-place form: its own call, or the result copied into the first argument.
+fn call_inplace(op: &'static Op, values: &[Value]) -> crate::error::Result<Output> {
+    if let Some(call) = op.call_inplace {
+        return call(&Args(values));
+    }
+    general_inplace(op.call, values)
+}
+
+fn general_inplace(call: OpCall, values: &[Value]) -> crate::error::Result<Output> {
+    let Value::Tensor(x) = &values[0] else {
+        return Err(crate::error::Error::Type("an in-place operation needs a tensor".to_owned()));
+    };
+    let graph = autograd::needs_grad(&[x]);
+    autograd::inplace::check(x, graph)?;
+    // The node may keep the old value: it gets a copy, which is about to be overwritten.
+    let old = if graph {
+        let copied = autograd::no_grad(|| copy::clone(&x.detach()))?;
+        match x.gradient_edge() {
+            Some(edge) => copied.with_producer(edge),
+            None => copied,
+        }
+    } else {
+        x.detach()
+    };
+    let mut values: SmallVec<[Value; 6]> = values.iter().cloned().collect();
+    values[0] = Value::Tensor(old);
+    let Output::Tensor(result) = call(&Args(&values))? else {
+        return Err(crate::error::Error::Type("an in-place operation yields one tensor".to_owned()));
+    };
+    if result.sizes() != x.sizes() {
+        return Err(crate::error::Error::Shape(format!(
+            "output with shape {} doesn't match the broadcast shape {}",
+            crate::layout::Show(x.sizes()),
+            crate::layout::Show(result.sizes())
+        )));
+    }
+    if !result.dtype().can_cast(x.dtype()) {
+        return Err(crate::error::Error::DType(format!(
+            "result type {} can't be cast to the desired output type {}",
+            result.dtype().scalar_name(),
+            x.dtype().scalar_name()
+        )));
+    }
+    Ok(copy::assign(x, &result)?.into())
+}
+
+/// `out=`: the result is written into a given tensor, which takes its shape.
+fn write_out<'py>(out: Bound<'py, PyAny>, result: &Tensor) -> PyResult<Bound<'py, PyAny>> {
+    let object = out.cast::<PyTensor>()?;
+    let target = handle(object);
+    if autograd::needs_grad(&[&target, result]) {
+        return Err(PyRuntimeError::new_err(
+            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.",
+        ));
+    }
+    if !result.dtype().can_cast(target.dtype()) {
+        return Err(PyRuntimeError::new_err(format!(
+            "result type {} can't be cast to the desired output type {}",
+            result.dtype().scalar_name(),
+            target.dtype().scalar_name()
+        )));
+    }
+    if target.sizes() == result.sizes() {
+        copy::assign(&target, result)?;
+    } else {
+        let fresh = copy::to_dtype(result, target.dtype())?;
+        object.get().replace(target.with_data(&fresh));
+    }
+    Ok(out)
+}
+
+// ---- entry points ----
+
+/// Runs `body`, turning a panic, which would be a bug of ours, into an exception.
+fn guarded(py: Python<'_>, body: impl FnOnce() -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
+    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+            .unwrap_or_default();
+        Err(PyErr::new::<pyo3::panic::PanicException, _>(text))
+    });
+    result.unwrap_or_else(|error| {
+        error.restore(py);
+        std::ptr::null_mut()
+    })
+}
+
+type Keywords<'py> = SmallVec<[(Bound<'py, PyString>, Bound<'py, PyAny>); 4]>;
+
+/// The arguments of a fast call.
+///
+/// # Safety
+/// As CPython passes them: `count` positional ones, then one for each name in `names`.
+unsafe fn fast_arguments<'py>(
+    py: Python<'py>,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> PyResult<(SmallVec<[Bound<'py, PyAny>; 6]>, Keywords<'py>)> {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let positional = (0..count as usize).map(|i| Bound::from_borrowed_ptr(py, *args.add(i))).collect();
+        let mut keywords = Keywords::new();
+        if !names.is_null() {
+            let names = Bound::from_borrowed_ptr(py, names).cast_into::<PyTuple>()?;
+            for (k, name) in names.iter().enumerate() {
+                let value = Bound::from_borrowed_ptr(py, *args.add(count as usize + k));
+                keywords.push((name.cast_into::<PyString>()?, value));
+            }
+        }
+        if keywords.len() > 63 {
+            return Err(PyTypeError::new_err("too many keyword arguments"));
+        }
+        Ok((positional, keywords))
+    }
+}
+
+/// A function of the module; `this` is the number of its group.
+unsafe extern "C" fn function_entry(
+    this: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: CPython calls with the GIL held and valid arguments; `this` is the int we gave it.
+    unsafe {
+        let py = Python::assume_attached();
+        guarded(py, || {
+            let group = &groups(py)[ffi::PyLong_AsSsize_t(this) as usize];
+            let (positional, keywords) = fast_arguments(py, args, count, names)?;
+            let call = Call { positional: &positional, keywords: &keywords };
+            Ok(call_group(py, group, None, &call)?.into_ptr())
+        })
+    }
+}
+
+/// A method of Tensor: group `I`.
+unsafe extern "C" fn method_entry<const I: usize>(
+    this: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: as `call_method` asks; CPython checks that `this` is a Tensor.
+    unsafe { call_method(I, this, args, count, names) }
+}
+
+/// # Safety
+/// As CPython calls: with the GIL held and valid arguments, `this` a Tensor.
+unsafe fn call_method(
+    index: usize,
+    this: *mut ffi::PyObject,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let py = Python::assume_attached();
+        guarded(py, || {
+            let this = Bound::from_borrowed_ptr(py, this).cast_into::<PyTensor>()?;
+            let (positional, keywords) = fast_arguments(py, args, count, names)?;
+            let call = Call { positional: &positional, keywords: &keywords };
+            Ok(call_group(py, &groups(py)[index], Some(&this), &call)?.into_ptr())
+        })
+    }
+}
+
+type Entry = unsafe extern "C" fn(
+    *mut ffi::PyObject,
+    *const *mut ffi::PyObject,
+    ffi::Py_ssize_t,
+    *mut ffi::PyObject,
+) -> *mut ffi::PyObject;
+
+macro_rules! entries {
+    ($($high:literal)*) => { [$(entries!(@sixteen $high)),*] };
+    (@sixteen $high:literal) => { [
+        method_entry::<{ $high * 16 }>, method_entry::<{ $high * 16 + 1 }>, method_entry::<{ $high * 16 + 2 }>,
+        method_entry::<{ $high * 16 + 3 }>, method_entry::<{ $high * 16 + 4 }>, method_entry::<{ $high * 16 + 5 }>,
+        method_entry::<{ $high * 16 + 6 }>, method_entry::<{ $high * 16 + 7 }>, method_entry::<{ $high * 16 + 8 }>,
+        method_entry::<{ $high * 16 + 9 }>, method_entry::<{ $high * 16 + 10 }>, method_entry::<{ $high * 16 + 11 }>,
+        method_entry::<{ $high * 16 + 12 }>, method_entry::<{ $high * 16 + 13 }>, method_entry::<{ $high * 16 + 14 }>,
+        method_entry::<{ $high * 16 + 15 }>,
+    ] };
+}
+
+/// An entry point for each group that may become a method; more are added by another number.
+static METHOD_ENTRIES: [[Entry; 16]; 28] = entries!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27);
+
+/// A method definition that lives as long as the process, as CPython asks.
+fn definition(name: &str, doc: &str, entry: Entry) -> PyResult<*mut ffi::PyMethodDef> {
+    let name: *const c_char = CString::new(name)?.into_raw();
+    let doc: *const c_char = CString::new(doc.trim())?.into_raw();
+    Ok(Box::into_raw(Box::new(ffi::PyMethodDef {
+        ml_name: name,
+        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry },
+        ml_flags: (ffi::METH_FASTCALL | ffi::METH_KEYWORDS) as c_int,
+        ml_doc: doc,
+    })))
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = m.py();
+    let class = py.get_type::<PyTensor>();
+    let module_name = PyString::new(py, "torch");
+    for (i, group) in groups(py).iter().enumerate() {
+        let (op, _) = &group.overloads[0];
+        let doc = group.overloads.iter().map(|(op, _)| op.doc).find(|d| !d.is_empty()).unwrap_or("");
+        if group.overloads.iter().any(|(op, _)| op.variants.method) {
+            let entry = *METHOD_ENTRIES.as_flattened().get(i).expect("as many entry points as groups");
+            let def = definition(&group.name, doc, entry)?;
+            // SAFETY: the definition is never freed; the result is a new reference or an error.
+            let method = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), def))? };
+            class.setattr(group.name.as_str(), method)?;
+        }
+        // In-place twins of functions that are no methods are functions too: relu_, dropout_.
+        if op.variants.function {
+            let def = definition(&group.name, doc, function_entry)?;
+            let number = i.into_pyobject(py)?;
+            // SAFETY: the definition is never freed; the arguments are borrowed for the call.
+            let function = unsafe {
+                Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(def, number.as_ptr(), module_name.as_ptr()))?
+            };
+            m.add(group.name.as_str(), function)?;
+        }
+    }
+    m.add_function(wrap_pyfunction!(_ops, m)?)
+}
+
+/// The declarations of all operations: what stubs and tests are made of.
+#[pyfunction]
+fn _ops(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    let list = PyList::empty(py);
+    for op in ops::all() {
+        let entry = PyDict::new(py);
+        entry.set_item("name", op.name())?;
+        entry.set_item("signature", op.signature)?;
+        entry.set_item("doc", op.doc.trim())?;
+        let mut variants = Vec::new();
+        for (has, name) in [
+            (op.variants.function, "function"),
+            (op.variants.method, "method"),
+            (op.variants.inplace, "inplace"),
+        ] {
+            if has {
+                variants.push(name);
+            }
+        }
+        entry.set_item("variants", variants)?;
+        entry.set_item("samples", samples(op))?;
+        entry.set_item("differentiable", op.differentiable && !op.signature.ends_with("bool"))?;
+        entry.set_item("domain", op.domain)?;
+        list.append(entry)?;
+    }
+    Ok(list)
+}
+
+/// Sample calls: those declared, or, for rows of the table, calls over their domain.
+fn samples(op: &Op) -> Vec<String> {
+    if let Some((low, high)) = op.domain
+        && op.samples.is_empty()
+    {
+        let t = |shape: &str| format!("t({shape}, low={low}, high={high})");
+        return if op.signature.contains("other") {
+            vec![
+                format!("{}, {}", t("3, 4"), t("3, 4")),
+                format!("{}, {}", t("3, 1"), t("4")),
+                format!("{}, 2", t("3")),
+                format!("{}, 1.5", t("3")),
+                format!("{}, {}", t("0, 3"), t("3")),
+            ]
+        } else {
+            let nc = format!("nc(3, 4, low={low}, high={high})");
+            vec![t("3, 4"), t("0"), format!("t(low={low}, high={high})"), nc]
+        };
+    }
+    op.samples.split('|').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect()
+}

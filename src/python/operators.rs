@@ -1,0 +1,273 @@
+//! Python's operators on tensors.
+
+// What `#[pymethods]` generates inside our macros counts as our code.
+#![allow(unsafe_op_in_unsafe_fn)]
+
+use pyo3::basic::CompareOp;
+use pyo3::prelude::*;
+
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::ops::pointwise::{Arg, Row, apply, apply_inplace};
+use crate::ops::table::rows;
+use crate::ops::{arithmetic, copy, matmul, table};
+use crate::python::convert::{handle, number_of, tensor_of, wrap};
+use crate::python::indexing;
+use crate::python::tensor::PyTensor;
+use crate::scalar::Scalar;
+use crate::tensor::Tensor;
+
+/// The other operand.
+enum Other {
+    Tensor(Tensor),
+    Number(Scalar),
+}
+
+impl Other {
+    #[inline]
+    fn read(value: &Bound<'_, PyAny>) -> PyResult<Option<Other>> {
+        if let Some(t) = tensor_of(value) {
+            return Ok(Some(Other::Tensor(t)));
+        }
+        Ok(number_of(value)?.map(Other::Number))
+    }
+
+    fn arg(&self) -> Arg<'_> {
+        match self {
+            Other::Tensor(t) => Arg::Tensor(t),
+            Other::Number(s) => Arg::Number(*s),
+        }
+    }
+
+    fn elements(&self) -> usize {
+        match self {
+            Other::Tensor(t) => t.numel(),
+            Other::Number(_) => 0,
+        }
+    }
+}
+
+/// Above this many elements an operator runs without the GIL.
+const RELEASE_GIL: usize = 16 << 10;
+
+/// Runs a binary operator; `NotImplemented` for operands that are neither tensors nor numbers.
+#[inline]
+fn binary<'py>(
+    slf: &Bound<'py, PyTensor>,
+    other: &Bound<'py, PyAny>,
+    compute: impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = slf.py();
+    let Some(other) = Other::read(other)? else { return Ok(py.NotImplemented().into_bound(py)) };
+    let this = handle(slf);
+    let result = if this.numel().saturating_add(other.elements()) > RELEASE_GIL {
+        py.detach(|| compute(Arg::Tensor(&this), other.arg()))
+    } else {
+        compute(Arg::Tensor(&this), other.arg())
+    };
+    wrap(py, result?)
+}
+
+/// Runs an operator that overwrites its left side.
+fn inplace<'py>(
+    slf: &Bound<'py, PyTensor>,
+    other: &Bound<'py, PyAny>,
+    compute: impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync,
+) -> PyResult<Option<()>> {
+    let py = slf.py();
+    let Some(other) = Other::read(other)? else { return Ok(None) };
+    let this = handle(slf);
+    if this.numel() > RELEASE_GIL {
+        py.detach(|| compute(Arg::Tensor(&this), other.arg()))?;
+    } else {
+        compute(Arg::Tensor(&this), other.arg())?;
+    }
+    Ok(Some(()))
+}
+
+fn row(row: &'static Row) -> impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync {
+    move |a, b| apply(row, &[a, b])
+}
+
+fn swapped(row: &'static Row) -> impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync {
+    move |a, b| apply(row, &[b, a])
+}
+
+fn into_left(row: &'static Row) -> impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync {
+    move |a, b| apply_inplace(row, &[a, b])
+}
+
+macro_rules! operator_methods {
+    ($($name:ident $reflected:ident $row:ident;)*) => {
+        #[pymethods]
+        impl PyTensor { $(
+            fn $name<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+                binary(slf, other, row(&rows::$row::ROW))
+            }
+            fn $reflected<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+                binary(slf, other, swapped(&rows::$row::ROW))
+            }
+        )* }
+    };
+}
+operator_methods! {
+    __add__ __radd__ plus;
+    __sub__ __rsub__ minus;
+    __mul__ __rmul__ mul;
+    __truediv__ __rtruediv__ div;
+    __floordiv__ __rfloordiv__ floor_divide;
+    __mod__ __rmod__ remainder;
+    __and__ __rand__ bitwise_and;
+    __or__ __ror__ bitwise_or;
+    __xor__ __rxor__ bitwise_xor;
+}
+
+macro_rules! inplace_methods {
+    ($($name:ident $row:ident;)*) => {
+        #[pymethods]
+        impl PyTensor { $(
+            fn $name<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<()> {
+                match inplace(slf, other, into_left(&rows::$row::ROW))? {
+                    Some(()) => Ok(()),
+                    None => Err(unsupported(stringify!($name), slf, other)),
+                }
+            }
+        )* }
+    };
+}
+inplace_methods! {
+    __iadd__ plus;
+    __isub__ minus;
+    __imul__ mul;
+    __itruediv__ div;
+    __ifloordiv__ floor_divide;
+    __imod__ remainder;
+    __iand__ bitwise_and;
+    __ior__ bitwise_or;
+    __ixor__ bitwise_xor;
+}
+
+fn unsupported(name: &str, slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>) -> PyErr {
+    let of = |v: &Bound<'_, PyAny>| v.get_type().name().map_or_else(|_| "?".to_owned(), |n| n.to_string());
+    pyo3::exceptions::PyTypeError::new_err(format!(
+        "unsupported operand type(s) for {name}: '{}' and '{}'",
+        of(slf.as_any()),
+        of(other)
+    ))
+}
+
+#[pymethods]
+impl PyTensor {
+    fn __pow__<'py>(
+        slf: &Bound<'py, Self>,
+        exponent: &Bound<'py, PyAny>,
+        modulo: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = modulo;
+        binary(slf, exponent, |a, b| arithmetic::pow(a, b))
+    }
+
+    fn __rpow__<'py>(
+        slf: &Bound<'py, Self>,
+        base: &Bound<'py, PyAny>,
+        modulo: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = modulo;
+        binary(slf, base, |a, b| arithmetic::pow(b, a))
+    }
+
+    fn __ipow__(slf: &Bound<'_, Self>, exponent: &Bound<'_, PyAny>, modulo: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let _ = modulo;
+        match inplace(slf, exponent, into_left(&rows::pow::ROW))? {
+            Some(()) => Ok(()),
+            None => Err(unsupported("** or pow()", slf, exponent)),
+        }
+    }
+
+    fn __matmul__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        let Some(other) = tensor_of(other) else { return Ok(py.NotImplemented().into_bound(py)) };
+        let this = handle(slf);
+        let result = if this.numel().saturating_add(other.numel()) > RELEASE_GIL {
+            py.detach(|| matmul::matmul(&this, &other))
+        } else {
+            matmul::matmul(&this, &other)
+        };
+        wrap(py, result?)
+    }
+
+    fn __neg__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        wrap(slf.py(), table::neg(&handle(slf))?)
+    }
+
+    fn __pos__<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyAny> {
+        slf.as_any().clone()
+    }
+
+    fn __abs__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        wrap(slf.py(), table::abs(&handle(slf))?)
+    }
+
+    fn __invert__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let t = handle(slf);
+        let result = if t.dtype() == DType::Bool { table::logical_not(&t) } else { table::bitwise_not(&t) };
+        wrap(slf.py(), result?)
+    }
+
+    fn __richcmp__<'py>(
+        slf: &Bound<'py, Self>,
+        other: &Bound<'py, PyAny>,
+        op: CompareOp,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let compare = match op {
+            CompareOp::Eq => &rows::eq::ROW,
+            CompareOp::Ne => &rows::ne::ROW,
+            CompareOp::Lt => &rows::lt::ROW,
+            CompareOp::Le => &rows::le::ROW,
+            CompareOp::Gt => &rows::gt::ROW,
+            CompareOp::Ge => &rows::ge::ROW,
+        };
+        binary(slf, other, row(compare))
+    }
+
+    fn __getitem__<'py>(slf: &Bound<'py, Self>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let result = crate::ops::index::get(&handle(slf), &indexing::read(index)?)?;
+        wrap(slf.py(), result)
+    }
+
+    fn __setitem__(slf: &Bound<'_, Self>, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let this = handle(slf);
+        let value = match Other::read(value)? {
+            Some(Other::Tensor(t)) => t,
+            Some(Other::Number(s)) => crate::ops::creation::scalar(s, fit(s, this.dtype()))?,
+            None if value.hasattr("__array_interface__")? => super::data::tensor_from(value, None, false)?,
+            None => {
+                return Err(pyo3::exceptions::PyTypeError::new_err(format!(
+                    "can't assign a {} to a torch.{}Tensor",
+                    value.get_type().name()?,
+                    this.dtype().scalar_name()
+                )));
+            }
+        };
+        let index = indexing::read(index)?;
+        if value.dtype() != this.dtype() && index.iter().any(|i| matches!(i, crate::ops::index::Index::Tensor(_))) && value.ndim() > 0 {
+            return Err(pyo3::exceptions::PyRuntimeError::new_err(format!(
+                "Index put requires the source and destination dtypes match, got {} for the destination and {} for the source.",
+                this.dtype().scalar_name(),
+                value.dtype().scalar_name()
+            )));
+        }
+        let value = copy::to_dtype(&value, this.dtype())?;
+        Ok(crate::ops::index::set(&this, &index, &value)?)
+    }
+
+    fn __delitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = index;
+        Err(pyo3::exceptions::PyTypeError::new_err("Tensor does not support deleting items"))
+    }
+}
+
+/// The dtype in which a number is written into a tensor: complex numbers keep their parts.
+fn fit(value: Scalar, dtype: DType) -> DType {
+    if matches!(value, Scalar::Complex(_)) && !dtype.is_complex() { DType::C128 } else { dtype }
+}
