@@ -24,21 +24,38 @@ const IN_PLACE_B: usize = 128 * 128;
 /// ...and this much work.
 const IN_PLACE_WORK: f64 = 96.0 * 96.0 * 96.0;
 
+/// Operands with no more rows than this do not make the other operand worth packing.
+const FEW_ROWS: usize = 96;
+/// The distance at which addresses fall into one set of the first-level cache...
+const PAGE: isize = 4096;
+/// ...and how many a set surely holds.
+const CACHE_WAYS: usize = 8;
+
 /// Computes a product. False, with nothing done, if there is no memory for the panels.
 ///
 /// # Safety
 /// As [`super::gemm`]; no size is zero.
 pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel: bool) -> bool {
-    let (tile_rows, width) = T::dispatch(level, TileShape);
+    // A transposed B (the weight of a Linear) would have to be turned to be packed. For a few rows
+    // of A the transposed product is cheaper: it reads B in place, and turns A and C.
+    let turn = p.b.rs == 1 && p.b.cs != 1 && p.m <= tune(5, FEW_ROWS) && p.n > p.m;
+    let turned = p.t();
+    let p = if turn { &turned } else { p };
+
+    let (mut tile_rows, width) = T::dispatch(level, TileShape);
     let small = p.n * p.k <= IN_PLACE_B && p.multiplications() <= IN_PLACE_WORK;
-    let pack_b = p.b.cs != 1 || !small;
-    // A panel of A is read once a panel of B: packing pays from the third on.
-    let pack_a = !small && p.n > 2 * width;
+    // Packing a panel of B pays if enough panels of A use it, one of A likewise.
+    let pack_b = p.b.cs != 1 || !(small || p.m <= tune(4, FEW_ROWS));
+    let pack_a = !small && p.n > 2 * width && !turn;
+    if !pack_a && (p.a.rs * size_of::<T>() as isize) % PAGE == 0 {
+        // Rows that far apart share one set of the first-level cache.
+        tile_rows = tile_rows.min(CACHE_WAYS);
+    }
 
     // Blocks of equal depth, rather than a shallow last one.
-    let depth = p.k.div_ceil(p.k.div_ceil(K_BLOCK));
+    let depth = p.k.div_ceil(p.k.div_ceil(tune(0, K_BLOCK)));
     let b_panels = if pack_b {
-        p.n.min(N_BLOCK).div_ceil(width)
+        p.n.min(tune(3, N_BLOCK)).div_ceil(width)
     } else {
         1
     };
@@ -51,17 +68,17 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
     };
     let (b_scratch, a_scratch) = (b_scratch.as_mut_ptr(), a_scratch.as_mut_ptr());
 
-    for j in (0..p.n).step_by(N_BLOCK) {
+    for j in (0..p.n).step_by(tune(3, N_BLOCK)) {
         for l in (0..p.k).step_by(depth) {
-            for i in (0..p.m).step_by(M_BLOCK) {
+            for i in (0..p.m).step_by(tune(2, M_BLOCK)) {
                 let last = l + depth >= p.k;
-                let rows = Panels::new(M_BLOCK.min(p.m - i), tile_rows);
+                let rows = Panels::new(tune(2, M_BLOCK).min(p.m - i), tile_rows);
                 // SAFETY: (i, j) lies in C, and l below k.
                 let block = unsafe {
                     let target = Target {
                         ptr: p.c,
                         ld: p.ldc,
-                        transposed: false,
+                        transposed: turn,
                         accumulate: p.accumulate || l > 0,
                         bias: if last { p.bias } else { Bias::None },
                     };
@@ -69,7 +86,7 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
                         level,
                         width,
                         rows,
-                        n: N_BLOCK.min(p.n - j),
+                        n: tune(3, N_BLOCK).min(p.n - j),
                         k: depth.min(p.k - l),
                         a: p.a.at(i, l),
                         b: p.b.at(l, j),
@@ -159,7 +176,7 @@ impl<T: GemmElement> Block<T> {
     /// Panels a job takes, down and across: as many as suit the caches, but some jobs for everyone.
     fn job_size(&self, parallel: bool, col_panels: usize) -> (usize, usize) {
         let tallest = self.rows.len.div_ceil(self.rows.panels);
-        let mut high = (TILE_ROWS / tallest).clamp(1, self.rows.panels);
+        let mut high = (tune(1, TILE_ROWS) / tallest).clamp(1, self.rows.panels);
         if !parallel {
             return (high, col_panels);
         }
@@ -213,6 +230,7 @@ impl<T: GemmElement> Block<T> {
             across_stride: self.a.rs,
             k_stride: self.a.cs,
             across: height,
+            readable: self.rows.len - i,
             k: self.k,
             dst: self.packed_a.wrapping_add(i * self.k),
             width: height,
@@ -232,10 +250,24 @@ impl<T: GemmElement> Block<T> {
             across_stride: self.b.cs,
             k_stride: self.b.rs,
             across: self.width.min(self.n - j),
+            readable: self.width.min(self.n - j),
             k: self.k,
             dst,
             width: self.width,
         };
         T::dispatch(self.level, job);
     }
+}
+
+pub static TUNE: [std::sync::atomic::AtomicUsize; 8] =
+    [const { std::sync::atomic::AtomicUsize::new(0) }; 8];
+pub fn tune(i: usize, d: usize) -> usize {
+    match TUNE[i].load(std::sync::atomic::Ordering::Relaxed) {
+        0 => d,
+        n => n,
+    }
+}
+#[unsafe(no_mangle)]
+pub extern "C" fn set_tune(i: usize, v: usize) {
+    TUNE[i].store(v, std::sync::atomic::Ordering::Relaxed)
 }

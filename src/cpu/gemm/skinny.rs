@@ -105,6 +105,7 @@ fn contiguous_rows<T: GemmElement>(
             across_stride,
             k_stride,
             across: p.k,
+            readable: p.k,
             k: p.m,
             dst,
             width: p.k,
