@@ -8,16 +8,17 @@ use crate::cpu::scratch::Scratch;
 use crate::cpu::simd::Level;
 use std::ptr::null_mut;
 
-/// Depth of a block: a panel of B is then about a first-level cache, read from the second.
-const K_BLOCK: usize = 384;
+/// Depth of a block: deep, for every block reads and writes C; a panel of B streams from the
+/// second-level cache while it is used, so it need not fit the first.
+const K_BLOCK: usize = 512;
 /// Columns of a block: packed B stays in the last-level cache.
 const N_BLOCK: usize = 2048;
 /// Rows of a block, for a bound on scratch memory.
 const M_BLOCK: usize = 8192;
 /// Rows of A, packed, that stay in the second-level cache while panels of B pass by.
 const TILE_ROWS: usize = 168;
-/// Column panels a job takes at least, if there is enough to do for all threads.
-const JOB_PANELS: usize = 8;
+/// Column panels a job takes: they stay in the second-level cache beside its rows.
+const JOB_PANELS: usize = 12;
 
 /// B is read in place up to this many elements...
 const IN_PLACE_B: usize = 128 * 128;
@@ -38,14 +39,14 @@ const CACHE_WAYS: usize = 8;
 pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel: bool) -> bool {
     // A transposed B (the weight of a Linear) would have to be turned to be packed. For a few rows
     // of A the transposed product is cheaper: it reads B in place, and turns A and C.
-    let turn = p.b.rs == 1 && p.b.cs != 1 && p.m <= tune(5, FEW_ROWS) && p.n > p.m;
+    let turn = p.b.rs == 1 && p.b.cs != 1 && p.m <= FEW_ROWS && p.n > p.m;
     let turned = p.t();
     let p = if turn { &turned } else { p };
 
     let (mut tile_rows, width) = T::dispatch(level, TileShape);
     let small = p.n * p.k <= IN_PLACE_B && p.multiplications() <= IN_PLACE_WORK;
     // Packing a panel of B pays if enough panels of A use it, one of A likewise.
-    let pack_b = p.b.cs != 1 || !(small || p.m <= tune(4, FEW_ROWS));
+    let pack_b = p.b.cs != 1 || !(small || p.m <= FEW_ROWS);
     let pack_a = !small && p.n > 2 * width && !turn;
     if !pack_a && (p.a.rs * size_of::<T>() as isize) % PAGE == 0 {
         // Rows that far apart share one set of the first-level cache.
@@ -53,9 +54,9 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
     }
 
     // Blocks of equal depth, rather than a shallow last one.
-    let depth = p.k.div_ceil(p.k.div_ceil(tune(0, K_BLOCK)));
+    let depth = p.k.div_ceil(p.k.div_ceil(K_BLOCK));
     let b_panels = if pack_b {
-        p.n.min(tune(3, N_BLOCK)).div_ceil(width)
+        p.n.min(N_BLOCK).div_ceil(width)
     } else {
         1
     };
@@ -68,11 +69,11 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
     };
     let (b_scratch, a_scratch) = (b_scratch.as_mut_ptr(), a_scratch.as_mut_ptr());
 
-    for j in (0..p.n).step_by(tune(3, N_BLOCK)) {
+    for j in (0..p.n).step_by(N_BLOCK) {
         for l in (0..p.k).step_by(depth) {
-            for i in (0..p.m).step_by(tune(2, M_BLOCK)) {
+            for i in (0..p.m).step_by(M_BLOCK) {
                 let last = l + depth >= p.k;
-                let rows = Panels::new(tune(2, M_BLOCK).min(p.m - i), tile_rows);
+                let rows = Panels::new(M_BLOCK.min(p.m - i), tile_rows);
                 // SAFETY: (i, j) lies in C, and l below k.
                 let block = unsafe {
                     let target = Target {
@@ -86,7 +87,7 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
                         level,
                         width,
                         rows,
-                        n: tune(3, N_BLOCK).min(p.n - j),
+                        n: N_BLOCK.min(p.n - j),
                         k: depth.min(p.k - l),
                         a: p.a.at(i, l),
                         b: p.b.at(l, j),
@@ -156,9 +157,10 @@ impl<T: GemmElement> Block<T> {
         });
 
         let (high, wide) = self.job_size(parallel, col_panels);
-        let across = col_panels.div_ceil(wide);
-        each_chunk(parallel, self.rows.panels.div_ceil(high) * across, &|job| {
-            let (i, j) = (job / across * high, job % across * wide);
+        let down = self.rows.panels.div_ceil(high);
+        // Down first: the panels of B a column of jobs reads stay in the second-level cache.
+        each_chunk(parallel, down * col_panels.div_ceil(wide), &|job| {
+            let (i, j) = (job % down * high, job / down * wide);
             let tiles = Tiles {
                 k: self.k,
                 a: self.left(),
@@ -176,11 +178,11 @@ impl<T: GemmElement> Block<T> {
     /// Panels a job takes, down and across: as many as suit the caches, but some jobs for everyone.
     fn job_size(&self, parallel: bool, col_panels: usize) -> (usize, usize) {
         let tallest = self.rows.len.div_ceil(self.rows.panels);
-        let mut high = (tune(1, TILE_ROWS) / tallest).clamp(1, self.rows.panels);
-        if !parallel {
-            return (high, col_panels);
-        }
+        let mut high = (TILE_ROWS / tallest).clamp(1, self.rows.panels);
         let mut wide = JOB_PANELS.min(col_panels);
+        if !parallel {
+            return (high, wide);
+        }
         let jobs = |high, wide| self.rows.panels.div_ceil(high) * col_panels.div_ceil(wide);
         while high * wide > 1 && jobs(high, wide) < 4 * par::num_threads() {
             if high >= wide {
@@ -257,17 +259,4 @@ impl<T: GemmElement> Block<T> {
         };
         T::dispatch(self.level, job);
     }
-}
-
-pub static TUNE: [std::sync::atomic::AtomicUsize; 8] =
-    [const { std::sync::atomic::AtomicUsize::new(0) }; 8];
-pub fn tune(i: usize, d: usize) -> usize {
-    match TUNE[i].load(std::sync::atomic::Ordering::Relaxed) {
-        0 => d,
-        n => n,
-    }
-}
-#[unsafe(no_mangle)]
-pub extern "C" fn set_tune(i: usize, v: usize) {
-    TUNE[i].store(v, std::sync::atomic::Ordering::Relaxed)
 }
