@@ -56,46 +56,110 @@ struct Tile {
     slots: [Slot; 2],
 }
 
+impl Slot {
+    fn count(self) -> usize {
+        self.mask.count_ones() as usize
+    }
+
+    /// Its pixels are consecutive lanes and consecutive in the output.
+    fn is_plain(self) -> bool {
+        self.step == 1 && self.mask & (self.mask + 1) == 0
+    }
+}
+
+/// The output of one row in a slot with gaps.
 #[inline(always)]
 unsafe fn load_slot<S: Lanes>(y: *const f32, slot: Slot) -> S::V {
     // SAFETY: the pixels of a slot lie in the output's plane.
     unsafe {
-        if slot.step != 1 {
-            let mut lanes = [0.0; 16];
-            for (i, lane) in lanes.iter_mut().enumerate().take(slot.mask.count_ones() as usize) {
-                *lane = *y.add((slot.dst + i as u32 * slot.step) as usize);
-            }
-            return S::load(lanes.as_ptr());
+        if slot.step == 1 {
+            return S::load_packed(y.add(slot.dst as usize), slot.mask);
         }
-        let y = y.add(slot.dst as usize);
-        if slot.mask & (slot.mask + 1) == 0 {
-            S::load_first(y, slot.mask.count_ones() as usize)
-        } else {
-            S::load_packed(y, slot.mask)
+        let mut lanes = [0.0; 16];
+        for (i, lane) in lanes.iter_mut().enumerate().take(slot.count()) {
+            *lane = *y.add((slot.dst + i as u32 * slot.step) as usize);
         }
+        S::load(lanes.as_ptr())
     }
 }
 
 #[inline(always)]
 unsafe fn store_slot<S: Lanes>(y: *mut f32, slot: Slot, v: S::V) {
-    let count = slot.mask.count_ones() as usize;
     // SAFETY: the pixels of a slot lie in the output's plane.
     unsafe {
-        if slot.step != 1 {
-            let mut lanes = [0.0; 16];
-            S::store(lanes.as_mut_ptr(), v);
-            for (i, lane) in lanes.iter().enumerate().take(count) {
-                *y.add((slot.dst + i as u32 * slot.step) as usize) = *lane;
-            }
-            return;
+        if slot.step == 1 {
+            return S::store_packed(y.add(slot.dst as usize), slot.mask, v);
         }
-        let y = y.add(slot.dst as usize);
-        if count == S::N {
-            S::store(y, v);
-        } else if slot.mask & (slot.mask + 1) == 0 {
-            S::store_first(y, count, v);
+        let mut lanes = [0.0; 16];
+        S::store(lanes.as_mut_ptr(), v);
+        for (i, lane) in lanes.iter().enumerate().take(slot.count()) {
+            *y.add((slot.dst + i as u32 * slot.step) as usize) = *lane;
+        }
+    }
+}
+
+/// What the sums of a tile start from.
+#[inline(always)]
+unsafe fn start<S: Lanes, const ROWS: usize>(t: &Tile) -> [[S::V; 2]; ROWS] {
+    // SAFETY: as for `tile`.
+    unsafe {
+        let mut acc = [[S::splat(0.0); 2]; ROWS];
+        if !t.accumulate {
+            if !t.bias.is_null() {
+                for i in 0..ROWS {
+                    acc[i] = [S::splat(*t.bias.add(i)); 2];
+                }
+            }
+        } else if t.slots[0].is_plain() && t.slots[1].is_plain() {
+            for i in 0..ROWS {
+                for j in 0..2 {
+                    let y = t.y.add(i * t.ldy + t.slots[j].dst as usize);
+                    acc[i][j] = S::load_first(y, t.slots[j].count());
+                }
+            }
         } else {
-            S::store_packed(y, slot.mask, v);
+            // Through memory: only an array whose every index is constant stays in registers.
+            let mut old = [[[0.0; 16]; 2]; ROWS];
+            for i in 0..ROWS {
+                for j in 0..2 {
+                    S::store(old[i][j].as_mut_ptr(), load_slot::<S>(t.y.add(i * t.ldy), t.slots[j]));
+                }
+            }
+            for i in 0..ROWS {
+                acc[i] = [S::load(old[i][0].as_ptr()), S::load(old[i][1].as_ptr())];
+            }
+        }
+        acc
+    }
+}
+
+#[inline(always)]
+unsafe fn finish<S: Lanes, const ROWS: usize>(t: &Tile, acc: [[S::V; 2]; ROWS]) {
+    // SAFETY: as for `tile`.
+    unsafe {
+        let y = t.slots.map(|slot| t.y.add(slot.dst as usize));
+        let [count0, count1] = t.slots.map(Slot::count);
+        if !(t.slots[0].is_plain() && t.slots[1].is_plain()) {
+            let mut new = [[[0.0; 16]; 2]; ROWS];
+            for i in 0..ROWS {
+                S::store(new[i][0].as_mut_ptr(), acc[i][0]);
+                S::store(new[i][1].as_mut_ptr(), acc[i][1]);
+            }
+            for i in 0..ROWS {
+                for j in 0..2 {
+                    store_slot::<S>(t.y.add(i * t.ldy), t.slots[j], S::load(new[i][j].as_ptr()));
+                }
+            }
+        } else if count0 == S::N && count1 == S::N {
+            for i in 0..ROWS {
+                S::store(y[0].add(i * t.ldy), acc[i][0]);
+                S::store(y[1].add(i * t.ldy), acc[i][1]);
+            }
+        } else {
+            for i in 0..ROWS {
+                S::store_first(y[0].add(i * t.ldy), count0, acc[i][0]);
+                S::store_first(y[1].add(i * t.ldy), count1, acc[i][1]);
+            }
         }
     }
 }
@@ -105,33 +169,20 @@ unsafe fn store_slot<S: Lanes>(y: *mut f32, slot: Slot, v: S::V) {
 unsafe fn tile<S: Lanes, const ROWS: usize>(t: &Tile) {
     // SAFETY: the window covers every displaced slot, the output every pixel of the two slots.
     unsafe {
-        let mut acc = [[S::splat(0.0); 2]; ROWS];
-        if t.accumulate {
-            for (i, acc) in acc.iter_mut().enumerate() {
-                *acc = t.slots.map(|slot| load_slot::<S>(t.y.add(i * t.ldy), slot));
-            }
-        } else if !t.bias.is_null() {
-            for (i, acc) in acc.iter_mut().enumerate() {
-                *acc = [S::splat(*t.bias.add(i)); 2];
-            }
-        }
+        let mut acc = start::<S, ROWS>(t);
         let mut a = t.a;
         for k in 0..t.terms {
             let offset = *t.offsets.add(k) as usize;
             let b0 = S::load(t.b[0].add(offset));
             let b1 = S::load(t.b[1].add(offset));
-            for (i, acc) in acc.iter_mut().enumerate() {
+            for i in 0..ROWS {
                 let w = S::splat(*a.add(i));
-                acc[0] = S::fma(w, b0, acc[0]);
-                acc[1] = S::fma(w, b1, acc[1]);
+                acc[i][0] = S::fma(w, b0, acc[i][0]);
+                acc[i][1] = S::fma(w, b1, acc[i][1]);
             }
             a = a.add(ROWS);
         }
-        for j in 0..2 {
-            for (i, acc) in acc.iter().enumerate() {
-                store_slot::<S>(t.y.add(i * t.ldy), t.slots[j], acc[j]);
-            }
-        }
+        finish::<S, ROWS>(t, acc);
     }
 }
 
@@ -452,7 +503,7 @@ pub fn each(serial: bool, chunks: usize, f: &(dyn Fn(usize, usize) + Sync)) {
     if serial {
         (0..chunks).for_each(|i| f(0, i));
     } else {
-        par::for_each_slot(chunks, f);
+        par::for_each_with_slot(par::num_threads(), chunks, &|slot, i| f(slot, i));
     }
 }
 
@@ -461,11 +512,11 @@ pub fn displacements(taps: usize, dilation: usize) -> Vec<usize> {
     (0..taps).map(|t| t * dilation).collect()
 }
 
-/// The window of the input that the outputs read.
-pub fn input_window(s: &Conv2dShape) -> Window {
+/// The window of the input that the outputs read, its columns a multiple of `align`.
+pub fn input_window(s: &Conv2dShape, align: usize) -> Window {
     let (dy, dx) = (displacements(s.kh, s.dilation[0]), displacements(s.kw, s.dilation[1]));
     let origin = s.padding.map(|p| -(p as isize));
-    Window::new([s.h, s.w], origin, s.stride, s.out(), [&dy, &dx])
+    Window::new([s.h, s.w], origin, s.stride, s.out(), [&dy, &dx], align)
 }
 
 /// Where each term (channel, ky, kx) is read in that window.
@@ -493,7 +544,7 @@ pub unsafe fn forward(
     y: *mut f32,
 ) -> Result<(), AllocError> {
     let [oh, ow] = s.out();
-    let window = input_window(s);
+    let window = input_window(s, 1);
     let offsets = term_offsets(s, &window);
     let pixels = Pixels { size: [oh, ow], start: [0, 0], step: [1, 1], cols: ow };
     let slots = pixels.slots(window.cols, kernels(level).0);
@@ -545,7 +596,7 @@ pub unsafe fn backward_input(
         phases[i].iter().flatten().map(|&(_, shift)| (shift - low[i]) as usize).collect()
     });
     let outputs = std::array::from_fn(|i| size[i].div_ceil(s.stride[i]));
-    let window = Window::new(s.out(), low, [1, 1], outputs, [&displacements[0], &displacements[1]]);
+    let window = Window::new(s.out(), low, [1, 1], outputs, [&displacements[0], &displacements[1]], 1);
     let mut passes = Vec::new();
     for (py, rows) in phases[0].iter().enumerate() {
         for (px, cols) in phases[1].iter().enumerate() {

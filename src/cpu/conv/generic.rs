@@ -54,9 +54,10 @@ pub unsafe fn forward<T: Real>(
     let (pixels, k, tiles) = (oh * ow, s.group_c() * s.taps(), (oh * ow).div_ceil(TILE));
     let (x, weight, y) = (Shared::of(x), Shared::of(weight), Shared::new(y));
     let bias = bias.map(Shared::of);
-    let mut unfolded = zeroed::<T>(par::num_threads() * k * TILE)?;
+    let threads = par::num_threads();
+    let mut unfolded = zeroed::<T>(threads * k * TILE)?;
     let unfolded = Shared::new(unfolded.as_mut_ptr());
-    par::for_each_slot(s.n * s.groups * tiles, &|slot, job| {
+    par::for_each_with_slot(threads, s.n * s.groups * tiles, &|slot, job| {
         let (image, group, first) = (job / tiles / s.groups, job / tiles % s.groups, job % tiles * TILE);
         let count = TILE.min(pixels - first);
         // SAFETY: a job writes its own pixels of its own channels; a slot is not shared.
@@ -89,9 +90,10 @@ pub unsafe fn backward_input<T: Real>(
     let [oh, ow] = s.out();
     let (pixels, k, group_len) = (oh * ow, s.group_c() * s.taps(), s.group_c() * s.h * s.w);
     let (gy, weight, gx) = (Shared::of(gy), Shared::of(weight), Shared::new(gx));
-    let mut unfolded = zeroed::<T>(par::num_threads() * k * TILE)?;
+    let threads = par::num_threads();
+    let mut unfolded = zeroed::<T>(threads * k * TILE)?;
     let unfolded = Shared::new(unfolded.as_mut_ptr());
-    par::for_each_slot(s.n * s.groups, &|slot, job| {
+    par::for_each_with_slot(threads, s.n * s.groups, &|slot, job| {
         let (image, group) = (job / s.groups, job % s.groups);
         // SAFETY: a job writes the channels of its image and group; a slot is not shared.
         unsafe {
@@ -131,9 +133,10 @@ pub unsafe fn backward_weight<T: Real>(
     let [oh, ow] = s.out();
     let (pixels, k, blocks) = (oh * ow, s.group_c() * s.taps(), s.group_oc().div_ceil(FILTERS));
     let (x, gy, gw) = (Shared::of(x), Shared::of(gy), Shared::new(gw));
-    let mut unfolded = zeroed::<T>(par::num_threads() * k * TILE)?;
+    let threads = par::num_threads();
+    let mut unfolded = zeroed::<T>(threads * k * TILE)?;
     let unfolded = Shared::new(unfolded.as_mut_ptr());
-    par::for_each_slot(s.groups * blocks, &|slot, job| {
+    par::for_each_with_slot(threads, s.groups * blocks, &|slot, job| {
         let (group, block) = (job / blocks, job % blocks);
         let first_filter = group * s.group_oc() + block * FILTERS;
         let filters = first_filter..(first_filter + FILTERS).min((group + 1) * s.group_oc());

@@ -3,8 +3,9 @@
 //! A weight's gradient is a dot product over images and pixels of the output's gradient and the
 //! displaced [`Window`](super::window::Window) of the input. The micro-kernel keeps up to
 //! [`MAX_TERMS`] terms (channel, ky, kx) times [`MAX_FILTERS`] filters in registers, a vector of
-//! partial sums each, and streams along the pixels of several images before it adds up the lanes:
-//! both operands are read as they lie, nothing is transposed or broadcast.
+//! partial sums each, and streams along the pixels of several images before it adds up the lanes.
+//! Nothing is transposed or broadcast, but the operands are copied so that their rows start on a
+//! cache line: loads that cross two lines take as long as the arithmetic.
 //!
 //! Images are cut into parts by shape alone; each part has its own sums, added in order at the end.
 
@@ -14,9 +15,10 @@ use super::scratch::{self, Shared};
 use super::{AllocError, Conv2dShape, Real};
 use crate::cpu::par;
 
-/// Terms and filters of the largest micro-kernel: 27 sums in the 32 registers of AVX-512.
-const MAX_TERMS: usize = 9;
-const MAX_FILTERS: usize = 3;
+/// Terms and filters of the largest micro-kernel: 20 sums in the 32 registers of AVX-512; the
+/// compiler loads all nine operands before it uses the first, and they must fit as well.
+const MAX_TERMS: usize = 5;
+const MAX_FILTERS: usize = 4;
 
 /// Parts whose sums are kept apart, and the floats they may take together.
 const PARTS: usize = 16;
@@ -25,10 +27,17 @@ const PARTS_LEN: usize = 4 << 20;
 /// Floats of window that a job fills before it computes: half of L2.
 const WINDOW_LEN: usize = 128 << 10;
 
+/// Floats of a cache line.
+const LINE: usize = 16;
+
+/// Terms from which the output's gradient is copied to aligned rows.
+const COPY_TERMS: usize = 64;
+
 /// Multiplications below which waking another thread costs more than it saves.
 const SERIAL: usize = 1 << 17;
 
-/// A vector of pixels: where it starts in the window and in the gradient's plane, and its length.
+/// A vector of pixels: where it starts in the window and in the copy of the gradient's plane, and
+/// how many of its lanes are pixels.
 #[derive(Clone, Copy)]
 struct Run {
     window: u32,
@@ -47,9 +56,7 @@ struct Dots<'a> {
     gy_image: usize,
     /// Distance of two filters in `gy`.
     gy_filter: usize,
-    /// Runs of full vectors, and the shorter ones at the ends of rows.
-    full: &'a [Run],
-    short: &'a [Run],
+    runs: &'a [Run],
     /// `sums[filter * ld + term]`
     sums: *mut f32,
     ld: usize,
@@ -58,7 +65,7 @@ struct Dots<'a> {
 
 #[inline(always)]
 unsafe fn dots<S: Lanes, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
-    // SAFETY: runs and displaced runs lie in their planes; only `len` lanes of short ones are read.
+    // SAFETY: `len` lanes of runs and displaced runs lie in their planes.
     unsafe {
         let mut acc = [[S::splat(0.0); FILTERS]; TERMS];
         for image in 0..d.images {
@@ -66,16 +73,7 @@ unsafe fn dots<S: Lanes, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
             let x: [*const f32; TERMS] = std::array::from_fn(|t| window.add(d.offsets[t] as usize));
             let gy = d.gy.add(image * d.gy_image);
             let gy: [*const f32; FILTERS] = std::array::from_fn(|f| gy.add(f * d.gy_filter));
-            for run in d.full {
-                let g = gy.map(|g| S::load(g.add(run.gy as usize)));
-                for t in 0..TERMS {
-                    let x = S::load(x[t].add(run.window as usize));
-                    for f in 0..FILTERS {
-                        acc[t][f] = S::fma(x, g[f], acc[t][f]);
-                    }
-                }
-            }
-            for run in d.short {
+            for run in d.runs {
                 let len = run.len as usize;
                 let g = gy.map(|g| S::load_first(g.add(run.gy as usize), len));
                 for t in 0..TERMS {
@@ -127,15 +125,15 @@ struct Kernels {
 
 fn kernels(level: Level) -> Kernels {
     macro_rules! table {
-        ($f:ident, $($terms:literal)*) => { &[$([$f::<$terms, 1>, $f::<$terms, 2>, $f::<$terms, 3>]),*] };
+        ($f:ident, $($terms:literal)*) => { &[$([$f::<$terms, 1>, $f::<$terms, 2>, $f::<$terms, 3>, $f::<$terms, 4>]),*] };
     }
     match level {
-        Level::Portable => Kernels { lanes: 4, terms: 3, table: table!(dots_portable, 1 2 3) },
+        Level::Portable => Kernels { lanes: 4, terms: 2, table: table!(dots_portable, 1 2) },
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => Kernels { lanes: 8, terms: 4, table: table!(dots_avx2, 1 2 3 4) },
+        Level::Avx2 => Kernels { lanes: 8, terms: 2, table: table!(dots_avx2, 1 2) },
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => {
-            Kernels { lanes: 16, terms: MAX_TERMS, table: table!(dots_avx512, 1 2 3 4 5 6 7 8 9) }
+            Kernels { lanes: 16, terms: MAX_TERMS, table: table!(dots_avx512, 1 2 3 4 5) }
         }
     }
 }
@@ -144,6 +142,18 @@ fn kernels(level: Level) -> Kernels {
 fn ranges(size: usize, max: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let count = size.div_ceil(max);
     (0..count).map(move |i| size * i / count..size * (i + 1) / count)
+}
+
+/// Copies rows of `cols[0]` floats into rows of `cols[1]`, zero at their ends.
+unsafe fn copy_rows(from: *const f32, to: *mut f32, rows: usize, cols: [usize; 2]) {
+    for row in 0..rows {
+        // SAFETY: the caller's promise: both have `rows` rows.
+        unsafe {
+            let to = to.add(row * cols[1]);
+            std::ptr::copy_nonoverlapping(from.add(row * cols[0]), to, cols[0]);
+            std::ptr::write_bytes(to.add(cols[0]), 0, cols[1] - cols[0]);
+        }
+    }
 }
 
 /// # Safety
@@ -157,14 +167,16 @@ pub unsafe fn backward_weight(
 ) -> Result<(), AllocError> {
     let kernels = kernels(level);
     let [oh, ow] = s.out();
-    let window = input_window(s);
+    let window = input_window(s, LINE);
+    // With few terms the copy of the gradient costs more than it saves.
+    let copy_gy = offsets.len() >= COPY_TERMS;
+    let gy_cols = if copy_gy { ow.next_multiple_of(LINE) } else { ow };
     let offsets = term_offsets(s, &window);
-    let (mut full, mut short) = (Vec::new(), Vec::new());
+    let mut runs = Vec::new();
     for row in 0..oh {
         for col in (0..ow).step_by(kernels.lanes) {
             let len = kernels.lanes.min(ow - col);
-            let run = Run { window: (row * window.cols + col) as u32, gy: (row * ow + col) as u32, len: len as u32 };
-            if len == kernels.lanes { full.push(run) } else { short.push(run) }
+            runs.push(Run { window: (row * window.cols + col) as u32, gy: (row * gy_cols + col) as u32, len: len as u32 });
         }
     }
 
@@ -176,13 +188,16 @@ pub unsafe fn backward_weight(
     let channels = (WINDOW_LEN / channel).clamp(1, by_jobs);
     let blocks = depth.div_ceil(channels);
     let images = (WINDOW_LEN / (channels * channel)).clamp(1, s.n.div_ceil(parts));
-    let window_len = scratch::lines(images * channels * channel + 16);
+    let gy_plane = oh * gy_cols;
+    // A job's window and, after it, its gradient.
+    let window_len = scratch::lines(images * channels * channel);
+    let slot_len = window_len + if copy_gy { scratch::lines(images * filters * gy_plane) } else { 0 };
     let serial = s.n * gw_len * oh * ow < SERIAL;
     let slots = if serial { 1 } else { par::num_threads() };
     let part_len = scratch::lines(gw_len);
     let sums_len = if parts > 1 { parts * part_len } else { 0 };
 
-    scratch::with(sums_len + slots * window_len, |scratch| {
+    scratch::with(sums_len + slots * slot_len, |scratch| {
         let sums = Shared::new(if parts > 1 { scratch } else { gw });
         let windows = Shared::new(scratch.wrapping_add(sums_len));
         let (x, gy, gw) = (Shared::of(x), Shared::of(gy), Shared::new(gw));
@@ -196,12 +211,26 @@ pub unsafe fn backward_weight(
                 // SAFETY: a job writes the sums of its part, group and channels, and its own window;
                 // reads stay inside the shape's extents.
                 unsafe {
-                    let filled = windows.at(slot * window_len);
+                    let filled = windows.at(slot * slot_len);
                     for image in batch.clone() {
                         let mut to = filled.add((image - first) * image_len);
                         for ch in channels.clone() {
                             window.copy_channel(x.at((image * s.c + group * depth + ch) * s.h * s.w), to);
                             to = to.add(channel);
+                        }
+                    }
+                    let mut gradient = gy.at((first * s.oc + group * filters) * oh * ow);
+                    let mut gradient_image = s.oc * oh * ow;
+                    if copy_gy {
+                        let from = Shared::new(gradient);
+                        (gradient, gradient_image) = (filled.add(window_len), filters * gy_plane);
+                        for image in 0..batch.len() {
+                            copy_rows(
+                                from.at(image * s.oc * oh * ow),
+                                gradient.add(image * gradient_image),
+                                filters * oh,
+                                [ow, gy_cols],
+                            );
                         }
                     }
                     for terms in ranges(channels.len() * taps, kernels.terms) {
@@ -213,11 +242,10 @@ pub unsafe fn backward_weight(
                                 window: filled,
                                 window_image: image_len,
                                 offsets: &offsets[terms.clone()],
-                                gy: gy.at((first * s.oc + filter) * oh * ow),
-                                gy_image: s.oc * oh * ow,
-                                gy_filter: oh * ow,
-                                full: &full,
-                                short: &short,
+                                gy: gradient.add(some.start * gy_plane),
+                                gy_image: gradient_image,
+                                gy_filter: gy_plane,
+                                runs: &runs,
                                 sums: sums.at(part * part_len + at),
                                 ld: depth * taps,
                                 accumulate: first > part_images.start,
