@@ -168,10 +168,10 @@ pub unsafe fn backward_weight(
     let kernels = kernels(level);
     let [oh, ow] = s.out();
     let window = input_window(s, LINE);
+    let offsets = term_offsets(s, &window);
     // With few terms the copy of the gradient costs more than it saves.
     let copy_gy = offsets.len() >= COPY_TERMS;
     let gy_cols = if copy_gy { ow.next_multiple_of(LINE) } else { ow };
-    let offsets = term_offsets(s, &window);
     let mut runs = Vec::new();
     for row in 0..oh {
         for col in (0..ow).step_by(kernels.lanes) {
