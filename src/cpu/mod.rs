@@ -1,4 +1,9 @@
 //! How a CPU computes: kernels over raw pointers and plain sizes. Nothing here knows a Tensor.
 
 pub mod conv;
+pub mod cross_entropy;
+pub mod exp;
+pub mod norm;
 pub mod par;
+pub mod simd;
+pub mod softmax;
