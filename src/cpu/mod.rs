@@ -5,5 +5,6 @@ pub mod cross_entropy;
 pub mod exp;
 pub mod norm;
 pub mod par;
+pub mod pool;
 pub mod simd;
 pub mod softmax;

@@ -264,7 +264,7 @@ impl Pool {
         // SAFETY: we hold `busy`, and the last region was closed: no worker is inside or can enter.
         unsafe { *self.job.get() = job };
         let serial = self.state.0.load(Ordering::Relaxed) & !(SERIAL - 1);
-        let state = serial.wrapping_add(SERIAL) | helpers as u64 * OPEN;
+        let state = serial.wrapping_add(SERIAL) | (helpers as u64 * OPEN);
         // SeqCst, as in `sleep`: either we see the sleeper, or it sees the open region.
         self.state.0.store(state, Ordering::SeqCst);
         let sleepers = self.sleepers.load(Ordering::SeqCst);

@@ -1,0 +1,108 @@
+//! Copies of operands in the order the micro-kernel reads them.
+//!
+//! A panel of A is `[k][height]`, one of B `[k][width]`: in both, what lies across the panel is
+//! contiguous. So both are "the transpose of some rows" when k is the contiguous dimension of the
+//! source, "some rows" when the other one is, and gathered element by element otherwise.
+
+use crate::cpu::simd::{Element, Kernel, Simd};
+
+/// Packs `across` x `k` elements into `k` rows of `width >= across`, the rest zero.
+pub(crate) struct Pack<T> {
+    /// Element (x, p) is at `src + x * across_stride + p * k_stride`.
+    pub src: *const T,
+    pub across_stride: isize,
+    pub k_stride: isize,
+    pub across: usize,
+    pub k: usize,
+    pub dst: *mut T,
+    pub width: usize,
+}
+
+impl<T: Element + num_traits::Zero> Kernel<T> for Pack<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        // SAFETY: whoever made `self` promised source and destination.
+        unsafe {
+            if self.across_stride == 1 {
+                self.rows(s);
+            } else if self.k_stride == 1 {
+                self.turned(s);
+            } else {
+                self.gathered();
+            }
+        }
+    }
+}
+
+impl<T: Element + num_traits::Zero> Pack<T> {
+    /// What lies across is contiguous: rows are copied.
+    #[inline(always)]
+    unsafe fn rows<S: Simd<T>>(&self, s: S) {
+        // SAFETY: reads `across` and writes `width` elements a row, by the masks.
+        unsafe {
+            for x in (0..self.width).step_by(2 * S::LANES) {
+                let (src, dst) = (self.src.wrapping_add(x), self.dst.add(x));
+                let (have, want) = (self.across.saturating_sub(x), self.width - x);
+                if have >= 2 * S::LANES {
+                    for p in 0..self.k {
+                        let from = src.offset(p as isize * self.k_stride);
+                        let to = dst.add(p * self.width);
+                        s.prefetch(from.wrapping_offset(8 * self.k_stride));
+                        s.store(to, s.load(from));
+                        s.store(to.add(S::LANES), s.load(from.add(S::LANES)));
+                    }
+                } else {
+                    let (have0, have1) = (s.mask(have), s.mask(have.saturating_sub(S::LANES)));
+                    let (want0, want1) = (s.mask(want), s.mask(want.saturating_sub(S::LANES)));
+                    for p in 0..self.k {
+                        let from = src.wrapping_offset(p as isize * self.k_stride);
+                        let to = dst.add(p * self.width);
+                        s.store_masked(to, want0, s.load_masked(from, have0));
+                        if want > S::LANES {
+                            let v = s.load_masked(from.wrapping_add(S::LANES), have1);
+                            s.store_masked(to.add(S::LANES), want1, v);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// k is contiguous: blocks are transposed in registers.
+    #[inline(always)]
+    unsafe fn turned<S: Simd<T>>(&self, s: S) {
+        // SAFETY: blocks are LANES x LANES at most and inside the source and the destination.
+        unsafe {
+            for x in (0..self.width).step_by(S::LANES) {
+                let rows = self.across.saturating_sub(x).min(S::LANES);
+                let width = (self.width - x).min(S::LANES);
+                for p in (0..self.k).step_by(S::LANES) {
+                    let block = (rows, S::LANES.min(self.k - p));
+                    let from = self.src.wrapping_offset(x as isize * self.across_stride);
+                    let to = self.dst.add(p * self.width + x);
+                    let from = from.wrapping_add(p);
+                    s.transpose(from, self.across_stride, block, to, self.width, width);
+                }
+            }
+        }
+    }
+
+    unsafe fn gathered(&self) {
+        for p in 0..self.k {
+            for x in 0..self.width {
+                let offset = x as isize * self.across_stride + p as isize * self.k_stride;
+                // SAFETY: (x, p) lies in the source where it is read.
+                unsafe {
+                    let v = if x < self.across {
+                        *self.src.offset(offset)
+                    } else {
+                        T::zero()
+                    };
+                    *self.dst.add(p * self.width + x) = v;
+                }
+            }
+        }
+    }
+}
