@@ -113,47 +113,32 @@ impl PoolShape {
     }
 }
 
-/// Outputs of a row that are swept together: a strip of codes on the stack.
-const STRIP: usize = 256;
+/// Outputs of a row that are swept together, their best values and codes on the stack.
+const STRIP: usize = 128;
 
-/// Codes of any kernel; a byte where they fit, so that more of them fit into a vector.
-trait Code: Copy {
-    fn new(tap: usize) -> Self;
-    fn tap(self) -> usize;
-}
+/// Sweeps run over whole multiples of this many outputs where they may: rows are often short, and
+/// what a loop does beyond whole vectors it does one by one.
+const WHOLE: usize = 16;
 
-impl Code for u8 {
-    #[inline(always)]
-    fn new(tap: usize) -> u8 {
-        tap as u8
-    }
-    #[inline(always)]
-    fn tap(self) -> usize {
-        usize::from(self)
-    }
-}
-
-impl Code for u32 {
-    #[inline(always)]
-    fn new(tap: usize) -> u32 {
-        tap as u32
-    }
-    #[inline(always)]
-    fn tap(self) -> usize {
-        self as usize
-    }
-}
-
-/// Takes what is larger, or NaN, into the best of neighbouring outputs; `x` are their taps.
+/// Takes what is larger, or NaN, into the best of neighbouring outputs; `x` is the first one's tap.
 #[inline(always)]
-fn sweep<T: Number, C: Code, const STRIDE: usize>(x: &[T], stride: usize, best: &mut [T], codes: &mut [C], code: C) {
+unsafe fn sweep<T: Number, const STRIDE: usize>(
+    x: *const T,
+    stride: usize,
+    best: &mut [T],
+    codes: &mut [u32],
+    code: u32,
+) {
     let stride = if STRIDE > 0 { STRIDE } else { stride };
-    for ((x, best), old) in x.chunks(stride).zip(best).zip(codes) {
-        let v = x[0];
-        #[allow(clippy::eq_op, reason = "NaN is what does not equal itself")]
-        let wins = v > *best || v != v;
-        *best = if wins { v } else { *best };
-        *old = if wins { code } else { *old };
+    let codes = &mut codes[..best.len()];
+    for i in 0..best.len() {
+        // SAFETY: the taps of all these outputs lie in the image.
+        let v = unsafe { *x.add(i * stride) };
+        // Without branches, or there are no vectors. NaN is what does not equal itself.
+        #[allow(clippy::eq_op)]
+        let wins = (v > best[i]) | (v != v);
+        best[i] = if wins { v } else { best[i] };
+        codes[i] = if wins { code } else { codes[i] };
     }
 }
 
@@ -167,6 +152,9 @@ enum Extra {
 
 struct Forward<T> {
     shape: PoolShape,
+    out: [usize; 2],
+    /// Of both axes and each tap: the outputs whose tap lies inside the image.
+    inside: [Vec<Range<usize>>; 2],
     x: *const T,
     y: *mut T,
     extra: Extra,
@@ -177,65 +165,77 @@ unsafe impl<T: Sync> Sync for Forward<T> {}
 
 impl<T: Number> Forward<T> {
     #[inline(always)]
-    fn planes<C: Code>(&self, planes: Range<usize>) {
-        let (p, [oh, ow]) = (&self.shape, self.shape.out());
+    fn planes(&self, planes: Range<usize>) {
+        let (p, [oh, ow]) = (&self.shape, self.out);
         for plane in planes {
             // SAFETY: the plane is one of the call's.
             let x = unsafe { std::slice::from_raw_parts(self.x.add(plane * p.h * p.w), p.h * p.w) };
             for row in 0..oh {
                 for first in (0..ow).step_by(STRIP) {
-                    let strip = first..ow.min(first + STRIP);
-                    self.strip::<C>(x, row, strip, (plane * oh + row) * ow + first);
+                    self.strip(x, row, first..ow.min(first + STRIP), (plane * oh + row) * ow + first);
                 }
             }
         }
     }
 
     #[inline(always)]
-    fn strip<C: Code>(&self, x: &[T], row: usize, strip: Range<usize>, at: usize) {
-        let (p, ow) = (&self.shape, self.shape.out()[1]);
-        let top = p.first_tap(0, row) * p.kernel[1];
-        let mut codes = [C::new(top); STRIP];
-        let codes = &mut codes[..strip.len()];
-        for (col, code) in strip.clone().zip(codes.iter_mut()).take_while(|(col, _)| col * p.stride[1] < p.padding[1]) {
-            *code = C::new(top + p.first_tap(1, col));
+    fn strip(&self, x: &[T], row: usize, strip: Range<usize>, at: usize) {
+        let p = &self.shape;
+        let len = strip.len();
+        let whole = len.next_multiple_of(WHOLE).min(STRIP);
+        let (mut best, mut codes) = ([T::LOWEST; STRIP], [0; STRIP]);
+        let top = if row * p.stride[0] < p.padding[0] { p.first_tap(0, row) * p.kernel[1] } else { 0 };
+        codes[..whole].fill(top as u32);
+        for (col, code) in strip.clone().zip(&mut codes).take_while(|(col, _)| col * p.stride[1] < p.padding[1]) {
+            *code = (top + p.first_tap(1, col)) as u32;
         }
-        // SAFETY: the strip lies in `y`; it is filled before it is used as a slice.
-        let best = unsafe {
-            let y = self.y.add(at);
-            (0..strip.len()).for_each(|i| y.add(i).write(T::LOWEST));
-            std::slice::from_raw_parts_mut(y, strip.len())
-        };
-        for ky in 0..p.kernel[0] {
-            if !p.inside(0, ky, row + 1).contains(&row) {
+        for (ky, rows) in self.inside[0].iter().enumerate() {
+            if !rows.contains(&row) {
                 continue;
             }
-            let line = &x[p.place(0, row, ky) * p.w..][..p.w];
-            for kx in 0..p.kernel[1] {
-                let inside = p.inside(1, kx, ow);
-                let cols = inside.start.max(strip.start)..inside.end.min(strip.end);
-                if cols.is_empty() {
+            let line = p.place(0, row, ky) * p.w;
+            for (kx, cols) in self.inside[1].iter().enumerate() {
+                let (from, mut to) = (cols.start.max(strip.start), cols.end.min(strip.end));
+                if from >= to {
                     continue;
                 }
-                let x = &line[p.place(1, cols.start, kx)..];
-                let local = cols.start - strip.start..cols.end - strip.start;
+                let first = line + p.place(1, from, kx);
+                // Outputs beyond the strip are dropped: read on, as far as the plane goes.
+                if to == strip.end && first + (strip.start + whole - from) * p.stride[1] <= x.len() {
+                    to = strip.start + whole;
+                }
+                let local = from - strip.start..to - strip.start;
                 let (best, codes) = (&mut best[local.clone()], &mut codes[local]);
-                let code = C::new(ky * p.kernel[1] + kx);
-                match p.stride[1] {
-                    1 => sweep::<T, C, 1>(x, 1, best, codes, code),
-                    2 => sweep::<T, C, 2>(x, 2, best, codes, code),
-                    stride => sweep::<T, C, 0>(x, stride, best, codes, code),
+                let (x, code) = (x[first..].as_ptr(), (ky * p.kernel[1] + kx) as u32);
+                // SAFETY: taps of `cols` lie in the row, those beyond in the plane.
+                unsafe {
+                    match p.stride[1] {
+                        1 => sweep::<T, 1>(x, 1, best, codes, code),
+                        2 => sweep::<T, 2>(x, 2, best, codes, code),
+                        stride => sweep::<T, 0>(x, stride, best, codes, code),
+                    }
                 }
             }
         }
-        for (i, (col, code)) in strip.zip(codes.iter()).enumerate() {
-            // SAFETY: the strip lies in the output.
+        // SAFETY: the strip lies in the outputs.
+        unsafe {
+            std::ptr::copy_nonoverlapping(best.as_ptr(), self.y.add(at), len);
             match self.extra {
-                Extra::Nothing => break,
-                Extra::Codes(to) => unsafe { to.add(at + i).write(code.tap() as u8) },
-                Extra::Indices(to) => unsafe { to.add(at + i).write(p.index(row, col, code.tap()) as i64) },
+                Extra::Nothing => {}
+                Extra::Codes(to) => (0..len).for_each(|i| to.add(at + i).write(codes[i] as u8)),
+                Extra::Indices(to) => {
+                    for (i, col) in strip.enumerate() {
+                        to.add(at + i).write(p.index(row, col, codes[i] as usize) as i64);
+                    }
+                }
             }
         }
+    }
+
+    fn new(shape: PoolShape, x: *const T, y: *mut T, extra: Extra) -> Self {
+        let out = shape.out();
+        let inside = [0, 1].map(|i| (0..shape.kernel[i]).map(|k| shape.inside(i, k, out[i])).collect());
+        Forward { shape, out, inside, x, y, extra }
     }
 
     fn start(self) {
@@ -243,21 +243,27 @@ impl<T: Number> Forward<T> {
         let cost = (p.h * p.w) as f64 * 0.25;
         par::for_range(p.planes, par::grain_for(p.planes, cost), &|planes| {
             let this = &self;
-            f32::dispatch(level(), Planes(|| {
-                if p.fits_codes() { this.planes::<u8>(planes) } else { this.planes::<u32>(planes) }
-            }));
+            f32::dispatch(level(), (this, planes));
         });
     }
 }
 
-/// Any loop, compiled for every instruction set; the vectors are the compiler's.
-struct Planes<F>(F);
-
-impl<F: FnOnce()> Kernel<f32> for Planes<F> {
+// The vectors are the compiler's, whatever `T` is: f32 only names the instruction set.
+impl<T: Number> Kernel<f32> for (&Forward<T>, Range<usize>) {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<f32>>(self, _: S) {
-        (self.0)();
+        self.0.planes(self.1);
+    }
+}
+
+impl<T: Number> Kernel<f32> for (&Backward<T>, Range<usize>) {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, _: S) {
+        for plane in self.1 {
+            self.0.plane(plane);
+        }
     }
 }
 
@@ -266,7 +272,7 @@ impl<F: FnOnce()> Kernel<f32> for Planes<F> {
 /// # Safety
 /// `x` and `y` have the shape's extents; `y` may be uninitialised and overlaps nothing.
 pub unsafe fn max_pool<T: Number>(shape: PoolShape, x: *const T, y: *mut T) {
-    Forward { shape, x, y, extra: Extra::Nothing }.start();
+    Forward::new(shape, x, y, Extra::Nothing).start();
 }
 
 /// Also where each was found, as the number of the tap in its window. Needs
@@ -276,7 +282,7 @@ pub unsafe fn max_pool<T: Number>(shape: PoolShape, x: *const T, y: *mut T) {
 /// As [`max_pool`]; `codes` has the extent of `y`.
 pub unsafe fn max_pool_codes<T: Number>(shape: PoolShape, x: *const T, y: *mut T, codes: *mut u8) {
     debug_assert!(shape.fits_codes());
-    Forward { shape, x, y, extra: Extra::Codes(codes) }.start();
+    Forward::new(shape, x, y, Extra::Codes(codes)).start();
 }
 
 /// Also where each was found, as PyTorch says it: the flat index in the input's plane.
@@ -284,7 +290,7 @@ pub unsafe fn max_pool_codes<T: Number>(shape: PoolShape, x: *const T, y: *mut T
 /// # Safety
 /// As [`max_pool`]; `indices` has the extent of `y`.
 pub unsafe fn max_pool_indices<T: Number>(shape: PoolShape, x: *const T, y: *mut T, indices: *mut i64) {
-    Forward { shape, x, y, extra: Extra::Indices(indices) }.start();
+    Forward::new(shape, x, y, Extra::Indices(indices)).start();
 }
 
 /// Where the forward found the largest: what the backward takes.
@@ -399,7 +405,7 @@ pub unsafe fn max_pool_backward<T: Number>(shape: PoolShape, gy: *const T, found
     let cost = (shape.h * shape.w) as f64 * 0.5;
     par::for_range(shape.planes, par::grain_for(shape.planes, cost), &|planes| {
         let call = &call;
-        f32::dispatch(level(), Planes(|| planes.for_each(|plane| call.plane(plane))));
+        f32::dispatch(level(), (call, planes));
     });
 }
 
