@@ -27,6 +27,8 @@ mod scratch;
 mod tests;
 mod weight;
 mod window;
+#[cfg(target_arch = "x86_64")]
+mod winograd;
 
 use lanes::Level;
 
@@ -150,6 +152,10 @@ unsafe fn forward_in<T: Real>(
     unsafe {
         if is_f32::<T>() && !shape.is_empty() && direct::fits(shape) {
             let bias = bias.map_or(std::ptr::null(), |b| b.cast());
+            #[cfg(target_arch = "x86_64")]
+            if mode.winograd && mode.level == Level::Avx512 && winograd::pays(shape) {
+                return winograd::forward(shape, x.cast(), weight.cast(), bias, y.cast());
+            }
             return direct::forward(mode.level, shape, x.cast(), weight.cast(), bias, y.cast());
         }
         generic::forward(shape, x, weight, bias, y)
@@ -181,6 +187,10 @@ unsafe fn backward_input_in<T: Real>(
     // SAFETY: the caller's promise; T is f32 where pointers are cast to it.
     unsafe {
         if is_f32::<T>() && !shape.is_empty() && direct::fits(shape) {
+            #[cfg(target_arch = "x86_64")]
+            if mode.winograd && mode.level == Level::Avx512 && winograd::pays(shape) {
+                return winograd::backward_input(shape, gy.cast(), weight.cast(), gx.cast());
+            }
             return direct::backward_input(mode.level, shape, gy.cast(), weight.cast(), gx.cast());
         }
         generic::backward_input(shape, gy, weight, gx)

@@ -3,7 +3,7 @@
 //! For one image and group the output is `A · B`, A the filters (rows) by the terms of a sum
 //! (channel, ky, kx), B the terms by the output pixels. Row k of B is the padded [`Window`],
 //! displaced: `window[offset[k] + position(pixel)]`. So the micro-kernel reads B through a table of
-//! offsets, two vectors of pixels ([`Slot`]s) at a time against up to [`MAX_ROWS`] filters, whose
+//! offsets, two vectors of pixels ([`Slot`]s) at a time against up to 14 filters, whose
 //! weights are packed in the order of reading. Long sums are cut into blocks that keep the packed
 //! weights and the rows of B in the cache, and continue from the output.
 //!
@@ -240,6 +240,34 @@ fn kernels(level: Level) -> (usize, &'static [TileFn]) {
     }
 }
 
+/// Rows of the largest AVX-512 kernel: 28 sums in its 32 registers.
+#[cfg(target_arch = "x86_64")]
+pub const MAX_ROWS: usize = 14;
+
+/// `y = A · B` for one panel of rows and two vectors, with row k of B at `b + offsets[k]`.
+///
+/// # Safety
+/// `a` is packed `[term][row]`, `b` and the rows of `y` (`ldy` apart) have 32 elements; the machine
+/// has AVX-512.
+#[cfg(target_arch = "x86_64")]
+pub unsafe fn panel_product(rows: usize, a: *const f32, b: *const f32, offsets: &[u32], y: *mut f32, ldy: usize) {
+    let slot = |dst| Slot { src: 0, dst, mask: 0xffff, step: 1 };
+    // SAFETY: the caller's promise.
+    unsafe {
+        kernels(Level::Avx512).1[rows - 1](&Tile {
+            terms: offsets.len(),
+            a,
+            b: [b, b.add(16)],
+            offsets: offsets.as_ptr(),
+            bias: std::ptr::null(),
+            accumulate: false,
+            y,
+            ldy,
+            slots: [slot(0), slot(16)],
+        });
+    }
+}
+
 /// The output pixels of a pass: `size` of them, in a plane of `cols` columns, every `step`-th from
 /// `start`.
 struct Pixels {
@@ -332,21 +360,25 @@ pub fn fits(s: &Conv2dShape) -> bool {
 
 /// `size` cut evenly into panels of at most `max`.
 #[derive(Clone, Copy)]
-struct Panels {
+pub struct Panels {
     size: usize,
     count: usize,
 }
 
 impl Panels {
-    fn new(size: usize, max: usize) -> Panels {
+    pub fn new(size: usize, max: usize) -> Panels {
         Panels { size, count: size.div_ceil(max) }
     }
 
-    fn get(self, i: usize) -> std::ops::Range<usize> {
+    pub fn count(self) -> usize {
+        self.count
+    }
+
+    pub fn get(self, i: usize) -> std::ops::Range<usize> {
         self.size * i / self.count..self.size * (i + 1) / self.count
     }
 
-    fn iter(self) -> impl Iterator<Item = std::ops::Range<usize>> {
+    pub fn iter(self) -> impl Iterator<Item = std::ops::Range<usize>> {
         (0..self.count).map(move |i| self.get(i))
     }
 }

@@ -140,6 +140,9 @@ fn ordinary_shapes() {
     check(&Conv2dShape { padding: [2, 2], ..shape(2, 5, [14, 15], 7, [5, 5]) });
     check(&Conv2dShape { padding: [3, 3], stride: [2, 2], ..shape(2, 3, [33, 37], 15, [7, 7]) });
     check(&Conv2dShape { padding: [1, 1], ..shape(1, 64, [19, 58], 70, [3, 3]) });
+    check(&Conv2dShape { padding: [1, 1], ..shape(3, 16, [14, 14], 19, [3, 3]) });
+    check(&Conv2dShape { padding: [0, 2], ..shape(2, 17, [18, 30], 16, [3, 3]) });
+    check(&Conv2dShape { padding: [2, 0], ..shape(1, 33, [31, 31], 30, [3, 3]) });
     check(&shape(2, 20, [9, 17], 29, [1, 1]));
     check(&Conv2dShape { stride: [2, 2], ..shape(2, 20, [9, 17], 29, [1, 1]) });
     check(&Conv2dShape { padding: [1, 1], groups: 6, ..shape(2, 6, [13, 35], 6, [3, 3]) });
