@@ -188,3 +188,23 @@ fn random_shapes() {
         }
     }
 }
+
+/// An infinite pixel reaches the weights that it is multiplied with, and no others.
+#[test]
+fn infinities_stay_where_they_belong() {
+    let s = Conv2dShape { padding: [1, 1], ..shape(1, 8, [14, 14], 3, [3, 3]) };
+    let mut x = vec![1.0f32; 8 * 14 * 14];
+    // The last column is under no output for the first column of the kernel's taps.
+    x[13] = f32::INFINITY;
+    let gy = vec![1.0f32; 3 * 14 * 14];
+    for mode in modes() {
+        let mut gw = vec![0.0; 3 * 8 * 9];
+        // SAFETY: the vectors have the shape's extents.
+        unsafe { backward_weight_in(Mode { winograd: false, ..mode }, &s, x.as_ptr(), gy.as_ptr(), gw.as_mut_ptr()).unwrap() };
+        for (i, v) in gw.iter().enumerate() {
+            let reached = i / 9 % 8 == 0 && i % 9 / 3 < 2 && i % 3 > 0;
+            assert_eq!(*v == f32::INFINITY, reached, "{:?} [{i}] {v}", mode.level);
+            assert_eq!(v.is_finite(), !reached, "{:?} [{i}] {v}", mode.level);
+        }
+    }
+}

@@ -63,9 +63,11 @@ struct Dots<'a> {
     accumulate: bool,
 }
 
+/// `MASKED`: keep to the pixels of a run. Without, `gy` has zeros past them and `window` finite
+/// numbers, and loads cost no mask (which takes the place of an addition).
 #[inline(always)]
-unsafe fn dots<S: Lanes, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
-    // SAFETY: `len` lanes of runs and displaced runs lie in their planes.
+unsafe fn dots<S: Lanes, const MASKED: bool, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
+    // SAFETY: runs and displaced runs lie in their planes, whole vectors of them without masks.
     unsafe {
         let mut acc = [[S::splat(0.0); FILTERS]; TERMS];
         for image in 0..d.images {
@@ -75,10 +77,10 @@ unsafe fn dots<S: Lanes, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
             let gy: [*const f32; FILTERS] = std::array::from_fn(|f| gy.add(f * d.gy_filter));
             for run in d.runs {
                 let len = run.len as usize;
-                let g = gy.map(|g| S::load_first(g.add(run.gy as usize), len));
+                let load = |p: *const f32| if MASKED { S::load_first(p, len) } else { S::load(p) };
+                let g = gy.map(|g| load(g.add(run.gy as usize)));
                 for t in 0..TERMS {
-                    // Masked as well: an infinity past the row's end times zero would be NaN.
-                    let x = S::load_first(x[t].add(run.window as usize), len);
+                    let x = load(x[t].add(run.window as usize));
                     for f in 0..FILTERS {
                         acc[t][f] = S::fma(x, g[f], acc[t][f]);
                     }
@@ -97,44 +99,62 @@ unsafe fn dots<S: Lanes, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
 
 type DotsFn = unsafe fn(&Dots);
 
-unsafe fn dots_portable<const TERMS: usize, const FILTERS: usize>(d: &Dots) {
+unsafe fn dots_portable<const MASKED: bool, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
     // SAFETY: the caller's promise.
-    unsafe { dots::<Portable, TERMS, FILTERS>(d) }
+    unsafe { dots::<Portable, MASKED, TERMS, FILTERS>(d) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-unsafe fn dots_avx2<const TERMS: usize, const FILTERS: usize>(d: &Dots) {
+unsafe fn dots_avx2<const MASKED: bool, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
     // SAFETY: the caller's promise.
-    unsafe { dots::<super::lanes::Avx2, TERMS, FILTERS>(d) }
+    unsafe { dots::<super::lanes::Avx2, MASKED, TERMS, FILTERS>(d) }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn dots_avx512<const TERMS: usize, const FILTERS: usize>(d: &Dots) {
+unsafe fn dots_avx512<const MASKED: bool, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
     // SAFETY: the caller's promise.
-    unsafe { dots::<super::lanes::Avx512, TERMS, FILTERS>(d) }
+    unsafe { dots::<super::lanes::Avx512, MASKED, TERMS, FILTERS>(d) }
 }
 
 /// Micro-kernels by terms - 1 and filters - 1.
+type Table = &'static [[DotsFn; MAX_FILTERS]];
+
 struct Kernels {
     lanes: usize,
     terms: usize,
-    table: &'static [[DotsFn; MAX_FILTERS]],
+    masked: Table,
+    whole: Table,
 }
 
 fn kernels(level: Level) -> Kernels {
     macro_rules! table {
-        ($f:ident, $($terms:literal)*) => { &[$([$f::<$terms, 1>, $f::<$terms, 2>, $f::<$terms, 3>, $f::<$terms, 4>]),*] };
+        ($f:ident, $masked:literal, $($terms:literal)*) => {
+            &[$([
+                $f::<$masked, $terms, 1>,
+                $f::<$masked, $terms, 2>,
+                $f::<$masked, $terms, 3>,
+                $f::<$masked, $terms, 4>,
+            ]),*]
+        };
+    }
+    macro_rules! kernels {
+        ($f:ident, $lanes:literal, $($terms:literal)*) => {
+            Kernels {
+                lanes: $lanes,
+                terms: [$($terms),*].len(),
+                masked: table!($f, true, $($terms)*),
+                whole: table!($f, false, $($terms)*),
+            }
+        };
     }
     match level {
-        Level::Portable => Kernels { lanes: 4, terms: 2, table: table!(dots_portable, 1 2) },
+        Level::Portable => kernels!(dots_portable, 4, 1 2),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => Kernels { lanes: 8, terms: 2, table: table!(dots_avx2, 1 2) },
+        Level::Avx2 => kernels!(dots_avx2, 8, 1 2),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => {
-            Kernels { lanes: 16, terms: MAX_TERMS, table: table!(dots_avx512, 1 2 3 4 5) }
-        }
+        Level::Avx512 => kernels!(dots_avx512, 16, 1 2 3 4 5),
     }
 }
 
@@ -142,6 +162,16 @@ fn kernels(level: Level) -> Kernels {
 fn ranges(size: usize, max: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let count = size.div_ceil(max);
     (0..count).map(move |i| size * i / count..size * (i + 1) / count)
+}
+
+/// No infinity and no NaN; without branches, so that it is as fast as a read.
+fn is_finite(x: &[f32]) -> bool {
+    let mut sums = [0.0; LINE];
+    let (lines, rest) = x.as_chunks::<LINE>();
+    for line in lines {
+        sums.iter_mut().zip(line).for_each(|(s, v)| *s += v * 0.0);
+    }
+    sums.iter().chain(rest).map(|v| v * 0.0).sum::<f32>() == 0.0
 }
 
 /// Copies rows of `cols[0]` floats into rows of `cols[1]`, zero at their ends.
@@ -233,11 +263,16 @@ pub unsafe fn backward_weight(
                             );
                         }
                     }
+                    let filled_len = batch.len() * image_len;
+                    // Vectors of the last row read past it.
+                    std::ptr::write_bytes(filled.add(filled_len), 0, LINE);
+                    let whole = copy_gy && is_finite(std::slice::from_raw_parts(filled, filled_len));
+                    let table = if whole { kernels.whole } else { kernels.masked };
                     for terms in ranges(channels.len() * taps, kernels.terms) {
                         for some in ranges(filters, MAX_FILTERS) {
                             let filter = group * filters + some.start;
                             let at = filter * depth * taps + channels.start * taps + terms.start;
-                            (kernels.table[terms.len() - 1][some.len() - 1])(&Dots {
+                            (table[terms.len() - 1][some.len() - 1])(&Dots {
                                 images: batch.len(),
                                 window: filled,
                                 window_image: image_len,
