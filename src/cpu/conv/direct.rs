@@ -544,11 +544,11 @@ pub fn displacements(taps: usize, dilation: usize) -> Vec<usize> {
     (0..taps).map(|t| t * dilation).collect()
 }
 
-/// The window of the input that the outputs read, its columns a multiple of `align`.
-pub fn input_window(s: &Conv2dShape, align: usize) -> Window {
+/// The window of the input that the outputs read.
+pub fn input_window(s: &Conv2dShape) -> Window {
     let (dy, dx) = (displacements(s.kh, s.dilation[0]), displacements(s.kw, s.dilation[1]));
     let origin = s.padding.map(|p| -(p as isize));
-    Window::new([s.h, s.w], origin, s.stride, s.out(), [&dy, &dx], align)
+    Window::new([s.h, s.w], origin, s.stride, s.out(), [&dy, &dx])
 }
 
 /// Where each term (channel, ky, kx) is read in that window.
@@ -576,7 +576,7 @@ pub unsafe fn forward(
     y: *mut f32,
 ) -> Result<(), AllocError> {
     let [oh, ow] = s.out();
-    let window = input_window(s, 1);
+    let window = input_window(s);
     let offsets = term_offsets(s, &window);
     let pixels = Pixels { size: [oh, ow], start: [0, 0], step: [1, 1], cols: ow };
     let slots = pixels.slots(window.cols, kernels(level).0);
@@ -628,7 +628,7 @@ pub unsafe fn backward_input(
         phases[i].iter().flatten().map(|&(_, shift)| (shift - low[i]) as usize).collect()
     });
     let outputs = std::array::from_fn(|i| size[i].div_ceil(s.stride[i]));
-    let window = Window::new(s.out(), low, [1, 1], outputs, [&displacements[0], &displacements[1]], 1);
+    let window = Window::new(s.out(), low, [1, 1], outputs, [&displacements[0], &displacements[1]]);
     let mut passes = Vec::new();
     for (py, rows) in phases[0].iter().enumerate() {
         for (px, cols) in phases[1].iter().enumerate() {

@@ -1,11 +1,12 @@
 //! The gradients of weight and bias.
 //!
 //! A weight's gradient is a dot product over images and pixels of the output's gradient and the
-//! displaced [`Window`](super::window::Window) of the input. The micro-kernel keeps up to
-//! [`MAX_TERMS`] terms (channel, ky, kx) times [`MAX_FILTERS`] filters in registers, a vector of
-//! partial sums each, and streams along the pixels of several images before it adds up the lanes.
-//! Nothing is transposed or broadcast, but the operands are copied so that their rows start on a
-//! cache line: loads that cross two lines take as long as the arithmetic.
+//! displaced [`Window`](super::window::Window) of the input. Two micro-kernels:
+//! - `outer`, for most shapes: the gradient is transposed so that the filters of a pixel are
+//!   neighbours; each pixel adds the outer product of up to 14 terms (channel, ky, kx), broadcast
+//!   from the window, and two vectors of filters.
+//! - `dots`, for few terms (a first layer), where transposing would cost more than the sums: vectors
+//!   run along the pixels of both operands as they lie; lanes are added up at the end.
 //!
 //! Images are cut into parts by shape alone; each part has its own sums, added in order at the end.
 
@@ -14,11 +15,10 @@ use super::lanes::{Lanes, Level, Portable};
 use super::scratch::{self, Shared};
 use super::{AllocError, Conv2dShape, Real};
 use crate::cpu::par;
+use crate::cpu::simd::{Element, Kernel, Simd, level as simd_level};
 
-/// Terms and filters of the largest micro-kernel: 20 sums in the 32 registers of AVX-512; the
-/// compiler loads all nine operands before it uses the first, and they must fit as well.
-const MAX_TERMS: usize = 5;
-const MAX_FILTERS: usize = 4;
+/// Terms from which the output's gradient is transposed.
+const OUTER_TERMS: usize = 64;
 
 /// Parts whose sums are kept apart, and the floats they may take together.
 const PARTS: usize = 16;
@@ -26,12 +26,6 @@ const PARTS_LEN: usize = 4 << 20;
 
 /// Floats of window that a job fills before it computes: half of L2.
 const WINDOW_LEN: usize = 128 << 10;
-
-/// Floats of a cache line.
-const LINE: usize = 16;
-
-/// Terms from which the output's gradient is copied to aligned rows.
-const COPY_TERMS: usize = 64;
 
 /// Multiplications below which waking another thread costs more than it saves.
 const SERIAL: usize = 1 << 17;
@@ -45,8 +39,8 @@ struct Run {
     len: u32,
 }
 
-/// One call of the micro-kernel.
-struct Dots<'a> {
+/// One call of a micro-kernel.
+struct Sums<'a> {
     images: usize,
     window: *const f32,
     window_image: usize,
@@ -54,20 +48,24 @@ struct Dots<'a> {
     offsets: &'a [u32],
     gy: *const f32,
     gy_image: usize,
-    /// Distance of two filters in `gy`.
+    /// Distance of two filters in `gy`; transposed, they are neighbours.
     gy_filter: usize,
+    /// For `dots`: the pixels, cut into vectors.
     runs: &'a [Run],
+    /// For `outer`: the pixels, and the columns of the window.
+    pixels: [usize; 2],
+    window_cols: usize,
+    /// Filters that are wanted.
+    filters: usize,
     /// `sums[filter * ld + term]`
     sums: *mut f32,
     ld: usize,
     accumulate: bool,
 }
 
-/// `MASKED`: keep to the pixels of a run. Without, `gy` has zeros past them and `window` finite
-/// numbers, and loads cost no mask (which takes the place of an addition).
 #[inline(always)]
-unsafe fn dots<S: Lanes, const MASKED: bool, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
-    // SAFETY: runs and displaced runs lie in their planes, whole vectors of them without masks.
+unsafe fn dots<S: Lanes, const TERMS: usize, const FILTERS: usize>(d: &Sums) {
+    // SAFETY: `len` lanes of runs and displaced runs lie in their planes.
     unsafe {
         let mut acc = [[S::splat(0.0); FILTERS]; TERMS];
         for image in 0..d.images {
@@ -77,10 +75,10 @@ unsafe fn dots<S: Lanes, const MASKED: bool, const TERMS: usize, const FILTERS: 
             let gy: [*const f32; FILTERS] = std::array::from_fn(|f| gy.add(f * d.gy_filter));
             for run in d.runs {
                 let len = run.len as usize;
-                let load = |p: *const f32| if MASKED { S::load_first(p, len) } else { S::load(p) };
-                let g = gy.map(|g| load(g.add(run.gy as usize)));
+                let g = gy.map(|g| S::load_first(g.add(run.gy as usize), len));
                 for t in 0..TERMS {
-                    let x = load(x[t].add(run.window as usize));
+                    // Masked as well: an infinity past the row's end times zero would be NaN.
+                    let x = S::load_first(x[t].add(run.window as usize), len);
                     for f in 0..FILTERS {
                         acc[t][f] = S::fma(x, g[f], acc[t][f]);
                     }
@@ -97,64 +95,131 @@ unsafe fn dots<S: Lanes, const MASKED: bool, const TERMS: usize, const FILTERS: 
     }
 }
 
-type DotsFn = unsafe fn(&Dots);
-
-unsafe fn dots_portable<const MASKED: bool, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
-    // SAFETY: the caller's promise.
-    unsafe { dots::<Portable, MASKED, TERMS, FILTERS>(d) }
+/// `gy` is transposed, with `WIDTH` vectors of filters a pixel.
+#[inline(always)]
+unsafe fn outer<S: Lanes, const TERMS: usize, const WIDTH: usize>(d: &Sums) {
+    // SAFETY: the window covers every displaced pixel; `gy` has whole vectors.
+    unsafe {
+        let mut acc = [[S::splat(0.0); WIDTH]; TERMS];
+        let offsets: [u32; TERMS] = std::array::from_fn(|t| d.offsets[t]);
+        for image in 0..d.images {
+            let mut gy = d.gy.add(image * d.gy_image);
+            for row in 0..d.pixels[0] {
+                let mut x = d.window.add(image * d.window_image + row * d.window_cols);
+                for _ in 0..d.pixels[1] {
+                    let g: [S::V; WIDTH] = std::array::from_fn(|j| S::load(gy.add(j * S::N)));
+                    for t in 0..TERMS {
+                        let x = S::splat(*x.add(offsets[t] as usize));
+                        for j in 0..WIDTH {
+                            acc[t][j] = S::fma(x, g[j], acc[t][j]);
+                        }
+                    }
+                    gy = gy.add(WIDTH * S::N);
+                    x = x.add(1);
+                }
+            }
+        }
+        let mut lanes = [[[0.0f32; 16]; WIDTH]; TERMS];
+        for t in 0..TERMS {
+            for j in 0..WIDTH {
+                S::store(lanes[t][j].as_mut_ptr(), acc[t][j]);
+            }
+        }
+        for (t, lanes) in lanes.iter().enumerate() {
+            for f in 0..d.filters {
+                let sum = d.sums.add(f * d.ld + t);
+                let old = if d.accumulate { *sum } else { 0.0 };
+                *sum = old + lanes[f / S::N][f % S::N];
+            }
+        }
+    }
 }
 
+type SumsFn = unsafe fn(&Sums);
+
+/// The entries of both micro-kernels for an instruction set.
+macro_rules! entries {
+    ($(#[$attribute:meta])* $dots:ident, $outer:ident, $lanes:ty) => {
+        $(#[$attribute])*
+        unsafe fn $dots<const TERMS: usize, const FILTERS: usize>(d: &Sums) {
+            // SAFETY: the caller's promise.
+            unsafe { dots::<$lanes, TERMS, FILTERS>(d) }
+        }
+
+        $(#[$attribute])*
+        unsafe fn $outer<const TERMS: usize, const WIDTH: usize>(d: &Sums) {
+            // SAFETY: the caller's promise.
+            unsafe { outer::<$lanes, TERMS, WIDTH>(d) }
+        }
+    };
+}
+
+entries!(dots_portable, outer_portable, Portable);
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn dots_avx2<const MASKED: bool, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
-    // SAFETY: the caller's promise.
-    unsafe { dots::<super::lanes::Avx2, MASKED, TERMS, FILTERS>(d) }
-}
-
+entries!(#[target_feature(enable = "avx2,fma")] dots_avx2, outer_avx2, super::lanes::Avx2);
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn dots_avx512<const MASKED: bool, const TERMS: usize, const FILTERS: usize>(d: &Dots) {
-    // SAFETY: the caller's promise.
-    unsafe { dots::<super::lanes::Avx512, MASKED, TERMS, FILTERS>(d) }
-}
+entries!(
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")] dots_avx512, outer_avx512, super::lanes::Avx512
+);
 
-/// Micro-kernels by terms - 1 and filters - 1.
-type Table = &'static [[DotsFn; MAX_FILTERS]];
-
+/// The micro-kernels of an instruction set.
 struct Kernels {
     lanes: usize,
-    terms: usize,
-    masked: Table,
-    whole: Table,
+    /// By terms - 1 and filters - 1. The compiler loads all operands before it uses the first:
+    /// they must fit into the registers beside the sums.
+    dots: &'static [[SumsFn; 4]],
+    /// By terms - 1 and vectors of filters - 1.
+    outer: &'static [[SumsFn; 2]],
 }
 
 fn kernels(level: Level) -> Kernels {
-    macro_rules! table {
-        ($f:ident, $masked:literal, $($terms:literal)*) => {
-            &[$([
-                $f::<$masked, $terms, 1>,
-                $f::<$masked, $terms, 2>,
-                $f::<$masked, $terms, 3>,
-                $f::<$masked, $terms, 4>,
-            ]),*]
-        };
+    macro_rules! four {
+        ($f:ident, $($terms:literal)*) => { &[$([$f::<$terms, 1>, $f::<$terms, 2>, $f::<$terms, 3>, $f::<$terms, 4>]),*] };
     }
-    macro_rules! kernels {
-        ($f:ident, $lanes:literal, $($terms:literal)*) => {
-            Kernels {
-                lanes: $lanes,
-                terms: [$($terms),*].len(),
-                masked: table!($f, true, $($terms)*),
-                whole: table!($f, false, $($terms)*),
-            }
-        };
+    macro_rules! two {
+        ($f:ident, $($terms:literal)*) => { &[$([$f::<$terms, 1>, $f::<$terms, 2>]),*] };
     }
     match level {
-        Level::Portable => kernels!(dots_portable, 4, 1 2),
+        Level::Portable => {
+            Kernels { lanes: 4, dots: four!(dots_portable, 1 2), outer: two!(outer_portable, 1 2 3 4) }
+        }
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => kernels!(dots_avx2, 8, 1 2),
+        Level::Avx2 => Kernels { lanes: 8, dots: four!(dots_avx2, 1 2), outer: two!(outer_avx2, 1 2 3 4 5 6) },
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => kernels!(dots_avx512, 16, 1 2 3 4 5),
+        Level::Avx512 => Kernels {
+            lanes: 16,
+            dots: four!(dots_avx512, 1 2 3 4 5),
+            outer: two!(outer_avx512, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        },
+    }
+}
+
+/// Transposes the planes of some filters: a pixel's filters side by side, zeros up to `width`.
+struct Transpose {
+    from: *const f32,
+    pixels: usize,
+    filters: usize,
+    to: *mut f32,
+    width: usize,
+}
+
+impl Kernel<f32> for Transpose {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, s: S) {
+        let step = S::LANES.min(self.width);
+        for first in (0..self.width).step_by(step) {
+            let rows = self.filters.saturating_sub(first).min(step);
+            for pixel in (0..self.pixels).step_by(S::LANES) {
+                let cols = S::LANES.min(self.pixels - pixel);
+                // SAFETY: the blocks lie in the planes and, transposed, in `pixels` rows of `width`.
+                unsafe {
+                    let from = self.from.add(first.min(self.filters - rows) * self.pixels + pixel);
+                    let to = self.to.add(pixel * self.width + first);
+                    s.transpose(from, self.pixels as isize, (rows, cols), to, self.width, step);
+                }
+            }
+        }
     }
 }
 
@@ -162,28 +227,6 @@ fn kernels(level: Level) -> Kernels {
 fn ranges(size: usize, max: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let count = size.div_ceil(max);
     (0..count).map(move |i| size * i / count..size * (i + 1) / count)
-}
-
-/// No infinity and no NaN; without branches, so that it is as fast as a read.
-fn is_finite(x: &[f32]) -> bool {
-    let mut sums = [0.0; LINE];
-    let (lines, rest) = x.as_chunks::<LINE>();
-    for line in lines {
-        sums.iter_mut().zip(line).for_each(|(s, v)| *s += v * 0.0);
-    }
-    sums.iter().chain(rest).map(|v| v * 0.0).sum::<f32>() == 0.0
-}
-
-/// Copies rows of `cols[0]` floats into rows of `cols[1]`, zero at their ends.
-unsafe fn copy_rows(from: *const f32, to: *mut f32, rows: usize, cols: [usize; 2]) {
-    for row in 0..rows {
-        // SAFETY: the caller's promise: both have `rows` rows.
-        unsafe {
-            let to = to.add(row * cols[1]);
-            std::ptr::copy_nonoverlapping(from.add(row * cols[0]), to, cols[0]);
-            std::ptr::write_bytes(to.add(cols[0]), 0, cols[1] - cols[0]);
-        }
-    }
 }
 
 /// # Safety
@@ -197,16 +240,14 @@ pub unsafe fn backward_weight(
 ) -> Result<(), AllocError> {
     let kernels = kernels(level);
     let [oh, ow] = s.out();
-    let window = input_window(s, LINE);
+    let window = input_window(s);
     let offsets = term_offsets(s, &window);
-    // With few terms the copy of the gradient costs more than it saves.
-    let copy_gy = offsets.len() >= COPY_TERMS;
-    let gy_cols = if copy_gy { ow.next_multiple_of(LINE) } else { ow };
+    let use_outer = offsets.len() >= OUTER_TERMS;
     let mut runs = Vec::new();
     for row in 0..oh {
         for col in (0..ow).step_by(kernels.lanes) {
             let len = kernels.lanes.min(ow - col);
-            runs.push(Run { window: (row * window.cols + col) as u32, gy: (row * gy_cols + col) as u32, len: len as u32 });
+            runs.push(Run { window: (row * window.cols + col) as u32, gy: (row * ow + col) as u32, len: len as u32 });
         }
     }
 
@@ -218,10 +259,13 @@ pub unsafe fn backward_weight(
     let channels = (WINDOW_LEN / channel).clamp(1, by_jobs);
     let blocks = depth.div_ceil(channels);
     let images = (WINDOW_LEN / (channels * channel)).clamp(1, s.n.div_ceil(parts));
-    let gy_plane = oh * gy_cols;
-    // A job's window and, after it, its gradient.
-    let window_len = scratch::lines(images * channels * channel);
-    let slot_len = window_len + if copy_gy { scratch::lines(images * filters * gy_plane) } else { 0 };
+    // Filters of a call, and, for `outer`, the floats that a pixel takes for all filters.
+    let width = if use_outer { (2 * kernels.lanes).min(filters.next_multiple_of(kernels.lanes)) } else { 4 };
+    let gy_pixel = filters.next_multiple_of(width);
+    // A job's window and, after it, its gradient, transposed.
+    let window_len = scratch::lines(images * channels * channel + 16);
+    let gy_len = if use_outer { scratch::lines(images * oh * ow * gy_pixel) } else { 0 };
+    let slot_len = window_len + gy_len;
     let serial = s.n * gw_len * oh * ow < SERIAL;
     let slots = if serial { 1 } else { par::num_threads() };
     let part_len = scratch::lines(gw_len);
@@ -249,42 +293,52 @@ pub unsafe fn backward_weight(
                             to = to.add(channel);
                         }
                     }
-                    let mut gradient = gy.at((first * s.oc + group * filters) * oh * ow);
-                    let mut gradient_image = s.oc * oh * ow;
-                    if copy_gy {
-                        let from = Shared::new(gradient);
-                        (gradient, gradient_image) = (filled.add(window_len), filters * gy_plane);
-                        for image in 0..batch.len() {
-                            copy_rows(
-                                from.at(image * s.oc * oh * ow),
-                                gradient.add(image * gradient_image),
-                                filters * oh,
-                                [ow, gy_cols],
-                            );
+                    let transposed = filled.add(window_len);
+                    if use_outer {
+                        for image in batch.clone() {
+                            for some in (0..filters).step_by(width) {
+                                let filter = group * filters + some;
+                                f32::dispatch(simd_level(), Transpose {
+                                    from: gy.at((image * s.oc + filter) * oh * ow),
+                                    pixels: oh * ow,
+                                    filters: width.min(filters - some),
+                                    to: transposed.add(((image - first) * gy_pixel + some) * oh * ow),
+                                    width,
+                                });
+                            }
                         }
                     }
-                    let filled_len = batch.len() * image_len;
-                    // Vectors of the last row read past it.
-                    std::ptr::write_bytes(filled.add(filled_len), 0, LINE);
-                    let whole = copy_gy && is_finite(std::slice::from_raw_parts(filled, filled_len));
-                    let table = if whole { kernels.whole } else { kernels.masked };
-                    for terms in ranges(channels.len() * taps, kernels.terms) {
-                        for some in ranges(filters, MAX_FILTERS) {
-                            let filter = group * filters + some.start;
+                    for some in (0..filters).step_by(width) {
+                        let count = width.min(filters - some);
+                        let filter = group * filters + some;
+                        let max_terms = if use_outer { kernels.outer.len() } else { kernels.dots.len() };
+                        for terms in ranges(channels.len() * taps, max_terms) {
                             let at = filter * depth * taps + channels.start * taps + terms.start;
-                            (table[terms.len() - 1][some.len() - 1])(&Dots {
+                            let call = Sums {
                                 images: batch.len(),
                                 window: filled,
                                 window_image: image_len,
                                 offsets: &offsets[terms.clone()],
-                                gy: gradient.add(some.start * gy_plane),
-                                gy_image: gradient_image,
-                                gy_filter: gy_plane,
+                                gy: if use_outer {
+                                    transposed.add(some * oh * ow)
+                                } else {
+                                    gy.at((first * s.oc + filter) * oh * ow)
+                                },
+                                gy_image: if use_outer { gy_pixel * oh * ow } else { s.oc * oh * ow },
+                                gy_filter: oh * ow,
                                 runs: &runs,
+                                pixels: [oh, ow],
+                                window_cols: window.cols,
+                                filters: count,
                                 sums: sums.at(part * part_len + at),
                                 ld: depth * taps,
                                 accumulate: first > part_images.start,
-                            });
+                            };
+                            if use_outer {
+                                kernels.outer[terms.len() - 1][width / kernels.lanes - 1](&call);
+                            } else {
+                                kernels.dots[terms.len() - 1][count - 1](&call);
+                            }
                         }
                     }
                 }

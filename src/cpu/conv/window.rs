@@ -19,15 +19,13 @@ pub struct Window {
 
 impl Window {
     /// The window whose reads are, for output `o` and displacement `d` (both axes alike),
-    /// row `o * stride + d + origin` of the source. `outputs` is the number of `o`; the window's
-    /// columns are rounded up to a multiple of `align`.
+    /// row `o * stride + d + origin` of the source. `outputs` is the number of `o`.
     pub fn new(
         source: [usize; 2],
         origin: [isize; 2],
         stride: [usize; 2],
         outputs: [usize; 2],
         displacements: [&[usize]; 2],
-        align: usize,
     ) -> Window {
         let mut phases = [Vec::new(), Vec::new()];
         let mut size = [0; 2];
@@ -38,7 +36,7 @@ impl Window {
             let reach = displacements[axis].iter().max().map_or(0, |d| d / stride[axis]);
             size[axis] = outputs[axis] + reach;
         }
-        Window { source, origin, stride, phases, rows: size[0], cols: size[1].next_multiple_of(align) }
+        Window { source, origin, stride, phases, rows: size[0], cols: size[1] }
     }
 
     /// The window is the image itself: nothing to copy.
