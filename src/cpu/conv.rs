@@ -14,6 +14,7 @@
 //!
 //! Sums are split by shape, never by thread: results do not depend on the number of threads.
 
+use super::simd::Element;
 use num_traits::Float;
 use std::any::TypeId;
 use std::collections::TryReserveError;
@@ -36,7 +37,7 @@ use lanes::Level;
 pub type AllocError = TryReserveError;
 
 /// What a kernel computes with: f32 and f64.
-pub trait Real: Float + Send + Sync + 'static {}
+pub trait Real: Float + Element {}
 impl Real for f32 {}
 impl Real for f64 {}
 

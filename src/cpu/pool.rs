@@ -2,14 +2,19 @@
 //!
 //! An output row is built tap by tap: each of the kernel's taps is one sweep over the row's
 //! outputs that keeps the larger value and its tap (`code`, one byte), which the compiler turns
-//! into vectors for strides 1 and 2. Codes are all the backward needs; PyTorch's flat i64 indices
+//! into vectors for strides 1 and 2; f32 windows of 2×2 have a kernel of their own ([`halving`]).
+//! Codes are all the backward needs; PyTorch's flat i64 indices
 //! are made from them where they are asked for.
 //!
 //! As in PyTorch the first of equal values wins, and NaN wins over everything.
 
 use super::par;
 use super::simd::{Element, Kernel, Simd, level};
+use std::any::TypeId;
 use std::ops::Range;
+
+#[cfg(target_arch = "x86_64")]
+mod halving;
 
 /// What can be pooled.
 pub trait Number: Copy + PartialOrd + Send + Sync + 'static {
@@ -164,6 +169,24 @@ struct Forward<T> {
 unsafe impl<T: Sync> Sync for Forward<T> {}
 
 impl<T: Number> Forward<T> {
+    /// All planes of a range by the 2×2 kernel.
+    #[cfg(target_arch = "x86_64")]
+    fn halve(&self, planes: Range<usize>) {
+        let (p, [oh, ow]) = (&self.shape, self.out);
+        for plane in planes {
+            for row in 0..oh {
+                let (from, to) = (plane * p.h * p.w + 2 * row * p.w, (plane * oh + row) * ow);
+                // SAFETY: T is f32 and the machine has AVX-512: the caller saw to it. Windows lie in
+                // the plane, and the outputs in theirs.
+                unsafe {
+                    let rows = [from, from + p.w].map(|at| self.x.add(at).cast());
+                    let codes = if let Extra::Codes(codes) = self.extra { codes.add(to) } else { std::ptr::null_mut() };
+                    halving::forward_row(rows, ow, self.y.add(to).cast(), codes);
+                }
+            }
+        }
+    }
+
     #[inline(always)]
     fn planes(&self, planes: Range<usize>) {
         let (p, [oh, ow]) = (&self.shape, self.out);
@@ -243,6 +266,10 @@ impl<T: Number> Forward<T> {
         let cost = (p.h * p.w) as f64 * 0.25;
         par::for_range(p.planes, par::grain_for(p.planes, cost), &|planes| {
             let this = &self;
+            #[cfg(target_arch = "x86_64")]
+            if is_f32::<T>() && p.is_two_by_two() && !matches!(this.extra, Extra::Indices(_)) && halving::available() {
+                return this.halve(planes);
+            }
             f32::dispatch(level(), (this, planes));
         });
     }
@@ -358,8 +385,19 @@ impl<T: Number> Backward<T> {
     /// Windows of 2×2 that do not overlap: every pixel is written once.
     #[inline(always)]
     unsafe fn halving(&self, gy: &[T], codes: &[u8], gx: *mut T) {
-        let (w, ow) = (self.shape.w, self.shape.out()[1]);
+        let (w, ow) = (self.shape.w, self.shape.w / 2);
+        #[cfg(target_arch = "x86_64")]
+        let fast = is_f32::<T>() && halving::available();
         for (row, (gy, codes)) in gy.chunks(ow).zip(codes.chunks(ow)).enumerate() {
+            #[cfg(target_arch = "x86_64")]
+            if fast {
+                // SAFETY: T is f32, the machine has AVX-512, and these are rows of the plane.
+                unsafe {
+                    let rows = [0, 1].map(|half| gx.add((2 * row + half) * w).cast());
+                    halving::backward_row(gy.as_ptr().cast(), codes.as_ptr(), ow, rows);
+                }
+                continue;
+            }
             for half in 0..2 {
                 // SAFETY: twice the outputs are all of the plane's rows and columns.
                 let line = unsafe { gx.add((2 * row + half) * w) };
@@ -377,14 +415,23 @@ impl<T: Number> Backward<T> {
 }
 
 impl PoolShape {
-    /// Windows of 2×2 side by side that cover the plane exactly.
-    fn is_halving(&self) -> bool {
+    /// Whole windows of 2×2 side by side.
+    fn is_two_by_two(&self) -> bool {
         let two = [2, 2];
+        let [oh, ow] = self.out();
         (self.kernel, self.stride, self.padding, self.dilation) == (two, two, [0, 0], [1, 1])
-            && self.h.is_multiple_of(2)
-            && self.w.is_multiple_of(2)
-            && self.w > 0
+            && 2 * oh <= self.h
+            && 2 * ow <= self.w
     }
+
+    /// They cover the plane exactly.
+    fn is_halving(&self) -> bool {
+        self.is_two_by_two() && self.h.is_multiple_of(2) && self.w.is_multiple_of(2) && self.w > 0
+    }
+}
+
+fn is_f32<T: 'static>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<f32>()
 }
 
 unsafe fn zeroed<'a, T: Number>(p: *mut T, len: usize) -> &'a mut [T] {

@@ -358,10 +358,31 @@ pub unsafe fn backward_weight(
     })
 }
 
+/// The sum of a plane, of vectors in the type.
+struct PlaneSum<'a, T>(&'a [T]);
+
+impl<T: Real> Kernel<T> for PlaneSum<'_, T> {
+    type Output = T;
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) -> T {
+        const UNROLL: usize = 4;
+        let mut acc = [s.zero(); UNROLL];
+        let chunks = self.0.chunks_exact(UNROLL * S::LANES);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for (u, acc) in acc.iter_mut().enumerate() {
+                // SAFETY: a chunk has four vectors.
+                *acc = s.add(*acc, unsafe { s.load(chunk.as_ptr().add(u * S::LANES)) });
+            }
+        }
+        let sum = s.sum(s.add(s.add(acc[0], acc[1]), s.add(acc[2], acc[3])));
+        rest.iter().fold(sum, |a, &b| a + b)
+    }
+}
+
 /// # Safety
 /// As [`super::backward_bias`].
 pub unsafe fn backward_bias<T: Real>(s: &Conv2dShape, gy: *const T, gb: *mut T) {
-    const LANES: usize = 64;
     let pixels: usize = s.out().iter().product();
     let (gy, gb) = (Shared::of(gy), Shared::new(gb));
     each(s.n * s.oc * pixels < SERIAL, s.oc, &|_, o| {
@@ -370,13 +391,7 @@ pub unsafe fn backward_bias<T: Real>(s: &Conv2dShape, gy: *const T, gb: *mut T) 
         for image in 0..s.n {
             // SAFETY: the planes of channel `o` are inside `gy`.
             let plane = unsafe { std::slice::from_raw_parts(gy.at((image * s.oc + o) * pixels), pixels) };
-            let (chunks, rest) = plane.as_chunks::<LANES>();
-            let mut sums = [T::zero(); LANES];
-            for chunk in chunks {
-                sums.iter_mut().zip(chunk).for_each(|(s, &v)| *s = *s + v);
-            }
-            let sum = sums.iter().chain(rest).fold(T::zero(), |a, &b| a + b);
-            total += sum.to_f64().unwrap_or(f64::NAN);
+            total += T::dispatch(simd_level(), PlaneSum(plane)).to_f64().unwrap_or(f64::NAN);
         }
         // SAFETY: one element a job.
         unsafe { gb.at(o).write(T::from(total).unwrap_or(T::nan())) };
