@@ -14,7 +14,7 @@
 //!
 //! Sums are split by shape, never by thread: results do not depend on the number of threads.
 
-use super::simd::Element;
+use super::simd::{self, Element, Level};
 use num_traits::Float;
 use std::any::TypeId;
 use std::collections::TryReserveError;
@@ -30,8 +30,6 @@ mod weight;
 mod window;
 #[cfg(target_arch = "x86_64")]
 mod winograd;
-
-use lanes::Level;
 
 /// The scratch memory that a kernel needs could not be had.
 pub type AllocError = TryReserveError;
@@ -117,7 +115,7 @@ struct Mode {
 
 impl Mode {
     fn current() -> Mode {
-        Mode { level: Level::detect(), winograd: WINOGRAD.load(Ordering::Relaxed) }
+        Mode { level: simd::level(), winograd: WINOGRAD.load(Ordering::Relaxed) }
     }
 }
 

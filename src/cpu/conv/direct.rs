@@ -10,14 +10,18 @@
 //! The input's gradient is the same product with filters and channels exchanged; with a stride
 //! its pixels fall into stride² classes, each a [`Pass`] with its own taps, written with gaps.
 
-use super::lanes::{Lanes, Level, Portable};
+#![allow(clippy::needless_range_loop, reason = "tiles of registers are arrays that several indices address")]
+
+
+use super::lanes::{Lanes, Portable};
 use super::scratch::{self, Shared};
 use super::window::Window;
 use super::{AllocError, Conv2dShape};
 use crate::cpu::par;
+use crate::cpu::simd::Level;
 
 /// Terms of a sum between two visits of the output: the packed weights of a panel stay in L1.
-const BLOCK: usize = 384;
+const BLOCK: usize = 512;
 
 /// Multiplications below which waking another thread costs more than it saves.
 const SERIAL: usize = 1 << 17;
@@ -210,9 +214,6 @@ unsafe fn tile_avx512<const ROWS: usize>(t: &Tile) {
 /// Lanes of a vector, and the micro-kernels for 1, 2, ... rows.
 fn kernels(level: Level) -> (usize, &'static [TileFn]) {
     match level {
-        Level::Portable => {
-            (4, &[tile_portable::<1>, tile_portable::<2>, tile_portable::<3>, tile_portable::<4>])
-        }
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => {
             (8, &[tile_avx2::<1>, tile_avx2::<2>, tile_avx2::<3>, tile_avx2::<4>, tile_avx2::<5>, tile_avx2::<6>])
@@ -237,6 +238,7 @@ fn kernels(level: Level) -> (usize, &'static [TileFn]) {
                 tile_avx512::<14>,
             ],
         ),
+        _ => (4, &[tile_portable::<1>, tile_portable::<2>, tile_portable::<3>, tile_portable::<4>]),
     }
 }
 

@@ -1,48 +1,8 @@
 //! The vectors of f32 that convolution computes with: AVX-512, AVX2 and a portable one.
 //!
 //! Kernels are `#[inline(always)]` functions over [`Lanes`], called from one `#[target_feature]`
-//! entry for each instruction set, so that every operation becomes one instruction.
-
-/// Instruction sets a kernel is compiled for, weakest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-    #[cfg(target_arch = "x86_64")]
-    Avx512,
-}
-
-impl Level {
-    /// The best one this machine has; the standard library caches the detection.
-    pub fn detect() -> Level {
-        #[cfg(target_arch = "x86_64")]
-        {
-            if std::arch::is_x86_feature_detected!("avx512f")
-                && std::arch::is_x86_feature_detected!("avx512vl")
-                && std::arch::is_x86_feature_detected!("avx512bw")
-                && std::arch::is_x86_feature_detected!("avx512dq")
-            {
-                return Level::Avx512;
-            }
-            if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-                return Level::Avx2;
-            }
-        }
-        Level::Portable
-    }
-
-    /// All that this machine can run, for the tests.
-    #[cfg(test)]
-    pub fn available() -> Vec<Level> {
-        let best = Level::detect();
-        #[cfg(target_arch = "x86_64")]
-        let all = [Level::Portable, Level::Avx2, Level::Avx512];
-        #[cfg(not(target_arch = "x86_64"))]
-        let all = [Level::Portable];
-        all.into_iter().filter(|l| *l <= best).collect()
-    }
-}
+//! entry for each instruction set, so that every operation becomes one instruction. Beside
+//! [`Simd`](crate::cpu::simd::Simd) they need packed stores, and entries that a table can hold.
 
 /// A vector of f32. Every function needs the instruction set of its type; pointers must be
 /// valid for the lanes that are read or written.
@@ -60,8 +20,6 @@ pub trait Lanes: Copy {
     /// Consecutive values into the lanes in `mask`, zero in the others.
     unsafe fn load_packed(p: *const f32, mask: u32) -> Self::V;
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
-    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
-    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn sum(v: Self::V) -> f32;
@@ -129,14 +87,6 @@ impl Lanes for Portable {
     #[inline(always)]
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
         std::array::from_fn(|i| a[i] + b[i])
-    }
-    #[inline(always)]
-    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V {
-        std::array::from_fn(|i| a[i] - b[i])
-    }
-    #[inline(always)]
-    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V {
-        std::array::from_fn(|i| a[i] * b[i])
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -217,16 +167,6 @@ mod x86 {
             unsafe { _mm512_add_ps(a, b) }
         }
         #[inline(always)]
-        unsafe fn sub(a: __m512, b: __m512) -> __m512 {
-            // SAFETY: arithmetic on registers.
-            unsafe { _mm512_sub_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn mul(a: __m512, b: __m512) -> __m512 {
-            // SAFETY: arithmetic on registers.
-            unsafe { _mm512_mul_ps(a, b) }
-        }
-        #[inline(always)]
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
             // SAFETY: arithmetic on registers.
             unsafe { _mm512_fmadd_ps(a, b, c) }
@@ -300,16 +240,6 @@ mod x86 {
         unsafe fn add(a: __m256, b: __m256) -> __m256 {
             // SAFETY: arithmetic on registers.
             unsafe { _mm256_add_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn sub(a: __m256, b: __m256) -> __m256 {
-            // SAFETY: arithmetic on registers.
-            unsafe { _mm256_sub_ps(a, b) }
-        }
-        #[inline(always)]
-        unsafe fn mul(a: __m256, b: __m256) -> __m256 {
-            // SAFETY: arithmetic on registers.
-            unsafe { _mm256_mul_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {

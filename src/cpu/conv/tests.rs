@@ -92,8 +92,8 @@ fn run<T: Real>(mode: Mode, s: &Conv2dShape, x: &[T], w: &[T], b: &[T], gy: &[T]
 }
 
 fn modes() -> Vec<Mode> {
-    let levels = Level::available();
-    levels.into_iter().flat_map(|level| [true, false].map(|winograd| Mode { level, winograd })).collect()
+    let levels = Level::ALL.into_iter().filter(|l| *l <= simd::best());
+    levels.flat_map(|level| [true, false].map(|winograd| Mode { level, winograd })).collect()
 }
 
 fn check(s: &Conv2dShape) {
@@ -207,4 +207,32 @@ fn infinities_stay_where_they_belong() {
             assert_eq!(v.is_finite(), !reached, "{:?} [{i}] {v}", mode.level);
         }
     }
+}
+
+/// The same bits on any number of threads.
+#[test]
+fn threads_do_not_change_results() {
+    let shapes = [
+        Conv2dShape { padding: [1, 1], ..shape(9, 16, [14, 14], 33, [3, 3]) },
+        Conv2dShape { padding: [2, 2], ..shape(1, 8, [28, 28], 16, [5, 5]) },
+        Conv2dShape { padding: [1, 1], ..shape(7, 1, [28, 28], 16, [3, 3]) },
+        Conv2dShape { stride: [2, 2], groups: 2, ..shape(2, 40, [15, 15], 6, [3, 3]) },
+    ];
+    let before = crate::cpu::par::num_threads();
+    for s in &shapes {
+        let [oh, ow] = s.out();
+        let x = f32s(&noise(s.n * s.c * s.h * s.w, 1));
+        let w = f32s(&noise(s.oc * s.group_c() * s.taps(), 2));
+        let (b, gy) = (f32s(&noise(s.oc, 3)), f32s(&noise(s.n * s.oc * oh * ow, 4)));
+        for mode in modes() {
+            let mut results = [1, 2, 3].map(|threads| {
+                crate::cpu::par::set_num_threads(threads);
+                let r = run(mode, s, &x, &w, &b, &gy);
+                [r.y, r.gx, r.gw, r.gb].concat().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
+            });
+            results.sort_unstable();
+            assert!(results[0] == results[2], "{s:?} {:?}", mode.level);
+        }
+    }
+    crate::cpu::par::set_num_threads(before);
 }

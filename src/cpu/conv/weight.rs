@@ -10,12 +10,15 @@
 //!
 //! Images are cut into parts by shape alone; each part has its own sums, added in order at the end.
 
+#![allow(clippy::needless_range_loop, reason = "tiles of registers are arrays that several indices address")]
+
+
 use super::direct::{each, input_window, term_offsets};
-use super::lanes::{Lanes, Level, Portable};
+use super::lanes::{Lanes, Portable};
 use super::scratch::{self, Shared};
 use super::{AllocError, Conv2dShape, Real};
 use crate::cpu::par;
-use crate::cpu::simd::{Element, Kernel, Simd, level as simd_level};
+use crate::cpu::simd::{Element, Kernel, Level, Simd};
 
 /// Terms from which the output's gradient is transposed.
 const OUTER_TERMS: usize = 64;
@@ -180,9 +183,6 @@ fn kernels(level: Level) -> Kernels {
         ($f:ident, $($terms:literal)*) => { &[$([$f::<$terms, 1>, $f::<$terms, 2>]),*] };
     }
     match level {
-        Level::Portable => {
-            Kernels { lanes: 4, dots: four!(dots_portable, 1 2), outer: two!(outer_portable, 1 2 3 4) }
-        }
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => Kernels { lanes: 8, dots: four!(dots_avx2, 1 2), outer: two!(outer_avx2, 1 2 3 4 5 6) },
         #[cfg(target_arch = "x86_64")]
@@ -191,6 +191,7 @@ fn kernels(level: Level) -> Kernels {
             dots: four!(dots_avx512, 1 2 3 4 5),
             outer: two!(outer_avx512, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         },
+        _ => Kernels { lanes: 4, dots: four!(dots_portable, 1 2), outer: two!(outer_portable, 1 2 3 4) },
     }
 }
 
@@ -298,7 +299,7 @@ pub unsafe fn backward_weight(
                         for image in batch.clone() {
                             for some in (0..filters).step_by(width) {
                                 let filter = group * filters + some;
-                                f32::dispatch(simd_level(), Transpose {
+                                f32::dispatch(level, Transpose {
                                     from: gy.at((image * s.oc + filter) * oh * ow),
                                     pixels: oh * ow,
                                     filters: width.min(filters - some),
@@ -391,7 +392,7 @@ pub unsafe fn backward_bias<T: Real>(s: &Conv2dShape, gy: *const T, gb: *mut T) 
         for image in 0..s.n {
             // SAFETY: the planes of channel `o` are inside `gy`.
             let plane = unsafe { std::slice::from_raw_parts(gy.at((image * s.oc + o) * pixels), pixels) };
-            total += T::dispatch(simd_level(), PlaneSum(plane)).to_f64().unwrap_or(f64::NAN);
+            total += T::dispatch(crate::cpu::simd::level(), PlaneSum(plane)).to_f64().unwrap_or(f64::NAN);
         }
         // SAFETY: one element a job.
         unsafe { gb.at(o).write(T::from(total).unwrap_or(T::nan())) };

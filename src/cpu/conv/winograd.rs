@@ -13,6 +13,9 @@
 //! AVX-512 only: the transforms are made of its permutations. An infinity or NaN spoils the whole
 //! tile that it is in.
 
+#![allow(clippy::needless_range_loop, reason = "tiles of registers are arrays that several indices address")]
+
+
 use super::direct::{self, Panels};
 use super::scratch::{self, Shared};
 use super::{AllocError, Conv2dShape};
