@@ -3,7 +3,9 @@ use super::*;
 fn noise(len: usize, scale: f64) -> Vec<f64> {
     let mut state = 99u64;
     let mut next = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((state >> 40) as f64 / (1u64 << 23) as f64 - 1.0) * scale
     };
     (0..len).map(|_| f64::from(next() as f32)).collect()
@@ -19,10 +21,16 @@ fn reference(shape: SoftmaxShape, log: bool, x: &[f64], gy: &[f64]) -> [Vec<f64>
             let max = (0..dim).map(|d| x[at(d)]).fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = (0..dim).map(|d| (x[at(d)] - max).exp()).sum();
             let p = |d: usize| (x[at(d)] - max).exp() / sum;
-            let flow: f64 = (0..dim).map(|d| gy[at(d)] * if log { 1.0 } else { p(d) }).sum();
+            let flow: f64 = (0..dim)
+                .map(|d| gy[at(d)] * if log { 1.0 } else { p(d) })
+                .sum();
             for d in 0..dim {
                 y[at(d)] = if log { x[at(d)] - max - sum.ln() } else { p(d) };
-                gx[at(d)] = if log { gy[at(d)] - p(d) * flow } else { p(d) * (gy[at(d)] - flow) };
+                gx[at(d)] = if log {
+                    gy[at(d)] - p(d) * flow
+                } else {
+                    p(d) * (gy[at(d)] - flow)
+                };
             }
         }
     }
@@ -45,7 +53,10 @@ fn check<T: Exp>(shape: SoftmaxShape, scale: f64, tolerance: f64) {
         for (got, want) in [(y, &want[0]), (gx, &want[1])] {
             for (i, (g, w)) in got.iter().zip(want).enumerate() {
                 let g = g.to_f64().unwrap();
-                assert!((g - w).abs() <= tolerance * (1.0 + w.abs()), "{shape:?} log {log} [{i}]: {g}, not {w}");
+                assert!(
+                    (g - w).abs() <= tolerance * (1.0 + w.abs()),
+                    "{shape:?} log {log} [{i}]: {g}, not {w}"
+                );
             }
         }
     }
@@ -53,9 +64,18 @@ fn check<T: Exp>(shape: SoftmaxShape, scale: f64, tolerance: f64) {
 
 #[test]
 fn matches_the_definition() {
-    for (outer, dim, inner) in
-        [(3, 1, 1), (4, 10, 1), (2, 63, 1), (2, 64, 1), (3, 1000, 1), (2, 5, 3), (3, 7, 100), (1, 4, 64), (0, 3, 1), (2, 0, 3)]
-    {
+    for (outer, dim, inner) in [
+        (3, 1, 1),
+        (4, 10, 1),
+        (2, 63, 1),
+        (2, 64, 1),
+        (3, 1000, 1),
+        (2, 5, 3),
+        (3, 7, 100),
+        (1, 4, 64),
+        (0, 3, 1),
+        (2, 0, 3),
+    ] {
         let shape = SoftmaxShape { outer, dim, inner };
         check::<f64>(shape, 5.0, 1e-13);
         check::<f32>(shape, 5.0, 3e-6);
@@ -77,10 +97,24 @@ fn special_values() {
             let spread: Vec<f32> = x.iter().flat_map(|&v| vec![v; inner]).collect();
             let mut y = vec![7.0; 4 * inner];
             // SAFETY: the vectors have the shape's extent.
-            unsafe { forward(SoftmaxShape { outer: 1, dim: 4, inner }, false, spread.as_ptr(), y.as_mut_ptr()) };
+            unsafe {
+                forward(
+                    SoftmaxShape {
+                        outer: 1,
+                        dim: 4,
+                        inner,
+                    },
+                    false,
+                    spread.as_ptr(),
+                    y.as_mut_ptr(),
+                )
+            };
             for (d, want) in want.iter().enumerate() {
                 for &y in &y[d * inner..(d + 1) * inner] {
-                    assert!(y == *want || (y.is_nan() && want.is_nan()), "{x:?}: {y} at {d}");
+                    assert!(
+                        y == *want || (y.is_nan() && want.is_nan()),
+                        "{x:?}: {y} at {d}"
+                    );
                 }
             }
         }
