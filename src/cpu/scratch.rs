@@ -6,6 +6,8 @@ use std::marker::PhantomData;
 
 const ALIGN: usize = 64;
 const HUGE_PAGE: usize = 2 << 20;
+/// From this size on a block is whole huge pages: kernels walk through it with long strides.
+const HUGE_FROM: usize = 256 << 10;
 /// A thread keeps this many blocks...
 const KEPT_BLOCKS: usize = 4;
 /// ...and none larger than this.
@@ -75,7 +77,7 @@ impl Block {
     }
 
     fn new(bytes: usize) -> Option<Block> {
-        let align = if bytes >= HUGE_PAGE { HUGE_PAGE } else { ALIGN };
+        let align = if bytes >= HUGE_FROM { HUGE_PAGE } else { ALIGN };
         let bytes = bytes.max(1).checked_next_multiple_of(align.max(4096))?;
         let layout = Layout::from_size_align(bytes, align).ok()?;
         // SAFETY: the size is not zero.
@@ -84,7 +86,7 @@ impl Block {
             return None;
         }
         #[cfg(target_os = "linux")]
-        if bytes >= HUGE_PAGE {
+        if align == HUGE_PAGE {
             // SAFETY: advice on memory that is ours, whole pages.
             unsafe { libc::madvise(ptr.cast(), bytes, libc::MADV_HUGEPAGE) };
         }

@@ -126,10 +126,10 @@ pub trait Simd<T: Copy>: Copy {
     fn sum(self, v: Self::Vector) -> T;
 
     /// Transposes a block of shape `(rows, cols)`: element `(r, c)` of `src` goes to `(c, r)` of
-    /// `dst`. Each of the `cols` rows written is `width` long: zero from `rows` on.
+    /// `dst`. Each of the `cols` rows written is `width` long: zero from `rows` on, cut off where `rows` is more.
     ///
     /// # Safety
-    /// `rows <= width <= LANES` and `cols <= LANES`; `rows` rows of `cols` elements can be read at
+    /// `rows`, `cols` and `width` are at most `LANES`; `rows` rows of `cols` elements can be read at
     /// `src` with `src_stride` between rows, `cols` rows of `width` elements written at `dst`.
     unsafe fn transpose(
         self,

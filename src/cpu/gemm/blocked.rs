@@ -8,32 +8,50 @@ use crate::cpu::scratch::Scratch;
 use crate::cpu::simd::Level;
 use std::ptr::null_mut;
 
-/// Depth of a block: a panel of B is then about a first-level cache, read from the second.
-const K_BLOCK: usize = 384;
+/// Depth of a block: deep, for every block reads and writes C; a panel of B streams from the
+/// second-level cache while it is used, so it need not fit the first.
+const K_BLOCK: usize = 512;
 /// Columns of a block: packed B stays in the last-level cache.
 const N_BLOCK: usize = 2048;
 /// Rows of a block, for a bound on scratch memory.
 const M_BLOCK: usize = 8192;
 /// Rows of A, packed, that stay in the second-level cache while panels of B pass by.
 const TILE_ROWS: usize = 168;
-/// Column panels a job takes at least, if there is enough to do for all threads.
-const JOB_PANELS: usize = 8;
+/// Column panels a job takes: they stay in the second-level cache beside its rows.
+const JOB_PANELS: usize = 12;
 
 /// B is read in place up to this many elements...
 const IN_PLACE_B: usize = 128 * 128;
 /// ...and this much work.
 const IN_PLACE_WORK: f64 = 96.0 * 96.0 * 96.0;
 
+/// Operands with no more rows than this do not make the other operand worth packing.
+const FEW_ROWS: usize = 96;
+/// The distance at which addresses fall into one set of the first-level cache...
+const PAGE: isize = 4096;
+/// ...and how many a set surely holds.
+const CACHE_WAYS: usize = 8;
+
 /// Computes a product. False, with nothing done, if there is no memory for the panels.
 ///
 /// # Safety
 /// As [`super::gemm`]; no size is zero.
 pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel: bool) -> bool {
-    let (tile_rows, width) = T::dispatch(level, TileShape);
+    // A transposed B (the weight of a Linear) would have to be turned to be packed. For a few rows
+    // of A the transposed product is cheaper: it reads B in place, and turns A and C.
+    let turn = p.b.rs == 1 && p.b.cs != 1 && p.m <= FEW_ROWS && p.n > p.m;
+    let turned = p.t();
+    let p = if turn { &turned } else { p };
+
+    let (mut tile_rows, width) = T::dispatch(level, TileShape);
     let small = p.n * p.k <= IN_PLACE_B && p.multiplications() <= IN_PLACE_WORK;
-    let pack_b = p.b.cs != 1 || !small;
-    // A panel of A is read once a panel of B: packing pays from the third on.
-    let pack_a = !small && p.n > 2 * width;
+    // Packing a panel of B pays if enough panels of A use it, one of A likewise.
+    let pack_b = p.b.cs != 1 || !(small || p.m <= FEW_ROWS);
+    let pack_a = !small && p.n > 2 * width && !turn;
+    if !pack_a && (p.a.rs * size_of::<T>() as isize) % PAGE == 0 {
+        // Rows that far apart share one set of the first-level cache.
+        tile_rows = tile_rows.min(CACHE_WAYS);
+    }
 
     // Blocks of equal depth, rather than a shallow last one.
     let depth = p.k.div_ceil(p.k.div_ceil(K_BLOCK));
@@ -61,7 +79,7 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
                     let target = Target {
                         ptr: p.c,
                         ld: p.ldc,
-                        transposed: false,
+                        transposed: turn,
                         accumulate: p.accumulate || l > 0,
                         bias: if last { p.bias } else { Bias::None },
                     };
@@ -139,9 +157,10 @@ impl<T: GemmElement> Block<T> {
         });
 
         let (high, wide) = self.job_size(parallel, col_panels);
-        let across = col_panels.div_ceil(wide);
-        each_chunk(parallel, self.rows.panels.div_ceil(high) * across, &|job| {
-            let (i, j) = (job / across * high, job % across * wide);
+        let down = self.rows.panels.div_ceil(high);
+        // Down first: the panels of B a column of jobs reads stay in the second-level cache.
+        each_chunk(parallel, down * col_panels.div_ceil(wide), &|job| {
+            let (i, j) = (job % down * high, job / down * wide);
             let tiles = Tiles {
                 k: self.k,
                 a: self.left(),
@@ -160,10 +179,10 @@ impl<T: GemmElement> Block<T> {
     fn job_size(&self, parallel: bool, col_panels: usize) -> (usize, usize) {
         let tallest = self.rows.len.div_ceil(self.rows.panels);
         let mut high = (TILE_ROWS / tallest).clamp(1, self.rows.panels);
-        if !parallel {
-            return (high, col_panels);
-        }
         let mut wide = JOB_PANELS.min(col_panels);
+        if !parallel {
+            return (high, wide);
+        }
         let jobs = |high, wide| self.rows.panels.div_ceil(high) * col_panels.div_ceil(wide);
         while high * wide > 1 && jobs(high, wide) < 4 * par::num_threads() {
             if high >= wide {
@@ -213,6 +232,7 @@ impl<T: GemmElement> Block<T> {
             across_stride: self.a.rs,
             k_stride: self.a.cs,
             across: height,
+            readable: self.rows.len - i,
             k: self.k,
             dst: self.packed_a.wrapping_add(i * self.k),
             width: height,
@@ -232,6 +252,7 @@ impl<T: GemmElement> Block<T> {
             across_stride: self.b.cs,
             k_stride: self.b.rs,
             across: self.width.min(self.n - j),
+            readable: self.width.min(self.n - j),
             k: self.k,
             dst,
             width: self.width,

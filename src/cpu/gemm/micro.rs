@@ -15,6 +15,9 @@ use std::ops::Range;
 /// Vectors in a row of a tile.
 pub(crate) const VECTORS: usize = 2;
 
+/// How many rows of B ahead of the multiplication are asked for.
+const AHEAD: isize = 8;
+
 /// Rows of the tallest tile at any level.
 const MOST_ROWS: usize = 14;
 
@@ -222,11 +225,11 @@ unsafe fn micro<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize, const P
     (b, b_row): (*const T, isize),
     out: Out<T>,
 ) {
-    // Packed operands have strides the compiler knows.
-    let (a_rs, a_cs, b_row) = if PACKED {
-        (1, ROWS as isize, (VECTORS * S::LANES) as isize)
+    // A packed panel has strides the compiler knows.
+    let (a_rs, a_cs) = if PACKED {
+        (1, ROWS as isize)
     } else {
-        (a.rs, a.cs, b_row)
+        (a.rs, a.cs)
     };
     // SAFETY: the caller's promise.
     unsafe {
@@ -270,6 +273,7 @@ pub(crate) unsafe fn product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: u
         unsafe {
             for j in 0..NV {
                 row[j] = s.load(pb.add(j * S::LANES));
+                s.prefetch(pb.wrapping_offset(AHEAD * b.1).wrapping_add(j * S::LANES));
             }
             for i in 0..ROWS {
                 let x = s.splat(*pa.offset(i as isize * a.1));

@@ -13,6 +13,8 @@ pub(crate) struct Pack<T> {
     pub across_stride: isize,
     pub k_stride: isize,
     pub across: usize,
+    /// What the source has, `across` or more: it may be read, so that blocks are whole.
+    pub readable: usize,
     pub k: usize,
     pub dst: *mut T,
     pub width: usize,
@@ -76,8 +78,11 @@ impl<T: Element + num_traits::Zero> Pack<T> {
         // SAFETY: blocks are LANES x LANES at most and inside the source and the destination.
         unsafe {
             for x in (0..self.width).step_by(S::LANES) {
-                let rows = self.across.saturating_sub(x).min(S::LANES);
                 let width = (self.width - x).min(S::LANES);
+                // More rows than wanted do no harm where they are cut off.
+                let cut = width < S::LANES && self.across == self.width;
+                let have = if cut { self.readable } else { self.across };
+                let rows = have.saturating_sub(x).min(S::LANES);
                 for p in (0..self.k).step_by(S::LANES) {
                     let block = (rows, S::LANES.min(self.k - p));
                     let from = self.src.wrapping_offset(x as isize * self.across_stride);

@@ -13,7 +13,7 @@ use crate::cpu::simd::{Element, Kernel, Level, Simd};
 use std::ops::{Add, Range};
 
 /// The most rows `Dots` takes.
-const DOT_ROWS: usize = 6;
+const DOT_ROWS: usize = 8;
 /// The most rows `Rows` takes.
 const ROW_ROWS: usize = 4;
 
@@ -105,6 +105,7 @@ fn contiguous_rows<T: GemmElement>(
             across_stride,
             k_stride,
             across: p.k,
+            readable: p.k,
             k: p.m,
             dst,
             width: p.k,
@@ -147,7 +148,9 @@ impl<T: Element + Add<Output = T>> Kernel<T> for Dots<T> {
                 3 => self.columns::<S, 3, 4>(s),
                 4 => self.columns::<S, 4, 4>(s),
                 5 => self.columns::<S, 5, 4>(s),
-                _ => self.columns::<S, DOT_ROWS, 4>(s),
+                6 => self.columns::<S, 6, 4>(s),
+                7 => self.columns::<S, 7, 2>(s),
+                _ => self.columns::<S, DOT_ROWS, 2>(s),
             }
         }
     }

@@ -159,7 +159,6 @@ impl Case {
             },
         });
         let wide = |x: T| x.to_f64().unwrap();
-        let tolerance = T::epsilon().to_f64().unwrap() * (k as f64 + 8.0) * 0.5;
         for i in 0..m {
             for j in 0..ldc {
                 let got = wide(c[i * ldc + j]);
@@ -172,7 +171,11 @@ impl Case {
                     assert!(got.to_bits() == kept.to_bits() || got.is_nan() && kept.is_nan());
                     continue;
                 }
-                let mut want: f64 = (0..k).map(|l| wide(a.at(i, l)) * wide(b.at(l, j))).sum();
+                let terms = || (0..k).map(|l| wide(a.at(i, l)) * wide(b.at(l, j)));
+                let mut want: f64 = terms().sum();
+                let size = 2.0 + terms().map(f64::abs).sum::<f64>();
+                let tolerance =
+                    T::epsilon().to_f64().unwrap() * size * (4.0 + 2.0 * (k as f64).sqrt());
                 if self.accumulate {
                     want += wide(before[i * ldc + j]);
                 }

@@ -67,7 +67,7 @@ fn check_transpose<T: Copy + PartialEq + Debug, S: Simd<T>>(s: S, value: impl Fn
     let src: Vec<T> = (0..lanes * stride).map(|i| value(i + 1)).collect();
     for rows in 0..=lanes {
         for cols in 0..=lanes {
-            for width in [rows, lanes] {
+            for width in [rows, lanes, rows / 2] {
                 for flip in [false, true] {
                     let mut dst = vec![value(0); lanes * wide];
                     let first = if flip { rows.saturating_sub(1) } else { 0 };
@@ -84,7 +84,7 @@ fn check_transpose<T: Copy + PartialEq + Debug, S: Simd<T>>(s: S, value: impl Fn
                     for c in 0..lanes {
                         for r in 0..wide {
                             let row = if flip { first.wrapping_sub(r) } else { r };
-                            let inside = c < cols && r < rows;
+                            let inside = c < cols && r < rows.min(width);
                             let want = if inside {
                                 value(row * stride + c + 1)
                             } else {

@@ -92,6 +92,11 @@ unsafe fn store_block<T: Copy, S: Simd<T>, const L: usize>(
             for (i, row) in block.iter().enumerate() {
                 s.store(dst.add(i * stride), *row);
             }
+        } else if rows == L {
+            let mask = s.mask(cols);
+            for (i, row) in block.iter().enumerate() {
+                s.store_masked(dst.add(i * stride), mask, *row);
+            }
         } else {
             let mask = s.mask(cols);
             for (i, row) in block.iter().enumerate() {
