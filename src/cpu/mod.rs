@@ -1,11 +1,17 @@
 //! How a CPU computes: kernels over raw pointers and plain sizes. Nothing here knows a Tensor.
 
+pub mod conv;
 pub mod copy;
+pub mod cross_entropy;
+pub mod exp;
 pub mod gemm;
 pub mod loops;
 pub mod math;
+pub mod norm;
 pub mod par;
 pub mod pointwise;
+pub mod pool;
 pub mod reduce;
 pub mod scratch;
 pub mod simd;
+pub mod softmax;

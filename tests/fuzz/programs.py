@@ -162,10 +162,12 @@ def spoil(sample: Call, position: int, new: str, grad: bool) -> str:
     else:
         arguments.append(new)
     name = sample.op.name
-    if sample.variant == "function":
+    if sample.variant == "inplace":
+        name += "_"
+    if sample.variant == "function" or "method" not in sample.op.variants:
         target = f"(getattr(torch, {name!r}, None) or getattr(F, {name!r}))"
     else:
-        target = f"({arguments.pop(0)}).{name}" + ("_" if sample.variant == "inplace" else "")
+        target = f"({arguments.pop(0)}).{name}"
     return MAKERS.format(grad=grad) + "x = " + call(target, arguments, keywords)
 
 

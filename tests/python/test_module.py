@@ -379,3 +379,18 @@ def test_initial_weights_have_the_promised_spread():
     assert nn.init.calculate_gain("tanh") == 5 / 3
     with pytest.raises(ValueError, match="fewer than 2 dimensions"):
         nn.init.xavier_uniform_(rustnn.empty(3))
+
+
+def test_sequential_calls_its_members_as_a_call_would():
+    class Doubled(nn.Identity):
+        def __call__(self, x):
+            return super().__call__(x) * 2
+
+    class Child(Doubled):
+        pass
+
+    hooked = nn.Identity()
+    hooked.register_forward_hook(lambda module, args, output: output + 1)
+    patched = nn.Identity()
+    patched.forward = lambda x: x * 10
+    assert nn.Sequential(hooked, Child(), patched)(1) == 40

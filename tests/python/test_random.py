@@ -124,6 +124,18 @@ def test_statistics() -> None:
     assert sorted(torch.randperm(1000).tolist()) == list(range(1000))
 
 
+def test_bernoulli_takes_one_double_an_element() -> None:
+    """PyTorch's rule for all processors but Intel's, where it draws these from elsewhere."""
+    for p in (0.1, 0.5, 0.9):
+        torch.manual_seed(8)
+        u = torch.rand(1000, dtype=torch.float64)
+        torch.manual_seed(8)
+        assert torch.equal(torch.zeros(1000).bernoulli_(p), (u < p).float())
+        torch.manual_seed(8)
+        kept = nn.functional.dropout(torch.ones(1000), p=p) != 0
+        assert torch.equal(kept, u < 1 - p)
+
+
 def test_dropout() -> None:
     torch.manual_seed(0)
     x = torch.ones(100_000, requires_grad=True)

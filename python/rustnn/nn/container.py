@@ -81,8 +81,10 @@ class Sequential(_Row):
             self.add_module(str(name) if isinstance(name, int) else name, module)
 
     def forward(self, input: Any) -> Any:
-        for module in self._modules.values():
-            input = module(input)  # type: ignore[misc]
+        modules: Any = self._modules.values()
+        for module in modules:
+            # The same as module(input), without the detour where there is nothing to see on it.
+            input = module(input) if module._hooked else module.forward(input)
         return input
 
     def __getitem__(self, index: Any) -> Any:

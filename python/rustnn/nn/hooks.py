@@ -70,7 +70,8 @@ class HookMixin:
     _forward_pre_hooks: OrderedDict[int, Hook]
     _forward_pre_hooks_with_kwargs: OrderedDict[int, bool]
 
-    # Set on an instance by its first hook, and never cleared: True means only "look at the tables".
+    # False: calling the module is calling its ``forward``, and nothing else. Set on an instance by its first
+    # hook (and never cleared), on a class that has its own ``__call__``, and on all by a hook of all modules.
     _hooked: bool = False
 
     def register_forward_pre_hook(

@@ -87,6 +87,11 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__call__ is not Module.__call__:
+            cls._hooked = True
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._hooked:
             return call_with_hooks(self, args, kwargs)

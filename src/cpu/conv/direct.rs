@@ -1,0 +1,815 @@
+//! The direct-offset engine: convolution as a matrix product whose second operand is never built.
+//!
+//! For one image and group the output is `A · B`, A the filters (rows) by the terms of a sum
+//! (channel, ky, kx), B the terms by the output pixels. Row k of B is the padded [`Window`],
+//! displaced: `window[offset[k] + position(pixel)]`. So the micro-kernel reads B through a table of
+//! offsets, two vectors of pixels ([`Slot`]s) at a time against up to 14 filters, whose
+//! weights are packed in the order of reading. Long sums are cut into blocks that keep the packed
+//! weights and the rows of B in the cache, and continue from the output.
+//!
+//! The input's gradient is the same product with filters and channels exchanged; with a stride
+//! its pixels fall into stride² classes, each a [`Pass`] with its own taps, written with gaps.
+
+#![allow(
+    clippy::needless_range_loop,
+    reason = "tiles of registers are arrays that several indices address"
+)]
+
+use super::lanes::{Lanes, Portable};
+use super::scratch::{self, Shared};
+use super::window::Window;
+use super::{AllocError, Conv2dShape};
+use crate::cpu::par;
+use crate::cpu::simd::Level;
+
+/// Terms of a sum between two visits of the output: the packed weights of a panel stay in L1.
+const BLOCK: usize = 512;
+
+/// Multiplications below which waking another thread costs more than it saves.
+const SERIAL: usize = 1 << 17;
+
+/// Pairs of slots that a thread takes at once when one image is shared.
+const PAIRS: usize = 16;
+
+/// A vector of output pixels.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Slot {
+    /// Position of the first lane in the window, before the displacement of a term.
+    src: u32,
+    /// Where the first kept lane goes in the output's plane.
+    dst: u32,
+    /// Lanes that are pixels; the others fall between two rows of the image.
+    mask: u32,
+    /// Distance of neighbouring pixels in the output.
+    step: u32,
+}
+
+/// One call of the micro-kernel.
+struct Tile {
+    terms: usize,
+    /// Packed weights, `[term][row]`.
+    a: *const f32,
+    /// The window at each of the two slots.
+    b: [*const f32; 2],
+    offsets: *const u32,
+    /// One value a row to start from, or null for zero. Unused when accumulating.
+    bias: *const f32,
+    /// Start from what the output holds.
+    accumulate: bool,
+    y: *mut f32,
+    /// Distance between the output planes of two rows.
+    ldy: usize,
+    slots: [Slot; 2],
+}
+
+impl Slot {
+    fn count(self) -> usize {
+        self.mask.count_ones() as usize
+    }
+
+    /// Its pixels are consecutive lanes and consecutive in the output.
+    fn is_plain(self) -> bool {
+        self.step == 1 && self.mask & (self.mask + 1) == 0
+    }
+}
+
+/// The output of one row in a slot with gaps.
+#[inline(always)]
+unsafe fn load_slot<S: Lanes>(y: *const f32, slot: Slot) -> S::V {
+    // SAFETY: the pixels of a slot lie in the output's plane.
+    unsafe {
+        if slot.step == 1 {
+            return S::load_packed(y.add(slot.dst as usize), slot.mask);
+        }
+        let mut lanes = [0.0; 16];
+        for (i, lane) in lanes.iter_mut().enumerate().take(slot.count()) {
+            *lane = *y.add((slot.dst + i as u32 * slot.step) as usize);
+        }
+        S::load(lanes.as_ptr())
+    }
+}
+
+#[inline(always)]
+unsafe fn store_slot<S: Lanes>(y: *mut f32, slot: Slot, v: S::V) {
+    // SAFETY: the pixels of a slot lie in the output's plane.
+    unsafe {
+        if slot.step == 1 {
+            return S::store_packed(y.add(slot.dst as usize), slot.mask, v);
+        }
+        let mut lanes = [0.0; 16];
+        S::store(lanes.as_mut_ptr(), v);
+        for (i, lane) in lanes.iter().enumerate().take(slot.count()) {
+            *y.add((slot.dst + i as u32 * slot.step) as usize) = *lane;
+        }
+    }
+}
+
+/// What the sums of a tile start from.
+#[inline(always)]
+unsafe fn start<S: Lanes, const ROWS: usize>(t: &Tile) -> [[S::V; 2]; ROWS] {
+    // SAFETY: as for `tile`.
+    unsafe {
+        let mut acc = [[S::splat(0.0); 2]; ROWS];
+        if !t.accumulate {
+            if !t.bias.is_null() {
+                for i in 0..ROWS {
+                    acc[i] = [S::splat(*t.bias.add(i)); 2];
+                }
+            }
+        } else if t.slots[0].is_plain() && t.slots[1].is_plain() {
+            for i in 0..ROWS {
+                for j in 0..2 {
+                    let y = t.y.add(i * t.ldy + t.slots[j].dst as usize);
+                    acc[i][j] = S::load_first(y, t.slots[j].count());
+                }
+            }
+        } else {
+            // Through memory: only an array whose every index is constant stays in registers.
+            let mut old = [[[0.0; 16]; 2]; ROWS];
+            for i in 0..ROWS {
+                for j in 0..2 {
+                    S::store(
+                        old[i][j].as_mut_ptr(),
+                        load_slot::<S>(t.y.add(i * t.ldy), t.slots[j]),
+                    );
+                }
+            }
+            for i in 0..ROWS {
+                acc[i] = [S::load(old[i][0].as_ptr()), S::load(old[i][1].as_ptr())];
+            }
+        }
+        acc
+    }
+}
+
+#[inline(always)]
+unsafe fn finish<S: Lanes, const ROWS: usize>(t: &Tile, acc: [[S::V; 2]; ROWS]) {
+    // SAFETY: as for `tile`.
+    unsafe {
+        let y = t.slots.map(|slot| t.y.add(slot.dst as usize));
+        let [count0, count1] = t.slots.map(Slot::count);
+        if !(t.slots[0].is_plain() && t.slots[1].is_plain()) {
+            let mut new = [[[0.0; 16]; 2]; ROWS];
+            for i in 0..ROWS {
+                S::store(new[i][0].as_mut_ptr(), acc[i][0]);
+                S::store(new[i][1].as_mut_ptr(), acc[i][1]);
+            }
+            for i in 0..ROWS {
+                for j in 0..2 {
+                    store_slot::<S>(t.y.add(i * t.ldy), t.slots[j], S::load(new[i][j].as_ptr()));
+                }
+            }
+        } else if count0 == S::N && count1 == S::N {
+            for i in 0..ROWS {
+                S::store(y[0].add(i * t.ldy), acc[i][0]);
+                S::store(y[1].add(i * t.ldy), acc[i][1]);
+            }
+        } else {
+            for i in 0..ROWS {
+                S::store_first(y[0].add(i * t.ldy), count0, acc[i][0]);
+                S::store_first(y[1].add(i * t.ldy), count1, acc[i][1]);
+            }
+        }
+    }
+}
+
+/// `y = start + A · B` for `ROWS` filters and two vectors of pixels.
+#[inline(always)]
+unsafe fn tile<S: Lanes, const ROWS: usize>(t: &Tile) {
+    // SAFETY: the window covers every displaced slot, the output every pixel of the two slots.
+    unsafe {
+        let mut acc = start::<S, ROWS>(t);
+        let mut a = t.a;
+        for k in 0..t.terms {
+            let offset = *t.offsets.add(k) as usize;
+            let b0 = S::load(t.b[0].add(offset));
+            let b1 = S::load(t.b[1].add(offset));
+            for i in 0..ROWS {
+                let w = S::splat(*a.add(i));
+                acc[i][0] = S::fma(w, b0, acc[i][0]);
+                acc[i][1] = S::fma(w, b1, acc[i][1]);
+            }
+            a = a.add(ROWS);
+        }
+        finish::<S, ROWS>(t, acc);
+    }
+}
+
+type TileFn = unsafe fn(&Tile);
+
+unsafe fn tile_portable<const ROWS: usize>(t: &Tile) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<Portable, ROWS>(t) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn tile_avx2<const ROWS: usize>(t: &Tile) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<super::lanes::Avx2, ROWS>(t) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn tile_avx512<const ROWS: usize>(t: &Tile) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::<super::lanes::Avx512, ROWS>(t) }
+}
+
+/// Lanes of a vector, and the micro-kernels for 1, 2, ... rows.
+fn kernels(level: Level) -> (usize, &'static [TileFn]) {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => (
+            8,
+            &[
+                tile_avx2::<1>,
+                tile_avx2::<2>,
+                tile_avx2::<3>,
+                tile_avx2::<4>,
+                tile_avx2::<5>,
+                tile_avx2::<6>,
+            ],
+        ),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => (
+            16,
+            &[
+                tile_avx512::<1>,
+                tile_avx512::<2>,
+                tile_avx512::<3>,
+                tile_avx512::<4>,
+                tile_avx512::<5>,
+                tile_avx512::<6>,
+                tile_avx512::<7>,
+                tile_avx512::<8>,
+                tile_avx512::<9>,
+                tile_avx512::<10>,
+                tile_avx512::<11>,
+                tile_avx512::<12>,
+                tile_avx512::<13>,
+                tile_avx512::<14>,
+            ],
+        ),
+        _ => (
+            4,
+            &[
+                tile_portable::<1>,
+                tile_portable::<2>,
+                tile_portable::<3>,
+                tile_portable::<4>,
+            ],
+        ),
+    }
+}
+
+/// Rows of the largest AVX-512 kernel: 28 sums in its 32 registers.
+#[cfg(target_arch = "x86_64")]
+pub const MAX_ROWS: usize = 14;
+
+/// `y = A · B` for one panel of rows and two vectors, with row k of B at `b + offsets[k]`.
+///
+/// # Safety
+/// `a` is packed `[term][row]`, `b` and the rows of `y` (`ldy` apart) have 32 elements; the machine
+/// has AVX-512.
+#[cfg(target_arch = "x86_64")]
+pub unsafe fn panel_product(
+    rows: usize,
+    a: *const f32,
+    b: *const f32,
+    offsets: &[u32],
+    y: *mut f32,
+    ldy: usize,
+) {
+    let slot = |dst| Slot {
+        src: 0,
+        dst,
+        mask: 0xffff,
+        step: 1,
+    };
+    // SAFETY: the caller's promise.
+    unsafe {
+        kernels(Level::Avx512).1[rows - 1](&Tile {
+            terms: offsets.len(),
+            a,
+            b: [b, b.add(16)],
+            offsets: offsets.as_ptr(),
+            bias: std::ptr::null(),
+            accumulate: false,
+            y,
+            ldy,
+            slots: [slot(0), slot(16)],
+        });
+    }
+}
+
+/// The output pixels of a pass: `size` of them, in a plane of `cols` columns, every `step`-th from
+/// `start`.
+struct Pixels {
+    size: [usize; 2],
+    start: [usize; 2],
+    step: [usize; 2],
+    cols: usize,
+}
+
+impl Pixels {
+    fn place(&self, row: usize, col: usize) -> u32 {
+        ((self.start[0] + row * self.step[0]) * self.cols + self.start[1] + col * self.step[1])
+            as u32
+    }
+
+    /// Cuts the pixels into vectors, an even number of them. Either each row by itself, or, where
+    /// rows fill their vectors badly, all rows in one with the window's margins between them.
+    fn slots(&self, window_cols: usize, lanes: usize) -> Vec<Slot> {
+        let [rows, cols] = self.size;
+        if rows * cols == 0 {
+            return Vec::new();
+        }
+        let dense = self.step == [1, 1] && cols == self.cols;
+        let joined = (rows - 1) * window_cols + cols;
+        let mut slots = Vec::new();
+        // Packing the kept lanes costs a few instructions a vector: ask for a gain of a tenth.
+        if dense && 11 * joined.div_ceil(lanes) < 10 * rows * cols.div_ceil(lanes) {
+            for first in (0..joined).step_by(lanes) {
+                let kept = |p: &usize| *p < joined && p % window_cols < cols;
+                let mask = (0..lanes)
+                    .filter(|l| kept(&(first + l)))
+                    .fold(0, |m, l| m | 1 << l);
+                if let Some(p) = (first..first + lanes).find(kept) {
+                    let dst = self.place(p / window_cols, p % window_cols);
+                    slots.push(Slot {
+                        src: first as u32,
+                        dst,
+                        mask,
+                        step: 1,
+                    });
+                }
+            }
+        } else {
+            for row in 0..rows {
+                for col in (0..cols).step_by(lanes) {
+                    let mask = (1u64 << lanes.min(cols - col)) - 1;
+                    slots.push(Slot {
+                        src: (row * window_cols + col) as u32,
+                        dst: self.place(row, col),
+                        mask: mask as u32,
+                        step: self.step[1] as u32,
+                    });
+                }
+            }
+        }
+        if slots.len() % 2 == 1 {
+            slots.push(Slot {
+                step: 1,
+                ..Slot::default()
+            });
+        }
+        slots
+    }
+}
+
+/// One matrix product over the window.
+struct Pass {
+    /// Where each term of the sum is read, relative to a slot.
+    offsets: Vec<u32>,
+    /// Where each term's weight is, relative to a row's first.
+    weights: Vec<u32>,
+    slots: Vec<Slot>,
+}
+
+/// A convolution laid out for the engine.
+struct Plan<'a> {
+    shape: &'a Conv2dShape,
+    window: Window,
+    /// Channels of the window, and rows of A, of one group.
+    depth: usize,
+    rows: usize,
+    /// Distance of the weights of two rows of A.
+    weight_row: usize,
+    /// Pixels of a source plane and of an output plane.
+    source_plane: usize,
+    output_plane: usize,
+    passes: Vec<Pass>,
+}
+
+/// Offsets fit into 32 bits.
+pub fn fits(s: &Conv2dShape) -> bool {
+    let [oh, ow] = s.out();
+    // A window has at most the padded image's pixels of every channel, plus the reach of the taps.
+    let reach = |size: usize, out: usize, k: usize, i: usize| {
+        size.max(out * s.stride[i]) + 2 * s.padding[i] + 2 * k * s.dilation[i]
+    };
+    let (h, w) = (reach(s.h, oh, s.kh, 0), reach(s.w, ow, s.kw, 1));
+    let window = (s.group_c().max(s.group_oc()) as u128) * h as u128 * w as u128;
+    window < 1 << 31 && (s.group_c() * s.group_oc() * s.taps()) < 1 << 31
+}
+
+/// `size` cut evenly into panels of at most `max`.
+#[derive(Clone, Copy)]
+pub struct Panels {
+    size: usize,
+    count: usize,
+}
+
+impl Panels {
+    pub fn new(size: usize, max: usize) -> Panels {
+        Panels {
+            size,
+            count: size.div_ceil(max),
+        }
+    }
+
+    pub fn count(self) -> usize {
+        self.count
+    }
+
+    pub fn get(self, i: usize) -> std::ops::Range<usize> {
+        self.size * i / self.count..self.size * (i + 1) / self.count
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = std::ops::Range<usize>> {
+        (0..self.count).map(move |i| self.get(i))
+    }
+}
+
+/// Packs rows of A: for each block of terms, for each panel of rows, `[term][row]`.
+unsafe fn pack(
+    weight: *const f32,
+    row_stride: usize,
+    terms: &[u32],
+    panels: Panels,
+    panel: usize,
+    dst: *mut f32,
+) {
+    let rows = panels.get(panel);
+    for block in Panels::new(terms.len(), BLOCK).iter() {
+        // SAFETY: blocks follow each other, all panels of a block before the next.
+        unsafe {
+            let mut out = dst.add(block.start * panels.size + rows.start * block.len());
+            for &term in &terms[block] {
+                for row in rows.clone() {
+                    *out = *weight.add(row * row_stride + term as usize);
+                    out = out.add(1);
+                }
+            }
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// Runs the plan: `y` gets what every pass says, started from `bias` if there is one.
+    unsafe fn run(
+        &self,
+        level: Level,
+        src: *const f32,
+        weight: *const f32,
+        bias: *const f32,
+        y: *mut f32,
+    ) -> Result<(), AllocError> {
+        let s = self.shape;
+        let (_, kernels) = kernels(level);
+        let panels = Panels::new(self.rows, kernels.len());
+        let packed_len: Vec<usize> = self
+            .passes
+            .iter()
+            .map(|p| scratch::lines(self.rows * p.weights.len()))
+            .collect();
+        let group_len: usize = packed_len.iter().sum();
+        // Vectors at the end of the last row read past it.
+        let window_len = scratch::lines(self.depth * self.window.channel_len() + 64);
+        let threads = par::num_threads();
+        let work: usize = self
+            .passes
+            .iter()
+            .map(|p| p.offsets.len() * p.slots.len())
+            .sum::<usize>()
+            * self.rows
+            * s.n
+            * s.groups
+            * 16;
+        let serial = threads == 1 || work < SERIAL;
+        let jobs = s.n * s.groups;
+        // Few images: the threads share one window after the other.
+        let shared = !serial && jobs < 2 * threads;
+        let windows = if shared || serial { 1 } else { threads };
+        scratch::with(s.groups * group_len + windows * window_len, |scratch| {
+            let (packed, window) = (
+                Shared::new(scratch),
+                Shared::new(scratch.wrapping_add(s.groups * group_len)),
+            );
+            let (src, weight, bias, y) = (
+                Shared::of(src),
+                Shared::of(weight),
+                Shared::of(bias),
+                Shared::new(y),
+            );
+            let weight_group = s.group_c() * s.group_oc() * s.taps();
+            // Where a pass's weights are packed.
+            let packed_at = |group: usize, pass: usize| {
+                packed.at(group * group_len + packed_len[..pass].iter().sum::<usize>())
+            };
+            // SAFETY: `src`, `weight` and `y` have the shape's extents, scratch is laid out above;
+            // chunks of a region write different panels, channels or pixels.
+            unsafe {
+                each(serial, s.groups * panels.count, &|_, i| {
+                    let (group, panel) = (i / panels.count, i % panels.count);
+                    for (p, pass) in self.passes.iter().enumerate() {
+                        let weight = weight.at(group * weight_group);
+                        pack(
+                            weight,
+                            self.weight_row,
+                            &pass.weights,
+                            panels,
+                            panel,
+                            packed_at(group, p),
+                        );
+                    }
+                });
+                let source_of = |job: usize| src.at(job * self.depth * self.source_plane);
+                let fill = |job: usize, window: *mut f32, ch: usize| {
+                    let len = self.window.channel_len();
+                    self.window.copy_channel(
+                        source_of(job).add(ch * self.source_plane),
+                        window.add(ch * len),
+                    );
+                    if ch + 1 == self.depth {
+                        std::ptr::write_bytes(window.add(self.depth * len), 0, 64);
+                    }
+                };
+                // Vectors read past the last row of the last image: that one is copied.
+                let in_place = |job: usize| self.window.is_source() && job + 1 < jobs;
+                let compute =
+                    |job: usize, window: *const f32, p: usize, pairs: std::ops::Range<usize>| {
+                        let group = job % s.groups;
+                        let bias = if bias.get().is_null() {
+                            bias.get()
+                        } else {
+                            bias.at(group * self.rows)
+                        };
+                        let y = y.at(job * self.rows * self.output_plane);
+                        self.multiply(
+                            kernels,
+                            panels,
+                            &self.passes[p],
+                            packed_at(group, p),
+                            window,
+                            bias,
+                            y,
+                            pairs,
+                        );
+                    };
+                if shared {
+                    for job in 0..jobs {
+                        let plane = if in_place(job) {
+                            source_of(job)
+                        } else {
+                            window.get()
+                        };
+                        if !in_place(job) {
+                            each(false, self.depth, &|_, ch| fill(job, window.get(), ch));
+                        }
+                        let plane = Shared::new(plane);
+                        for (p, pass) in self.passes.iter().enumerate() {
+                            let pairs = pass.slots.len() / 2;
+                            each(false, pairs.div_ceil(PAIRS), &|_, i| {
+                                compute(job, plane.get(), p, i * PAIRS..pairs.min((i + 1) * PAIRS));
+                            });
+                        }
+                    }
+                } else {
+                    each(serial, jobs, &|slot, job| {
+                        let mut plane = window.at(slot * window_len);
+                        if in_place(job) {
+                            plane = source_of(job);
+                        } else {
+                            (0..self.depth).for_each(|ch| fill(job, plane, ch));
+                        }
+                        for (p, pass) in self.passes.iter().enumerate() {
+                            compute(job, plane, p, 0..pass.slots.len() / 2);
+                        }
+                    });
+                }
+            }
+        })
+    }
+
+    /// The product of one pass for some pairs of slots.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn multiply(
+        &self,
+        kernels: &[TileFn],
+        panels: Panels,
+        pass: &Pass,
+        packed: *const f32,
+        window: *const f32,
+        bias: *const f32,
+        y: *mut f32,
+        pairs: std::ops::Range<usize>,
+    ) {
+        // A sum without terms still has to write its zeros.
+        let blocks = Panels {
+            size: pass.offsets.len(),
+            count: pass.offsets.len().div_ceil(BLOCK).max(1),
+        };
+        for block in blocks.iter() {
+            for pair in pairs.clone() {
+                let slots = [pass.slots[2 * pair], pass.slots[2 * pair + 1]];
+                for rows in panels.iter() {
+                    // SAFETY: the caller's promise; the panel has as many rows as its kernel.
+                    unsafe {
+                        kernels[rows.len() - 1](&Tile {
+                            terms: block.len(),
+                            a: packed.add(block.start * self.rows + rows.start * block.len()),
+                            b: slots.map(|s| window.add(s.src as usize)),
+                            offsets: pass.offsets.as_ptr().add(block.start),
+                            bias: if bias.is_null() {
+                                bias
+                            } else {
+                                bias.add(rows.start)
+                            },
+                            accumulate: block.start > 0,
+                            y: y.add(rows.start * self.output_plane),
+                            ldy: self.output_plane,
+                            slots,
+                        });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Runs `f(slot, i)` for all `i`, here or on all threads.
+pub fn each(serial: bool, chunks: usize, f: &(dyn Fn(usize, usize) + Sync)) {
+    if serial {
+        (0..chunks).for_each(|i| f(0, i));
+    } else {
+        par::for_each_with_slot(par::num_threads(), chunks, &|slot, i| f(slot, i));
+    }
+}
+
+/// The displacements of a kernel's taps along one axis.
+pub fn displacements(taps: usize, dilation: usize) -> Vec<usize> {
+    (0..taps).map(|t| t * dilation).collect()
+}
+
+/// The window of the input that the outputs read.
+pub fn input_window(s: &Conv2dShape) -> Window {
+    let (dy, dx) = (
+        displacements(s.kh, s.dilation[0]),
+        displacements(s.kw, s.dilation[1]),
+    );
+    let origin = s.padding.map(|p| -(p as isize));
+    Window::new([s.h, s.w], origin, s.stride, s.out(), [&dy, &dx])
+}
+
+/// Where each term (channel, ky, kx) is read in that window.
+pub fn term_offsets(s: &Conv2dShape, window: &Window) -> Vec<u32> {
+    let mut offsets = Vec::with_capacity(s.group_c() * s.taps());
+    for ch in 0..s.group_c() {
+        for ky in 0..s.kh {
+            for kx in 0..s.kw {
+                let tap = window.offset(ky * s.dilation[0], kx * s.dilation[1]);
+                offsets.push((ch * window.channel_len() + tap) as u32);
+            }
+        }
+    }
+    offsets
+}
+
+/// # Safety
+/// As [`super::forward`]; `bias` may be null. The shape [`fits`] and is not empty.
+pub unsafe fn forward(
+    level: Level,
+    s: &Conv2dShape,
+    x: *const f32,
+    weight: *const f32,
+    bias: *const f32,
+    y: *mut f32,
+) -> Result<(), AllocError> {
+    let [oh, ow] = s.out();
+    let window = input_window(s);
+    let offsets = term_offsets(s, &window);
+    let pixels = Pixels {
+        size: [oh, ow],
+        start: [0, 0],
+        step: [1, 1],
+        cols: ow,
+    };
+    let slots = pixels.slots(window.cols, kernels(level).0);
+    let plan = Plan {
+        shape: s,
+        depth: s.group_c(),
+        rows: s.group_oc(),
+        weight_row: offsets.len(),
+        source_plane: s.h * s.w,
+        output_plane: oh * ow,
+        passes: vec![Pass {
+            weights: (0..offsets.len() as u32).collect(),
+            offsets,
+            slots,
+        }],
+        window,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { plan.run(level, x, weight, bias, y) }
+}
+
+/// Along one axis, the taps that reach input pixels `q * stride + phase`, each with the output
+/// `q + shift` that it comes from.
+fn taps_of_phase(
+    phase: usize,
+    taps: usize,
+    stride: usize,
+    padding: usize,
+    dilation: usize,
+) -> Vec<(usize, isize)> {
+    (0..taps)
+        .filter_map(|t| {
+            let distance = (phase + padding) as isize - (t * dilation) as isize;
+            (distance % stride as isize == 0).then_some((t, distance / stride as isize))
+        })
+        .collect()
+}
+
+/// # Safety
+/// As [`super::backward_input`]. The shape [`fits`] and is not empty.
+pub unsafe fn backward_input(
+    level: Level,
+    s: &Conv2dShape,
+    gy: *const f32,
+    weight: *const f32,
+    gx: *mut f32,
+) -> Result<(), AllocError> {
+    let size = [s.h, s.w];
+    let kernel = [s.kh, s.kw];
+    // For each axis and phase, the taps; `low` is the first output that any of them reads.
+    let phases: [Vec<_>; 2] = std::array::from_fn(|i| {
+        (0..s.stride[i].min(size[i]))
+            .map(|phase| taps_of_phase(phase, kernel[i], s.stride[i], s.padding[i], s.dilation[i]))
+            .collect()
+    });
+    let low: [isize; 2] = std::array::from_fn(|i| {
+        phases[i]
+            .iter()
+            .flatten()
+            .map(|&(_, shift)| shift)
+            .min()
+            .unwrap_or(0)
+    });
+    let displacements: [Vec<usize>; 2] = std::array::from_fn(|i| {
+        phases[i]
+            .iter()
+            .flatten()
+            .map(|&(_, shift)| (shift - low[i]) as usize)
+            .collect()
+    });
+    let outputs = std::array::from_fn(|i| size[i].div_ceil(s.stride[i]));
+    let window = Window::new(
+        s.out(),
+        low,
+        [1, 1],
+        outputs,
+        [&displacements[0], &displacements[1]],
+    );
+    let mut passes = Vec::new();
+    for (py, rows) in phases[0].iter().enumerate() {
+        for (px, cols) in phases[1].iter().enumerate() {
+            let (mut offsets, mut weights) = (Vec::new(), Vec::new());
+            for o in 0..s.group_oc() {
+                for &(ky, dy) in rows {
+                    for &(kx, dx) in cols {
+                        let tap = window.offset((dy - low[0]) as usize, (dx - low[1]) as usize);
+                        offsets.push((o * window.channel_len() + tap) as u32);
+                        weights.push((o * s.group_c() * s.taps() + ky * s.kw + kx) as u32);
+                    }
+                }
+            }
+            let start = [py, px];
+            let pixels = Pixels {
+                size: std::array::from_fn(|i| (size[i] - start[i]).div_ceil(s.stride[i])),
+                start,
+                step: s.stride,
+                cols: s.w,
+            };
+            let slots = pixels.slots(window.cols, kernels(level).0);
+            passes.push(Pass {
+                offsets,
+                weights,
+                slots,
+            });
+        }
+    }
+    let plan = Plan {
+        shape: s,
+        depth: s.group_oc(),
+        rows: s.group_c(),
+        weight_row: s.taps(),
+        source_plane: s.out().iter().product(),
+        output_plane: s.h * s.w,
+        passes,
+        window,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { plan.run(level, gy, weight, std::ptr::null(), gx) }
+}

@@ -1,0 +1,539 @@
+//! Max pooling over planes, forward and backward.
+//!
+//! An output row is built tap by tap: each of the kernel's taps is one sweep over the row's
+//! outputs that keeps the larger value and its tap (`code`, one byte), which the compiler turns
+//! into vectors for strides 1 and 2; f32 windows of 2×2 have a kernel of their own ([`halving`]).
+//! Codes are all the backward needs; PyTorch's flat i64 indices
+//! are made from them where they are asked for.
+//!
+//! As in PyTorch the first of equal values wins, and NaN wins over everything.
+
+use super::par;
+use super::simd::{Element, Kernel, Simd, level};
+use std::any::TypeId;
+use std::ops::Range;
+
+#[cfg(target_arch = "x86_64")]
+mod halving;
+
+/// What can be pooled.
+pub trait Number: Copy + PartialOrd + Send + Sync + 'static {
+    /// Not above any value.
+    const LOWEST: Self;
+    const ZERO: Self;
+    fn plus(self, other: Self) -> Self;
+}
+
+macro_rules! numbers {
+    ($($t:ty: $lowest:expr, $zero:expr, $add:path;)*) => {$(
+        impl Number for $t {
+            const LOWEST: Self = $lowest;
+            const ZERO: Self = $zero;
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                $add(self, other)
+            }
+        }
+    )*};
+}
+numbers! {
+    f32: f32::NEG_INFINITY, 0.0, std::ops::Add::add;
+    f64: f64::NEG_INFINITY, 0.0, std::ops::Add::add;
+    u8: u8::MIN, 0, u8::wrapping_add;
+    i8: i8::MIN, 0, i8::wrapping_add;
+    i16: i16::MIN, 0, i16::wrapping_add;
+    i32: i32::MIN, 0, i32::wrapping_add;
+    i64: i64::MIN, 0, i64::wrapping_add;
+}
+
+/// Planes (batch times channels) and the window that slides over each.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolShape {
+    pub planes: usize,
+    pub h: usize,
+    pub w: usize,
+    /// Rows, columns; here and below.
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    /// Round the output's size up: the last window may hang over the edge.
+    pub ceil_mode: bool,
+}
+
+impl PoolShape {
+    /// Rows and columns of the output; `None` where a size is out of range. Callers also see to
+    /// it, as PyTorch does, that the padding is at most half the kernel.
+    pub fn out_size(&self) -> Option<[usize; 2]> {
+        let axis = |size: usize, i: usize| {
+            let padded = size.checked_add(self.padding[i].checked_mul(2)?)?;
+            let reach = self.kernel[i]
+                .checked_sub(1)?
+                .checked_mul(self.dilation[i])?
+                .checked_add(1)?;
+            let free = padded.checked_sub(reach)?;
+            let stride = self.stride[i];
+            if stride == 0 {
+                return None;
+            }
+            let mut out = if self.ceil_mode {
+                free.div_ceil(stride)
+            } else {
+                free / stride
+            } + 1;
+            // The last window must start inside the image or its left padding.
+            if self.ceil_mode && (out - 1) * stride >= size + self.padding[i] {
+                out -= 1;
+            }
+            Some(out)
+        };
+        Some([axis(self.h, 0)?, axis(self.w, 1)?])
+    }
+
+    /// Whether a byte holds every code: what [`max_pool_codes`] needs.
+    pub fn fits_codes(&self) -> bool {
+        self.kernel[0] * self.kernel[1] <= 256
+    }
+
+    fn out(&self) -> [usize; 2] {
+        self.out_size().unwrap_or([0, 0])
+    }
+
+    /// The outputs along an axis whose tap `k` lies inside the image.
+    fn inside(&self, axis: usize, k: usize, outputs: usize) -> Range<usize> {
+        let (size, stride, padding) = (
+            [self.h, self.w][axis],
+            self.stride[axis],
+            self.padding[axis],
+        );
+        let tap = k * self.dilation[axis];
+        let first = padding.saturating_sub(tap).div_ceil(stride);
+        let last = (size + padding)
+            .saturating_sub(tap)
+            .div_ceil(stride)
+            .min(outputs);
+        first.min(last)..last
+    }
+
+    /// Where tap `k` of output `o` lies; only for outputs that are `inside`.
+    fn place(&self, axis: usize, o: usize, k: usize) -> usize {
+        o * self.stride[axis] + k * self.dilation[axis] - self.padding[axis]
+    }
+
+    /// The first tap of an output that lies inside the image, the code of an all-`LOWEST` window.
+    fn first_tap(&self, axis: usize, o: usize) -> usize {
+        self.padding[axis]
+            .saturating_sub(o * self.stride[axis])
+            .div_ceil(self.dilation[axis])
+    }
+
+    /// The flat index in the plane that a code of output (row, col) stands for.
+    fn index(&self, row: usize, col: usize, code: usize) -> usize {
+        let (ky, kx) = (code / self.kernel[1], code % self.kernel[1]);
+        self.place(0, row, ky) * self.w + self.place(1, col, kx)
+    }
+}
+
+/// Outputs of a row that are swept together, their best values and codes on the stack.
+const STRIP: usize = 128;
+
+/// Sweeps run over whole multiples of this many outputs where they may: rows are often short, and
+/// what a loop does beyond whole vectors it does one by one.
+const WHOLE: usize = 16;
+
+/// Takes what is larger, or NaN, into the best of neighbouring outputs; `x` is the first one's tap.
+#[inline(always)]
+unsafe fn sweep<T: Number, const STRIDE: usize>(
+    x: *const T,
+    stride: usize,
+    best: &mut [T],
+    codes: &mut [u32],
+    code: u32,
+) {
+    let stride = if STRIDE > 0 { STRIDE } else { stride };
+    let codes = &mut codes[..best.len()];
+    for i in 0..best.len() {
+        // SAFETY: the taps of all these outputs lie in the image.
+        let v = unsafe { *x.add(i * stride) };
+        // Without branches, or there are no vectors. NaN is what does not equal itself.
+        #[allow(clippy::eq_op)]
+        let wins = (v > best[i]) | (v != v);
+        best[i] = if wins { v } else { best[i] };
+        codes[i] = if wins { code } else { codes[i] };
+    }
+}
+
+/// Which outputs the forward writes beside the values.
+#[derive(Clone, Copy)]
+enum Extra {
+    Nothing,
+    Codes(*mut u8),
+    Indices(*mut i64),
+}
+
+struct Forward<T> {
+    shape: PoolShape,
+    out: [usize; 2],
+    /// Of both axes and each tap: the outputs whose tap lies inside the image.
+    inside: [Vec<Range<usize>>; 2],
+    x: *const T,
+    y: *mut T,
+    extra: Extra,
+}
+
+// SAFETY: planes are disjoint, and every thread writes only those it claimed.
+unsafe impl<T: Sync> Sync for Forward<T> {}
+
+impl<T: Number> Forward<T> {
+    /// All planes of a range by the 2×2 kernel.
+    #[cfg(target_arch = "x86_64")]
+    fn halve(&self, planes: Range<usize>) {
+        let (p, [oh, ow]) = (&self.shape, self.out);
+        for plane in planes {
+            for row in 0..oh {
+                let (from, to) = (plane * p.h * p.w + 2 * row * p.w, (plane * oh + row) * ow);
+                // SAFETY: T is f32 and the machine has AVX-512: the caller saw to it. Windows lie in
+                // the plane, and the outputs in theirs.
+                unsafe {
+                    let rows = [from, from + p.w].map(|at| self.x.add(at).cast());
+                    let codes = if let Extra::Codes(codes) = self.extra {
+                        codes.add(to)
+                    } else {
+                        std::ptr::null_mut()
+                    };
+                    halving::forward_row(rows, ow, self.y.add(to).cast(), codes);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn planes(&self, planes: Range<usize>) {
+        let (p, [oh, ow]) = (&self.shape, self.out);
+        for plane in planes {
+            // SAFETY: the plane is one of the call's.
+            let x = unsafe { std::slice::from_raw_parts(self.x.add(plane * p.h * p.w), p.h * p.w) };
+            for row in 0..oh {
+                for first in (0..ow).step_by(STRIP) {
+                    self.strip(
+                        x,
+                        row,
+                        first..ow.min(first + STRIP),
+                        (plane * oh + row) * ow + first,
+                    );
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn strip(&self, x: &[T], row: usize, strip: Range<usize>, at: usize) {
+        let p = &self.shape;
+        let len = strip.len();
+        let whole = len.next_multiple_of(WHOLE).min(STRIP);
+        let (mut best, mut codes) = ([T::LOWEST; STRIP], [0; STRIP]);
+        let top = if row * p.stride[0] < p.padding[0] {
+            p.first_tap(0, row) * p.kernel[1]
+        } else {
+            0
+        };
+        codes[..whole].fill(top as u32);
+        for (col, code) in strip
+            .clone()
+            .zip(&mut codes)
+            .take_while(|(col, _)| col * p.stride[1] < p.padding[1])
+        {
+            *code = (top + p.first_tap(1, col)) as u32;
+        }
+        for (ky, rows) in self.inside[0].iter().enumerate() {
+            if !rows.contains(&row) {
+                continue;
+            }
+            let line = p.place(0, row, ky) * p.w;
+            for (kx, cols) in self.inside[1].iter().enumerate() {
+                let (from, mut to) = (cols.start.max(strip.start), cols.end.min(strip.end));
+                if from >= to {
+                    continue;
+                }
+                let first = line + p.place(1, from, kx);
+                // Outputs beyond the strip are dropped: read on, as far as the plane goes.
+                if to == strip.end && first + (strip.start + whole - from) * p.stride[1] <= x.len()
+                {
+                    to = strip.start + whole;
+                }
+                let local = from - strip.start..to - strip.start;
+                let (best, codes) = (&mut best[local.clone()], &mut codes[local]);
+                let (x, code) = (x[first..].as_ptr(), (ky * p.kernel[1] + kx) as u32);
+                // SAFETY: taps of `cols` lie in the row, those beyond in the plane.
+                unsafe {
+                    match p.stride[1] {
+                        1 => sweep::<T, 1>(x, 1, best, codes, code),
+                        2 => sweep::<T, 2>(x, 2, best, codes, code),
+                        stride => sweep::<T, 0>(x, stride, best, codes, code),
+                    }
+                }
+            }
+        }
+        // SAFETY: the strip lies in the outputs.
+        unsafe {
+            std::ptr::copy_nonoverlapping(best.as_ptr(), self.y.add(at), len);
+            match self.extra {
+                Extra::Nothing => {}
+                Extra::Codes(to) => (0..len).for_each(|i| to.add(at + i).write(codes[i] as u8)),
+                Extra::Indices(to) => {
+                    for (i, col) in strip.enumerate() {
+                        to.add(at + i)
+                            .write(p.index(row, col, codes[i] as usize) as i64);
+                    }
+                }
+            }
+        }
+    }
+
+    fn new(shape: PoolShape, x: *const T, y: *mut T, extra: Extra) -> Self {
+        let out = shape.out();
+        let inside = [0, 1].map(|i| {
+            (0..shape.kernel[i])
+                .map(|k| shape.inside(i, k, out[i]))
+                .collect()
+        });
+        Forward {
+            shape,
+            out,
+            inside,
+            x,
+            y,
+            extra,
+        }
+    }
+
+    fn start(self) {
+        let p = self.shape;
+        let cost = (p.h * p.w) as f64 * 0.25;
+        par::for_range(p.planes, par::grain_for(p.planes, cost), &|planes| {
+            let this = &self;
+            #[cfg(target_arch = "x86_64")]
+            if is_f32::<T>()
+                && p.is_two_by_two()
+                && !matches!(this.extra, Extra::Indices(_))
+                && halving::available()
+            {
+                return this.halve(planes);
+            }
+            f32::dispatch(level(), (this, planes));
+        });
+    }
+}
+
+// The vectors are the compiler's, whatever `T` is: f32 only names the instruction set.
+impl<T: Number> Kernel<f32> for (&Forward<T>, Range<usize>) {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, _: S) {
+        self.0.planes(self.1);
+    }
+}
+
+impl<T: Number> Kernel<f32> for (&Backward<T>, Range<usize>) {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, _: S) {
+        for plane in self.1 {
+            self.0.plane(plane);
+        }
+    }
+}
+
+/// `y`: the largest of each window.
+///
+/// # Safety
+/// `x` and `y` have the shape's extents; `y` may be uninitialised and overlaps nothing.
+pub unsafe fn max_pool<T: Number>(shape: PoolShape, x: *const T, y: *mut T) {
+    Forward::new(shape, x, y, Extra::Nothing).start();
+}
+
+/// Also where each was found, as the number of the tap in its window. Needs
+/// [`PoolShape::fits_codes`].
+///
+/// # Safety
+/// As [`max_pool`]; `codes` has the extent of `y`.
+pub unsafe fn max_pool_codes<T: Number>(shape: PoolShape, x: *const T, y: *mut T, codes: *mut u8) {
+    debug_assert!(shape.fits_codes());
+    Forward::new(shape, x, y, Extra::Codes(codes)).start();
+}
+
+/// Also where each was found, as PyTorch says it: the flat index in the input's plane.
+///
+/// # Safety
+/// As [`max_pool`]; `indices` has the extent of `y`.
+pub unsafe fn max_pool_indices<T: Number>(
+    shape: PoolShape,
+    x: *const T,
+    y: *mut T,
+    indices: *mut i64,
+) {
+    Forward::new(shape, x, y, Extra::Indices(indices)).start();
+}
+
+/// Where the forward found the largest: what the backward takes.
+#[derive(Clone, Copy)]
+pub enum Found {
+    Codes(*const u8),
+    /// Each below `h * w`.
+    Indices(*const i64),
+}
+
+struct Backward<T> {
+    shape: PoolShape,
+    gy: *const T,
+    found: Found,
+    gx: *mut T,
+}
+
+// SAFETY: planes are disjoint, and every thread writes only those it claimed.
+unsafe impl<T: Sync> Sync for Backward<T> {}
+
+impl<T: Number> Backward<T> {
+    #[inline(always)]
+    fn plane(&self, plane: usize) {
+        let (p, [oh, ow]) = (&self.shape, self.shape.out());
+        let (pixels, outputs) = (p.h * p.w, oh * ow);
+        // SAFETY: the plane is one of the call's; `gx` is filled before it is used as a slice.
+        unsafe {
+            let gy = std::slice::from_raw_parts(self.gy.add(plane * outputs), outputs);
+            let gx = self.gx.add(plane * pixels);
+            match self.found {
+                Found::Codes(codes) if p.is_halving() => {
+                    self.halving(
+                        gy,
+                        std::slice::from_raw_parts(codes.add(plane * outputs), outputs),
+                        gx,
+                    );
+                }
+                Found::Codes(codes) => {
+                    let gx = zeroed(gx, pixels);
+                    // Where each code lies, relative to its window's corner.
+                    let mut taps = [0; 256];
+                    for (code, tap) in taps[..p.kernel[0] * p.kernel[1]].iter_mut().enumerate() {
+                        *tap = code / p.kernel[1] * p.dilation[0] * p.w
+                            + code % p.kernel[1] * p.dilation[1];
+                    }
+                    let corner = p.padding[0] * p.w + p.padding[1];
+                    for row in 0..oh {
+                        for col in 0..ow {
+                            let code = *codes.add(plane * outputs + row * ow + col);
+                            let window = row * p.stride[0] * p.w + col * p.stride[1];
+                            // A dilated window may lie wholly in the padding: nobody's gradient.
+                            if let Some(pixel) =
+                                gx.get_mut(window + taps[usize::from(code)] - corner)
+                            {
+                                *pixel = pixel.plus(gy[row * ow + col]);
+                            }
+                        }
+                    }
+                }
+                Found::Indices(indices) => {
+                    let gx = zeroed(gx, pixels);
+                    for (i, &g) in gy.iter().enumerate() {
+                        if let Some(pixel) = gx.get_mut(*indices.add(plane * outputs + i) as usize)
+                        {
+                            *pixel = pixel.plus(g);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Windows of 2×2 that do not overlap: every pixel is written once.
+    #[inline(always)]
+    unsafe fn halving(&self, gy: &[T], codes: &[u8], gx: *mut T) {
+        let (w, ow) = (self.shape.w, self.shape.w / 2);
+        #[cfg(target_arch = "x86_64")]
+        let fast = is_f32::<T>() && halving::available();
+        for (row, (gy, codes)) in gy.chunks(ow).zip(codes.chunks(ow)).enumerate() {
+            #[cfg(target_arch = "x86_64")]
+            if fast {
+                // SAFETY: T is f32, the machine has AVX-512, and these are rows of the plane.
+                unsafe {
+                    let rows = [0, 1].map(|half| gx.add((2 * row + half) * w).cast());
+                    halving::backward_row(gy.as_ptr().cast(), codes.as_ptr(), ow, rows);
+                }
+                continue;
+            }
+            for half in 0..2 {
+                // SAFETY: twice the outputs are all of the plane's rows and columns.
+                let line = unsafe { gx.add((2 * row + half) * w) };
+                let left = 2 * half as u8;
+                for (col, (&g, &code)) in gy.iter().zip(codes).enumerate() {
+                    // SAFETY: likewise.
+                    unsafe {
+                        line.add(2 * col)
+                            .write(if code == left { g } else { T::ZERO });
+                        line.add(2 * col + 1)
+                            .write(if code == left + 1 { g } else { T::ZERO });
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl PoolShape {
+    /// Whole windows of 2×2 side by side.
+    fn is_two_by_two(&self) -> bool {
+        let two = [2, 2];
+        let [oh, ow] = self.out();
+        (self.kernel, self.stride, self.padding, self.dilation) == (two, two, [0, 0], [1, 1])
+            && 2 * oh <= self.h
+            && 2 * ow <= self.w
+    }
+
+    /// They cover the plane exactly.
+    fn is_halving(&self) -> bool {
+        self.is_two_by_two() && self.h.is_multiple_of(2) && self.w.is_multiple_of(2) && self.w > 0
+    }
+}
+
+fn is_f32<T: 'static>() -> bool {
+    TypeId::of::<T>() == TypeId::of::<f32>()
+}
+
+unsafe fn zeroed<'a, T: Number>(p: *mut T, len: usize) -> &'a mut [T] {
+    // SAFETY: the caller's promise: `len` elements of its own.
+    unsafe {
+        (0..len).for_each(|i| p.add(i).write(T::ZERO));
+        std::slice::from_raw_parts_mut(p, len)
+    }
+}
+
+/// `gx`: each output's gradient goes to where its value was found.
+///
+/// # Safety
+/// `gy` has the output's extent, `found` is what the forward wrote for the same shape, `gx` has
+/// the input's extent; it may be uninitialised and overlaps nothing.
+pub unsafe fn max_pool_backward<T: Number>(
+    shape: PoolShape,
+    gy: *const T,
+    found: Found,
+    gx: *mut T,
+) {
+    let call = Backward {
+        shape,
+        gy,
+        found,
+        gx,
+    };
+    let cost = (shape.h * shape.w) as f64 * 0.5;
+    par::for_range(
+        shape.planes,
+        par::grain_for(shape.planes, cost),
+        &|planes| {
+            let call = &call;
+            f32::dispatch(level(), (call, planes));
+        },
+    );
+}
+
+#[cfg(test)]
+mod tests;
