@@ -3,16 +3,21 @@
 
 pub mod activation;
 pub mod arithmetic;
+pub mod conv;
 pub mod copy;
 pub mod creation;
 pub mod graph_math;
 pub mod index;
 pub mod joining;
+pub mod loss;
 pub mod matmul;
+pub mod norm;
 pub mod pointwise;
+pub mod pool;
 pub mod random;
 pub mod reduce;
 pub mod registry;
+pub mod softmax;
 pub mod table;
 pub mod view;
 
@@ -28,13 +33,18 @@ pub fn all() -> &'static [&'static Op] {
         let families: &[&'static [Op]] = &[
             arithmetic::OPS,
             activation::OPS,
+            conv::OPS,
             copy::OPS,
             creation::OPS,
             index::OPS,
             joining::OPS,
+            loss::OPS,
             matmul::OPS,
+            norm::OPS,
+            pool::OPS,
             random::OPS,
             reduce::OPS,
+            softmax::OPS,
             view::OPS,
         ];
         rows.chain(families.iter().copied().flatten()).collect()

@@ -6,7 +6,7 @@ use crate::autograd;
 use crate::bail;
 use crate::dtype::ResultType;
 use crate::error::Result;
-use crate::layout::{Show, Sizes, wrap_dim};
+use crate::layout::{Show, Sizes, broadcast, wrap_dim};
 use crate::ops::registry::Op;
 use crate::ops::{copy, view};
 use crate::tensor::Tensor;
@@ -95,7 +95,19 @@ pub fn stack(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
     cat(&wider, dim)
 }
 
+/// All tensors expanded to one shape.
+fn broadcast_tensors(tensors: &[Tensor]) -> Result<Vec<Tensor>> {
+    let mut sizes = Sizes::new();
+    for t in tensors {
+        sizes = broadcast(&sizes, t.sizes())?;
+    }
+    tensors.iter().map(|t| view::expand_to(t, &sizes)).collect()
+}
+
 pub const OPS: &[Op] = &[
+    Op::new("broadcast_tensors(Tensor[] tensors) -> Tensor[]", |a| Ok(broadcast_tensors(a.tensors(0))?.into()))
+        .doc("All tensors expanded to one shape.")
+        .samples("[t(3, 1), t(4)]"),
     Op::new("cat(Tensor[] tensors, int dim=0) -> Tensor", |a| Ok(cat(a.tensors(0), a.int(1))?.into()))
         .doc("Tensors joined along an existing dimension.")
         .samples("[t(2, 3), t(1, 3)] | [t(2, 3), t(2, 1)], 1 | [t(2), ints(3)] | [t(2, 3), nc(4, 3)], dim=-2 | [t(0), t(2, 3)]"),
