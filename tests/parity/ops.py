@@ -81,7 +81,10 @@ class Call:
         data = self.data(lib)
         if plain not in self.op.variants:
             return True
-        result = Call(self.op, plain, self.sample).make(lib, data)
+        try:
+            result = Call(self.op, plain, self.sample).make(lib, data)
+        except Exception:
+            return True  # the sample itself is wrong: let the tests say so
         return bool(result.shape == data.made[0].shape)
 
     def arguments(self, lib: ModuleType, data: Data) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -1,0 +1,134 @@
+"""Writes python/rustnn/_C.pyi, the types of the native module; ``--check`` only says whether it is up to date.
+
+The operations come from their own declarations (``_C._ops()``), the rest from tools/native.pyi. Everything that the
+module has must be in the stub.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from rustnn import _C
+
+ROOT = Path(__file__).resolve().parent.parent
+STUB = ROOT / "python" / "rustnn" / "_C.pyi"
+NATIVE = ROOT / "tools" / "native.pyi"
+
+TYPES = {
+    "Tensor": "Tensor",
+    "Tensor[]": "Sequence[Tensor]",
+    "Scalar": "_Number",
+    "Number|Tensor": "Tensor | _Number",
+    "int": "_int",
+    "int[]": "_Sizes",
+    "int[1]": "_int | _Sizes",
+    "int[2]": "_int | _Sizes",
+    "float": "_float",
+    "bool": "_bool",
+    "str": "str",
+    "ScalarType": "dtype",
+    "Generator": "Generator",
+    "MemoryFormat": "Any",
+}
+RESULTS = {"Tensor": "Tensor", "Tensor[]": "Any", "bool": "_bool"}
+FACTORY = ("device: str | device | None = None", "requires_grad: _bool = False")
+KEYWORDS = {"from": "from_"}
+
+
+def parameters(signature: str, *, method: bool) -> str:
+    """The parameter list of a declaration, in Python."""
+    inside = signature[signature.index("(") + 1 : signature.rindex(") ->")]
+    parts = [part.strip() for part in re.split(r",(?![^\[]*\])", inside) if part.strip()]
+    out: list[str] = []
+    starred = False
+    for i, part in enumerate(parts):
+        if part == "*":
+            if not starred:
+                out.append("*")
+            starred = True
+            continue
+        if method and i == 0:
+            out.append("self")
+            continue
+        declared, _, default = part.partition("=")
+        kind, name = declared.rsplit(" ", 1)
+        variadic = kind.startswith("*")
+        kind = kind.removeprefix("*")
+        nullable = kind.endswith("?")
+        python = TYPES[kind.removesuffix("?")] + (" | None" if nullable else "")
+        name = KEYWORDS.get(name, name)
+        if variadic:
+            out.append(f"*{name}: Any")
+            starred = True
+        else:
+            out.append(f"{name}: {python}" + (f" = {default}" if default else ""))
+    if "ScalarType? dtype" in signature and starred:
+        out.extend(FACTORY)
+    if RESULTS[signature.rsplit("-> ", 1)[1]] == "Tensor" and not method:
+        if not starred:
+            out.append("*")
+        out.append("out: Tensor | None = None")
+    return ", ".join(out)
+
+
+def definition(name: str, signatures: list[str], *, method: bool, indent: str) -> list[str]:
+    """The lines of one function, with its overloads."""
+    lines = []
+    for signature in signatures:
+        if len(signatures) > 1:
+            lines.append(f"{indent}@overload")
+        result = RESULTS[signature.rsplit("-> ", 1)[1]]
+        lines.append(f"{indent}def {name}({parameters(signature, method=method)}) -> {result}: ...")
+    return lines
+
+
+def operations(owner: object, *, method: bool, indent: str, known: set[str]) -> list[str]:
+    """Stubs of all operations that ``owner`` has."""
+    by_name: dict[str, list[str]] = {}
+    aliases = {entry["name"]: entry for entry in _C._ops()}
+    for entry in _C._ops():
+        by_name.setdefault(entry["name"], []).append(entry["signature"])
+    lines: list[str] = []
+    for name in sorted(dir(owner)):
+        if name in known or name.startswith("__"):
+            continue
+        plain = name if name in by_name else name.removesuffix("_")
+        if plain in by_name:
+            lines += definition(name, by_name[plain], method=method, indent=indent)
+        elif callable(getattr(owner, name)) and aliases:
+            lines.append(f"{indent}def {name}({'self, ' if method else ''}*args: Any, **kwargs: Any) -> Tensor: ...")
+    return lines
+
+
+def stub() -> str:
+    """The whole stub."""
+    text = NATIVE.read_text()
+    tensor_part = text[text.index("class Tensor:") : text.index("# <methods>")]
+    in_class = set(re.findall(r"^    (?:def )?(\w+)[(:]", tensor_part, re.MULTILINE))
+    outside = text[: text.index("class Tensor:")] + text[text.index("# <methods>") :]
+    in_module = set(re.findall(r"^(?:def |class )?(\w+)[(:]", outside, re.MULTILINE)) | {"Tensor"}
+    methods = operations(_C.Tensor, method=True, indent="    ", known=in_class)
+    functions = operations(_C, method=False, indent="", known=in_module)
+    header = "# Made by tools/stubgen.py; not to be edited.\n"
+    text = text[text.index("\n\n") + 2 :].replace("import Any, Self", "import Any, Self")
+    text = text.replace("from typing import Any, Self, TypeAlias", "from typing import Any, Self, TypeAlias, overload")
+    text = text.replace("    # <methods>", "\n".join(methods)).replace("# <functions>", "\n".join(functions))
+    return header + "\n" + text
+
+
+def main() -> int:
+    """Writes or checks the stub."""
+    text = stub()
+    if "--check" in sys.argv[1:]:
+        if not STUB.exists() or STUB.read_text() != text:
+            print("python/rustnn/_C.pyi is out of date: run tools/stubgen.py")
+            return 1
+        return 0
+    STUB.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
