@@ -17,7 +17,6 @@
 use super::simd::{self, Element, Level};
 use num_traits::Float;
 use std::any::TypeId;
-use std::collections::TryReserveError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod direct;
@@ -26,13 +25,18 @@ mod lanes;
 mod scratch;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod weight;
 mod window;
 #[cfg(target_arch = "x86_64")]
 mod winograd;
 
 /// The scratch memory that a kernel needs could not be had.
-pub type AllocError = TryReserveError;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no memory for {bytes} bytes of scratch")]
+pub struct AllocError {
+    pub bytes: usize,
+}
 
 /// What a kernel computes with: f32 and f64.
 pub trait Real: Float + Element {}
@@ -117,6 +121,10 @@ pub fn allow_winograd(allow: bool) {
 #[derive(Clone, Copy)]
 struct Mode {
     level: Level,
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(dead_code, reason = "Winograd is AVX-512 only")
+    )]
     winograd: bool,
 }
 

@@ -10,7 +10,6 @@
 
 use super::par;
 use super::simd::{Element, Kernel, Simd, level};
-use std::any::TypeId;
 use std::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
@@ -495,8 +494,9 @@ impl PoolShape {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
 fn is_f32<T: 'static>() -> bool {
-    TypeId::of::<T>() == TypeId::of::<f32>()
+    std::any::TypeId::of::<T>() == std::any::TypeId::of::<f32>()
 }
 
 unsafe fn zeroed<'a, T: Number>(p: *mut T, len: usize) -> &'a mut [T] {
