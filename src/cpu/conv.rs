@@ -5,7 +5,6 @@
 //! - [`winograd`]: 3×3 kernels of stride 1 with enough channels: a quarter of the multiplications.
 //!   Its error is about ten times that of the direct sum (1e-5 of the largest output);
 //!   [`allow_winograd`] turns it off.
-//! - [`depthwise`]: one channel a group: nothing to reuse, rows are filtered in place.
 //! - [`direct`]: everything else. The image is copied once into zero-padded planes, and the
 //!   matrix kernel reads the rows of the unfolded image through a table of offsets into them, so
 //!   that the unfolded image never exists. 1×1 kernels read the image itself: a plain product.
