@@ -27,6 +27,12 @@ impl<T: Copy> Scratch<T> {
     /// Room for `len` elements, or `None` if there is no memory.
     pub fn new(len: usize) -> Option<Scratch<T>> {
         let bytes = len.checked_mul(size_of::<T>())?;
+        if bytes == 0 {
+            return Some(Scratch {
+                block: None,
+                marker: PhantomData,
+            });
+        }
         let block = Block::kept(bytes).or_else(|| Block::new(bytes))?;
         Some(Scratch {
             block: Some(block),
@@ -34,6 +40,7 @@ impl<T: Copy> Scratch<T> {
         })
     }
 
+    /// Null if there is no room, for no elements.
     pub fn as_mut_ptr(&mut self) -> *mut T {
         self.block
             .as_ref()

@@ -1,6 +1,6 @@
 //! The general product: blocks of columns and of k, panels packed where that pays, tiles claimed.
 
-use super::micro::{Left, Panels, Right, Target, TileShape, Tiles};
+use super::micro::{Left, Panels, Right, Target, TileShape, Tiles, VECTORS};
 use super::pack::Pack;
 use super::{Bias, GemmElement, Mat, Product, each_chunk};
 use crate::cpu::par;
@@ -26,7 +26,7 @@ const IN_PLACE_B: usize = 128 * 128;
 const IN_PLACE_WORK: f64 = 96.0 * 96.0 * 96.0;
 
 /// Operands with no more rows than this do not make the other operand worth packing.
-const FEW_ROWS: usize = 96;
+const FEW_ROWS: usize = 128;
 /// The distance at which addresses fall into one set of the first-level cache...
 const PAGE: isize = 4096;
 /// ...and how many a set surely holds.
@@ -55,10 +55,12 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
 
     // Blocks of equal depth, rather than a shallow last one.
     let depth = p.k.div_ceil(p.k.div_ceil(K_BLOCK));
+    // In place, a last panel that is not whole vectors has to be copied and padded.
+    let copy_tail = !pack_b && p.n % (width / VECTORS) != 0;
     let b_panels = if pack_b {
         p.n.min(N_BLOCK).div_ceil(width)
     } else {
-        1
+        usize::from(copy_tail)
     };
     let a_rows = if pack_a { p.m.min(M_BLOCK) } else { 0 };
     let Some(mut b_scratch) = Scratch::<T>::new(depth * b_panels * width) else {
@@ -94,7 +96,7 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
                         c: target.at(i, j),
                         packed_a: if pack_a { a_scratch } else { null_mut() },
                         packed_b: if pack_b { b_scratch } else { null_mut() },
-                        tail: if pack_b { null_mut() } else { b_scratch },
+                        tail: if copy_tail { b_scratch } else { null_mut() },
                     }
                 };
                 // SAFETY: the scratch was made for the largest block.
@@ -119,7 +121,7 @@ struct Block<T> {
     /// Room for all panels; null if the operand is read in place.
     packed_a: *mut T,
     packed_b: *mut T,
-    /// Where B is read in place, room for the panel that is not whole.
+    /// Where B is read in place, room for a last panel that is not whole vectors; else null.
     tail: *mut T,
 }
 
@@ -134,11 +136,14 @@ impl<T: GemmElement> Block<T> {
     /// The operands can be read, C written, and the scratch is large enough.
     unsafe fn run(&self, parallel: bool, fresh_b: bool) {
         let col_panels = self.n.div_ceil(self.width);
-        let b_panels = match (fresh_b, self.packed_b.is_null()) {
-            (false, _) => 0..0,
-            (true, false) => 0..col_panels,
-            // In place, but for a panel that is not whole.
-            (true, true) => self.n / self.width..col_panels,
+        let b_panels = if !fresh_b {
+            0..0
+        } else if !self.packed_b.is_null() {
+            0..col_panels
+        } else if !self.tail.is_null() {
+            self.n / self.width..col_panels
+        } else {
+            0..0
         };
         let a_panels = if self.packed_a.is_null() {
             0

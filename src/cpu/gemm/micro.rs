@@ -79,7 +79,8 @@ pub(crate) struct Right<T> {
     pub ptr: *const T,
     pub panel: usize,
     pub row: isize,
-    /// The last panel if it is not whole: packed, padded with zeros to the whole width.
+    /// The last panel if it is not whole vectors: packed, padded with zeros to the whole width.
+    /// Null if there is none, or `ptr` is padded itself.
     pub tail: *const T,
 }
 
