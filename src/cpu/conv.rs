@@ -5,7 +5,6 @@
 //! - [`winograd`]: 3×3 kernels of stride 1 with enough channels: a quarter of the multiplications.
 //!   Its error is about ten times that of the direct sum (1e-5 of the largest output);
 //!   [`allow_winograd`] turns it off.
-//! - [`depthwise`]: one channel a group: nothing to reuse, rows are filtered in place.
 //! - [`direct`]: everything else. The image is copied once into zero-padded planes, and the
 //!   matrix kernel reads the rows of the unfolded image through a table of offsets into them, so
 //!   that the unfolded image never exists. 1×1 kernels read the image itself: a plain product.
@@ -17,7 +16,6 @@
 use super::simd::{self, Element, Level};
 use num_traits::Float;
 use std::any::TypeId;
-use std::collections::TryReserveError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod direct;
@@ -26,13 +24,18 @@ mod lanes;
 mod scratch;
 #[cfg(test)]
 mod tests;
+mod tile;
 mod weight;
 mod window;
 #[cfg(target_arch = "x86_64")]
 mod winograd;
 
 /// The scratch memory that a kernel needs could not be had.
-pub type AllocError = TryReserveError;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no memory for {bytes} bytes of scratch")]
+pub struct AllocError {
+    pub bytes: usize,
+}
 
 /// What a kernel computes with: f32 and f64.
 pub trait Real: Float + Element {}
@@ -117,6 +120,10 @@ pub fn allow_winograd(allow: bool) {
 #[derive(Clone, Copy)]
 struct Mode {
     level: Level,
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        allow(dead_code, reason = "Winograd is AVX-512 only")
+    )]
     winograd: bool,
 }
 

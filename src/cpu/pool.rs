@@ -10,7 +10,6 @@
 
 use super::par;
 use super::simd::{Element, Kernel, Simd, level};
-use std::any::TypeId;
 use std::ops::Range;
 
 #[cfg(target_arch = "x86_64")]
@@ -188,20 +187,29 @@ impl<T: Number> Forward<T> {
     /// All planes of a range by the 2×2 kernel.
     #[cfg(target_arch = "x86_64")]
     fn halve(&self, planes: Range<usize>) {
-        let (p, [oh, ow]) = (&self.shape, self.out);
+        let (w, [oh, ow]) = (self.shape.w, self.out);
+        let mut strip_codes = [0u8; STRIP];
         for plane in planes {
-            for row in 0..oh {
-                let (from, to) = (plane * p.h * p.w + 2 * row * p.w, (plane * oh + row) * ow);
+            for (row, first) in (0..oh).flat_map(|r| (0..ow).step_by(STRIP).map(move |c| (r, c))) {
+                let from = (plane * self.shape.h + 2 * row) * w + 2 * first;
+                let (to, len) = ((plane * oh + row) * ow + first, STRIP.min(ow - first));
                 // SAFETY: T is f32 and the machine has AVX-512: the caller saw to it. Windows lie in
                 // the plane, and the outputs in theirs.
                 unsafe {
-                    let rows = [from, from + p.w].map(|at| self.x.add(at).cast());
-                    let codes = if let Extra::Codes(codes) = self.extra {
-                        codes.add(to)
-                    } else {
-                        std::ptr::null_mut()
+                    let rows = [from, from + w].map(|at| self.x.add(at).cast());
+                    let codes = match self.extra {
+                        Extra::Nothing => std::ptr::null_mut(),
+                        Extra::Codes(codes) => codes.add(to),
+                        Extra::Indices(_) => strip_codes.as_mut_ptr(),
                     };
-                    halving::forward_row(rows, ow, self.y.add(to).cast(), codes);
+                    halving::forward_row(rows, len, self.y.add(to).cast(), codes);
+                    if let Extra::Indices(indices) = self.extra {
+                        let corner = 2 * row * w + 2 * first;
+                        for (i, &code) in strip_codes[..len].iter().enumerate() {
+                            let tap = usize::from(code >> 1) * w + usize::from(code & 1);
+                            indices.add(to + i).write((corner + 2 * i + tap) as i64);
+                        }
+                    }
                 }
             }
         }
@@ -313,11 +321,7 @@ impl<T: Number> Forward<T> {
         par::for_range(p.planes, par::grain_for(p.planes, cost), &|planes| {
             let this = &self;
             #[cfg(target_arch = "x86_64")]
-            if is_f32::<T>()
-                && p.is_two_by_two()
-                && !matches!(this.extra, Extra::Indices(_))
-                && halving::available()
-            {
+            if is_f32::<T>() && p.is_two_by_two() && halving::available() {
                 return this.halve(planes);
             }
             f32::dispatch(level(), (this, planes));
@@ -495,8 +499,9 @@ impl PoolShape {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
 fn is_f32<T: 'static>() -> bool {
-    TypeId::of::<T>() == TypeId::of::<f32>()
+    std::any::TypeId::of::<T>() == std::any::TypeId::of::<f32>()
 }
 
 unsafe fn zeroed<'a, T: Number>(p: *mut T, len: usize) -> &'a mut [T] {

@@ -41,7 +41,10 @@ fn for_each_tap(
 /// Zeroed scratch for every thread, in one vector.
 fn zeroed<T: Real>(len: usize) -> Result<Vec<T>, AllocError> {
     let mut v = Vec::new();
-    v.try_reserve_exact(len)?;
+    let error = AllocError {
+        bytes: len.saturating_mul(size_of::<T>()),
+    };
+    v.try_reserve_exact(len).map_err(|_| error)?;
     v.resize(len, T::zero());
     Ok(v)
 }

@@ -19,7 +19,6 @@ pub trait Lanes: Copy {
     unsafe fn store_packed(p: *mut f32, mask: u32, v: Self::V);
     /// Consecutive values into the lanes in `mask`, zero in the others.
     unsafe fn load_packed(p: *const f32, mask: u32) -> Self::V;
-    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     /// `a * b + c`
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn sum(v: Self::V) -> f32;
@@ -83,10 +82,6 @@ impl Lanes for Portable {
             }
         }
         v
-    }
-    #[inline(always)]
-    unsafe fn add(a: Self::V, b: Self::V) -> Self::V {
-        std::array::from_fn(|i| a[i] + b[i])
     }
     #[inline(always)]
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V {
@@ -160,11 +155,6 @@ mod x86 {
                 let packed = _mm512_maskz_loadu_ps(first16(mask.count_ones() as usize), p);
                 _mm512_maskz_expand_ps(mask as u16, packed)
             }
-        }
-        #[inline(always)]
-        unsafe fn add(a: __m512, b: __m512) -> __m512 {
-            // SAFETY: arithmetic on registers.
-            unsafe { _mm512_add_ps(a, b) }
         }
         #[inline(always)]
         unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
@@ -242,11 +232,6 @@ mod x86 {
             }
         }
         #[inline(always)]
-        unsafe fn add(a: __m256, b: __m256) -> __m256 {
-            // SAFETY: arithmetic on registers.
-            unsafe { _mm256_add_ps(a, b) }
-        }
-        #[inline(always)]
         unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
             // SAFETY: arithmetic on registers.
             unsafe { _mm256_fmadd_ps(a, b, c) }
@@ -256,7 +241,7 @@ mod x86 {
             // SAFETY: two portable vectors.
             unsafe {
                 let h: [[f32; 4]; 2] = std::mem::transmute(v);
-                Portable::sum(Portable::add(h[0], h[1]))
+                Portable::sum(std::array::from_fn(|i| h[0][i] + h[1][i]))
             }
         }
     }

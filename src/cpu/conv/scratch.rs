@@ -1,29 +1,15 @@
-//! Scratch memory of a call: one block, kept by the calling thread for the next call.
+//! What the threads of a call share: scratch memory and pointers.
 
 use super::AllocError;
-use std::cell::Cell;
+use crate::cpu::scratch::Scratch;
 
-/// Blocks above this many floats (32 MB) go back to the system after use.
-const KEEP: usize = 8 << 20;
-
-thread_local! {
-    static BLOCK: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
-}
-
-/// Runs `f` over `len` uninitialised floats, aligned to 64 bytes.
+/// Runs `f` over `len` uninitialised floats, aligned to a cache line.
 pub fn with<R>(len: usize, f: impl FnOnce(*mut f32) -> R) -> Result<R, AllocError> {
-    let mut block = BLOCK.take();
-    let wanted = len.saturating_add(16);
-    if block.capacity() < wanted {
-        block = Vec::new();
-        block.try_reserve_exact(wanted)?;
-    }
-    let start = block.as_mut_ptr();
-    let r = f(start.wrapping_add(start.align_offset(64).min(16)));
-    if block.capacity() <= KEEP {
-        BLOCK.set(block);
-    }
-    Ok(r)
+    let error = AllocError {
+        bytes: len.saturating_mul(size_of::<f32>()),
+    };
+    let mut scratch = Scratch::<f32>::new(len).ok_or(error)?;
+    Ok(f(scratch.as_mut_ptr()))
 }
 
 /// Rounds up to whole cache lines, plus one, so that neighbours do not share one.

@@ -18,8 +18,8 @@
     reason = "tiles of registers are arrays that several indices address"
 )]
 
-use super::direct::{self, Panels};
 use super::scratch::{self, Shared};
+use super::tile::{self, Panels};
 use super::{AllocError, Conv2dShape};
 use crate::cpu::par;
 use std::arch::x86_64::*;
@@ -429,7 +429,7 @@ impl Problem {
         bias: *const f32,
         y: *mut f32,
     ) -> Result<(), AllocError> {
-        let panels = Panels::new(self.rows, direct::MAX_ROWS);
+        let panels = Panels::new(self.rows, tile::MAX_ROWS);
         let [tile_rows, quad_cols] = self.grid();
         let blocks = (self.images * tile_rows * quad_cols).div_ceil(QUADS);
         let offsets: Vec<u32> = (0..self.depth).map(|k| (k * BLOCK) as u32).collect();
@@ -451,7 +451,7 @@ impl Problem {
             // Panels follow each other, each with all its places.
             let panel_at =
                 |rows: &std::ops::Range<usize>| filters.at(PLACES * rows.start * self.depth);
-            par::for_each(panels.count(), &|i| {
+            par::for_each(panels.count, &|i| {
                 let rows = panels.get(i);
                 // SAFETY: a panel writes its own filters; this level has AVX-512.
                 unsafe { transform_filters(self, rows.clone(), weight.get(), panel_at(&rows)) }
@@ -472,7 +472,7 @@ impl Problem {
                         for rows in panels.iter() {
                             let a = panel_at(&rows).add(place * self.depth * rows.len());
                             let m = scratch.m.add(place * m_stride + rows.start * BLOCK);
-                            direct::panel_product(
+                            tile::panel_product(
                                 rows.len(),
                                 a,
                                 scratch.v.add(place * v_stride),

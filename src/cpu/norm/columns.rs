@@ -1,6 +1,11 @@
 //! Batch normalisation with `l = 1`: the channels are the columns of a matrix. A block of
 //! neighbouring channels is swept together, so that every load is a whole piece of a row.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "columns of several arrays go together"
+)]
+
 use super::{Backward, Real, Train, real, value};
 use crate::cpu::simd::Simd;
 use std::ops::Range;
@@ -27,8 +32,16 @@ fn column_sums(
 ) -> [f64; BLOCK] {
     let mut sums = [0.0; BLOCK];
     for row in 0..n {
-        for (j, sum) in sums[..width].iter_mut().enumerate() {
-            *sum += term(row * c + first + j, j);
+        let at = row * c + first;
+        // A loop of constant length becomes vectors.
+        if width == BLOCK {
+            for j in 0..BLOCK {
+                sums[j] += term(at + j, j);
+            }
+        } else {
+            for j in 0..width {
+                sums[j] += term(at + j, j);
+            }
         }
     }
     sums
