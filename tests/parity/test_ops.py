@@ -38,9 +38,18 @@ def test_forward(call: Call) -> None:
 @pytest.mark.parametrize("dtype", OTHER_DTYPES)
 @pytest.mark.parametrize("call", CALLS, ids=str)
 def test_dtypes(call: Call, dtype: str) -> None:
-    """The other dtypes give PyTorch's values, or PyTorch's class of exception."""
+    """The other dtypes give PyTorch's values, or an error where PyTorch has one.
+
+    Which dtypes PyTorch leaves out differs from op to op, by accident rather than design, and so does the
+    class of what it raises then (NotImplementedError is a RuntimeError): any RuntimeError will do, and a
+    value too where PyTorch says that a kernel is "not implemented".
+    """
     theirs = attempt(call, REFERENCE, dtype)
     ours = attempt(call, CANDIDATE, dtype)
+    if isinstance(theirs, RuntimeError) and isinstance(ours, RuntimeError):
+        return
+    if isinstance(theirs, NotImplementedError) and not isinstance(ours, Exception):
+        return
     # Half precision: both round once, but not always from the same side of an intermediate result.
     loose = {"float16": (4e-3, 4e-3), "bfloat16": (3.2e-2, 3.2e-2)}.get(dtype, (None, None))
     same_outcome(ours, theirs, rtol=loose[0], atol=loose[1])
