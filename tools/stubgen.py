@@ -1,7 +1,7 @@
-"""Writes python/rustnn/_C.pyi, the types of the native module; ``--check`` only says whether it is up to date.
+"""Writes python/rustnn/_C.pyi, the types of the native module; ``--check`` only says if it is up to date.
 
-The operations come from their own declarations (``_C._ops()``), the rest from tools/native.pyi. Everything that the
-module has must be in the stub.
+The operations come from their own declarations (``_C._ops()``), the rest from tools/native.pyi. Everything
+that the module has must be in the stub.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ TYPES = {
     "float": "_float",
     "bool": "_bool",
     "str": "str",
-    "ScalarType": "dtype",
+    "ScalarType": "_dtype",
     "Generator": "Generator",
     "MemoryFormat": "Any",
 }
 RESULTS = {"Tensor": "Tensor", "Tensor[]": "Any", "bool": "_bool"}
-FACTORY = ("device: str | device | None = None", "requires_grad: _bool = False")
+FACTORY = ("device: str | _device | None = None", "requires_grad: _bool = False")
 KEYWORDS = {"from": "from_"}
 
 
@@ -64,7 +64,9 @@ def parameters(signature: str, *, method: bool) -> str:
             starred = True
         else:
             out.append(f"{name}: {python}" + (f" = {default}" if default else ""))
-    if "ScalarType? dtype" in signature and starred:
+    name = signature[: signature.index("(")]
+    creates = not inside.startswith("Tensor") or name.startswith("new_") or name.endswith("_like")
+    if "ScalarType? dtype" in signature and creates:
         out.extend(FACTORY)
     if RESULTS[signature.rsplit("-> ", 1)[1]] == "Tensor" and not method:
         if not starred:
@@ -98,7 +100,8 @@ def operations(owner: object, *, method: bool, indent: str, known: set[str]) -> 
         if plain in by_name:
             lines += definition(name, by_name[plain], method=method, indent=indent)
         elif callable(getattr(owner, name)) and aliases:
-            lines.append(f"{indent}def {name}({'self, ' if method else ''}*args: Any, **kwargs: Any) -> Tensor: ...")
+            own = "self, " if method else ""
+            lines.append(f"{indent}def {name}({own}*args: Any, **kwargs: Any) -> Tensor: ...")
     return lines
 
 
@@ -111,9 +114,9 @@ def stub() -> str:
     in_module = set(re.findall(r"^(?:def |class )?(\w+)[(:]", outside, re.MULTILINE)) | {"Tensor"}
     methods = operations(_C.Tensor, method=True, indent="    ", known=in_class)
     functions = operations(_C, method=False, indent="", known=in_module)
-    header = "# Made by tools/stubgen.py; not to be edited.\n"
-    text = text[text.index("\n\n") + 2 :].replace("import Any, Self", "import Any, Self")
-    text = text.replace("from typing import Any, Self, TypeAlias", "from typing import Any, Self, TypeAlias, overload")
+    header = "# Made by tools/stubgen.py; not to be edited.\n# fmt: off\n"
+    text = text[text.index("\n\n") + 2 :]
+    text = text.replace("import Any, Self, TypeAlias", "import Any, Self, TypeAlias, overload")
     text = text.replace("    # <methods>", "\n".join(methods)).replace("# <functions>", "\n".join(functions))
     return header + "\n" + text
 

@@ -5,22 +5,49 @@ What is not here is not there yet: asking for it raises AttributeError with its 
 
 from __future__ import annotations
 
-import sys
-from math import e, inf, nan, pi
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
 
 from rustnn import _C
+from rustnn import autograd as autograd
 from rustnn._C import *  # noqa: F403
-from rustnn._C import Generator, Tensor, default_generator, device, dtype
-from rustnn.autograd import enable_grad, grad_mode, inference_mode, no_grad, set_grad_enabled
-from rustnn.size import Size
+from rustnn.autograd import enable_grad as enable_grad
+from rustnn.autograd import grad_mode as grad_mode
+from rustnn.autograd import inference_mode as inference_mode
+from rustnn.autograd import no_grad as no_grad
+from rustnn.autograd import set_grad_enabled as set_grad_enabled
+from rustnn.functional import broadcast_tensors as broadcast_tensors  # type: ignore[assignment]
+from rustnn.size import Size as Size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import builtins
     from typing import Any
 
-    from rustnn import autograd, cuda, nn, optim, utils
-    from rustnn.serialization import load, save
-    from rustnn.tensor_repr import set_printoptions
+    from rustnn import cuda as cuda
+    from rustnn import nn as nn
+    from rustnn import optim as optim
+    from rustnn import utils as utils
+    from rustnn.functional import broadcast_shapes as broadcast_shapes
+    from rustnn.functional import meshgrid as meshgrid
+    from rustnn.legacy import BFloat16Tensor as BFloat16Tensor
+    from rustnn.legacy import BoolTensor as BoolTensor
+    from rustnn.legacy import ByteTensor as ByteTensor
+    from rustnn.legacy import CharTensor as CharTensor
+    from rustnn.legacy import DoubleTensor as DoubleTensor
+    from rustnn.legacy import FloatTensor as FloatTensor
+    from rustnn.legacy import HalfTensor as HalfTensor
+    from rustnn.legacy import IntTensor as IntTensor
+    from rustnn.legacy import LongTensor as LongTensor
+    from rustnn.legacy import ShortTensor as ShortTensor
+    from rustnn.nn.module import typename as typename
+    from rustnn.numeric_limits import finfo as finfo
+    from rustnn.numeric_limits import iinfo as iinfo
+    from rustnn.serialization import load as load
+    from rustnn.serialization import save as save
+    from rustnn.tensor_repr import set_printoptions as set_printoptions
 
 __version__ = "0.1.0"
 
@@ -31,54 +58,56 @@ strided = "torch.strided"
 contiguous_format = "torch.contiguous_format"
 preserve_format = "torch.preserve_format"
 
-# Loaded when first used, so that `import rustnn` stays fast.
-_lazy_modules = ("cuda", "nn", "optim", "utils", "serialization", "tensor_repr", "return_types")
-_lazy_names = {"save": "serialization", "load": "serialization", "set_printoptions": "tensor_repr"}
+# Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
+_modules = (
+    "cuda",
+    "functional",
+    "legacy",
+    "nn",
+    "numeric_limits",
+    "optim",
+    "return_types",
+    "serialization",
+    "tensor_repr",
+    "utils",
+)
+_names = {
+    "broadcast_shapes": "functional",
+    "finfo": "numeric_limits",
+    "iinfo": "numeric_limits",
+    "load": "serialization",
+    "meshgrid": "functional",
+    "save": "serialization",
+    "set_printoptions": "tensor_repr",
+    "typename": "nn.module",
+    "BFloat16Tensor": "legacy",
+    "BoolTensor": "legacy",
+    "ByteTensor": "legacy",
+    "CharTensor": "legacy",
+    "DoubleTensor": "legacy",
+    "FloatTensor": "legacy",
+    "HalfTensor": "legacy",
+    "IntTensor": "legacy",
+    "LongTensor": "legacy",
+    "ShortTensor": "legacy",
+}
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    if name in _lazy_modules:
+    if name in _modules:
         return import_module(f"rustnn.{name}")
-    if name in _lazy_names:
-        value = getattr(import_module(f"rustnn.{_lazy_names[name]}"), name)
-        globals()[name] = value
+    if name in _names:
+        value = globals()[name] = getattr(import_module(f"rustnn.{_names[name]}"), name)
         return value
     raise AttributeError(f"module 'rustnn' has no attribute '{name}'")
 
 
-def is_storage(obj: object) -> bool:
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_modules, *_names})
+
+
+def is_storage(obj: object) -> builtins.bool:
     """Whether an object is the memory under tensors."""
     return isinstance(obj, _C.UntypedStorage)
-
-
-def _legacy_constructors() -> None:
-    """``FloatTensor`` and its like: functions that make tensors of one dtype."""
-
-    def make(kind: dtype) -> Any:
-        def constructor(*args: Any) -> Tensor:
-            return Tensor(*args).to(kind)
-
-        return constructor
-
-    names = {
-        "FloatTensor": _C.float32,
-        "DoubleTensor": _C.float64,
-        "HalfTensor": _C.float16,
-        "BFloat16Tensor": _C.bfloat16,
-        "ByteTensor": _C.uint8,
-        "CharTensor": _C.int8,
-        "ShortTensor": _C.int16,
-        "IntTensor": _C.int32,
-        "LongTensor": _C.int64,
-        "BoolTensor": _C.bool,
-    }
-    module = sys.modules[__name__]
-    for name, kind in names.items():
-        constructor = make(kind)
-        constructor.__name__ = constructor.__qualname__ = name
-        setattr(module, name, constructor)
-
-
-_legacy_constructors()

@@ -18,9 +18,9 @@ def deepcopy_tensor(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
         return known  # type: ignore[no-any-return]
     if not tensor.is_leaf:
         raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. "
-            "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, "
-            "see https://github.com/pytorch/pytorch/pull/103001"
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+            "moment. If you were attempting to deepcopy a module, this may be because of a "
+            "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
         )
     from copy import deepcopy
 
@@ -62,12 +62,21 @@ def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
     """What pickle writes. RuntimeError for tensors in a graph."""
     if not tensor.is_leaf:
         raise RuntimeError(
-            "Pickling a tensor that is part of a graph is not supported: call detach() first (only leaves can be saved)"
+            "Pickling a tensor that is part of a graph is not supported: "
+            "call detach() first (only leaves can be saved)"
         )
     dense = tensor.detach().contiguous().clone()
     content = bytes(_C._storage_bytes(dense))
     size = tuple(dense.shape)
     return (
         rebuild_tensor,
-        (type(tensor), content, tensor.dtype, size, dense.stride(), tensor.requires_grad, dict(tensor.__dict__)),
+        (
+            type(tensor),
+            content,
+            tensor.dtype,
+            size,
+            dense.stride(),
+            tensor.requires_grad,
+            dict(tensor.__dict__),
+        ),
     )

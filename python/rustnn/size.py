@@ -4,14 +4,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import SupportsIndex
+    from typing import SupportsIndex, overload
 
 
 class Size(tuple[int, ...]):
     """A tuple of ints, one a dimension."""
 
     __slots__ = ()
-    __module__ = "torch"
 
     def numel(self) -> int:
         """Number of elements of a tensor of this shape."""
@@ -23,7 +22,14 @@ class Size(tuple[int, ...]):
     def __repr__(self) -> str:
         return f"torch.Size([{', '.join(map(str, self))}])"
 
-    def __getitem__(self, index: SupportsIndex | slice) -> int | Size:  # type: ignore[override]
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: SupportsIndex) -> int: ...
+        @overload
+        def __getitem__(self, index: slice) -> Size: ...
+
+    def __getitem__(self, index: SupportsIndex | slice) -> int | Size:
         item = tuple.__getitem__(self, index)
         return Size(item) if isinstance(item, tuple) else item
 

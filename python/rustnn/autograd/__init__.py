@@ -1,4 +1,4 @@
-"""Gradients: of whole graphs (:func:`backward`), of some outputs with respect to some inputs (:func:`grad`)."""
+"""Gradients: of whole graphs (:func:`backward`), or of some outputs by some inputs (:func:`grad`)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def backward(
 ) -> None:
     """Add the gradients of ``tensors`` to the leaves they depend on (or only to ``inputs``).
 
-    ``grad_tensors`` are the gradients to start from, None for scalars. RuntimeError if a tensor has no graph, or the
-    graph was freed by an earlier call without ``retain_graph``.
+    ``grad_tensors`` are the gradients to start from, None for scalars. RuntimeError if a tensor has no graph,
+    or the graph was freed by an earlier call without ``retain_graph``.
     """
     _C._backward(tensors, grad_tensors, retain_graph, create_graph, inputs)
 
@@ -41,13 +41,16 @@ def grad(
 ) -> tuple[Tensor, ...]:
     """The gradients of ``outputs`` with respect to ``inputs``, one an input; nothing is accumulated.
 
-    Inputs that the outputs do not depend on give None with ``allow_unused``, zeros with ``materialize_grads``, and
-    else a RuntimeError.
+    Inputs that the outputs do not depend on give None with ``allow_unused``, zeros with
+    ``materialize_grads``, and else a RuntimeError.
     """
     if is_grads_batched:
         raise NotImplementedError("autograd.grad(is_grads_batched=True) is not supported yet")
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, "
+            "but got: allow_unused=False."
+        )
     allow_unused = materialize_grads if allow_unused is None else allow_unused
     found = _C._grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused)
     if materialize_grads:
@@ -58,7 +61,7 @@ def grad(
     return found
 
 
-def Variable(data: Tensor, requires_grad: bool = False, volatile: bool = False) -> Tensor:  # noqa: N802
+def Variable(data: Tensor, requires_grad: bool = False, volatile: bool = False) -> Tensor:
     """A tensor over the same memory, as old scripts ask for it."""
     tensor = data.detach() if requires_grad else data
     return tensor.requires_grad_(requires_grad) if requires_grad else tensor

@@ -59,7 +59,7 @@ class _GradMode:
         return wrapped  # type: ignore[return-value]
 
 
-class no_grad(_GradMode):  # noqa: N801
+class no_grad(_GradMode):
     """``with no_grad():`` or ``@no_grad()``: nothing is recorded."""
 
     __slots__ = ()
@@ -76,7 +76,7 @@ class no_grad(_GradMode):  # noqa: N801
         super().__init__(False)
 
 
-class enable_grad(_GradMode):  # noqa: N801
+class enable_grad(_GradMode):
     """``with enable_grad():`` or ``@enable_grad()``: operations are recorded again."""
 
     __slots__ = ()
@@ -93,7 +93,7 @@ class enable_grad(_GradMode):  # noqa: N801
         super().__init__(True)
 
 
-class set_grad_enabled(_GradMode):  # noqa: N801
+class set_grad_enabled(_GradMode):
     """Sets the mode at once; as a context, puts it back at the end."""
 
     __slots__ = ()
@@ -111,7 +111,7 @@ class set_grad_enabled(_GradMode):  # noqa: N801
         return super().__call__(function)
 
 
-class inference_mode(_GradMode):  # noqa: N801
+class inference_mode(_GradMode):
     """As :class:`no_grad`. Tensors made inside are ordinary ones here."""
 
     __slots__ = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn._C import Tensor
+from rustnn.functional import broadcast_tensors
 
 __all__ = [
     "binary_cross_entropy",
@@ -67,7 +68,7 @@ def _broadcast(input: Tensor, target: Tensor, weight: Tensor | None = None) -> t
             "Please ensure they have the same size.",
             stacklevel=3,
         )
-        input, target = _C.broadcast_tensors(input, target)
+        input, target = broadcast_tensors(input, target)
     if weight is not None and weight.size() != input.size():
         raise ValueError("Weights and input must have the same size.")
     return input, target

@@ -65,7 +65,7 @@ class Linear(Module):
     def forward(self, input: Tensor) -> Tensor:
         # Straight from the table, which is quicker than __getattr__. Where something else has taken the
         # name's place (a plain attribute, a property), the table does not have it and the attribute is asked.
-        parameters = self._parameters
+        parameters: Any = self._parameters
         try:
             weight, bias = parameters["weight"], parameters["bias"]
         except KeyError:

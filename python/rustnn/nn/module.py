@@ -24,11 +24,9 @@ def typename(value: object) -> str:
     """The name of a value's type as error messages give it."""
     if isinstance(value, Tensor):
         return str(value.type())
-    kind = type(value)
-    module = kind.__module__
-    return (
-        kind.__qualname__ if module in ("builtins", "__builtin__", None) else f"{module}.{kind.__qualname__}"
-    )
+    module = getattr(value, "__module__", None)
+    name: str = getattr(value, "__qualname__", type(value).__name__)
+    return name if module in ("builtins", None) else f"{module}.{name}"
 
 
 def _no_forward(self: Module, *args: Any, **kwargs: Any) -> Any:
