@@ -64,6 +64,17 @@ impl Scalar {
         self.to_complex() == C128::new(0.0, 0.0)
     }
 
+    /// An integer as a narrower dtype holds it; everything else as it is.
+    pub fn wrapped(self, dtype: DType) -> Scalar {
+        match (self, dtype) {
+            (Scalar::Int(i), DType::U8) => Scalar::Int(i as u8 as i64),
+            (Scalar::Int(i), DType::I8) => Scalar::Int(i as i8 as i64),
+            (Scalar::Int(i), DType::I16) => Scalar::Int(i as i16 as i64),
+            (Scalar::Int(i), DType::I32) => Scalar::Int(i as i32 as i64),
+            _ => self,
+        }
+    }
+
     /// The value as bytes of one of the types that kernels compute in, and that type.
     pub fn bytes(self) -> ([u8; 16], DType) {
         let mut bytes = [0u8; 16];

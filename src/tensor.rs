@@ -4,7 +4,7 @@
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::autograd::{Edge, GradMeta};
 use crate::bail;
@@ -31,6 +31,16 @@ struct Inner {
     meta: OnceLock<Arc<GradMeta>>,
     /// The Python object that wraps this tensor, if there is one; owned by the Python floor.
     python: AtomicPtr<c_void>,
+}
+
+/// A handle that does not keep the tensor alive.
+#[derive(Clone, Default)]
+pub struct WeakTensor(Weak<Inner>);
+
+impl WeakTensor {
+    pub fn upgrade(&self) -> Option<Tensor> {
+        self.0.upgrade().map(Tensor)
+    }
 }
 
 /// How a view came to be, which decides whether it may be changed in place.
@@ -221,6 +231,10 @@ impl Tensor {
     #[inline]
     pub fn operand(&self) -> Operand {
         Operand { ptr: self.ptr(), dtype: self.dtype() }
+    }
+
+    pub fn downgrade(&self) -> WeakTensor {
+        WeakTensor(Arc::downgrade(&self.0))
     }
 
     /// Whether both handles are the very same tensor.

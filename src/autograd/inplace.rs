@@ -24,6 +24,11 @@ pub fn check(x: &Tensor, writes_grad: bool) -> Result<()> {
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation."
         );
     }
+    check_tape(x, writes_grad)
+}
+
+/// The part of [`check`] that is about the tape: for operations to which overlap does not matter.
+pub fn check_tape(x: &Tensor, writes_grad: bool) -> Result<()> {
     if !grad_enabled() {
         return Ok(());
     }
@@ -61,8 +66,13 @@ pub fn rebase(x: &Tensor, edge: Option<Edge>) {
         return;
     }
     let Some(view) = x.view_of() else {
-        if edge.is_some() || x.requires_grad() {
+        if edge.is_some() {
             x.meta().set_producer(edge);
+        } else if let Some(old) = x.gradient_edge() {
+            // Nothing flows back through what was overwritten, but the variable stays on the tape.
+            let fill = |_: &super::Backprop| Ok(smallvec![None]);
+            let node = Node::plain("FillBackward0", smallvec![Some(old)], 1, fill);
+            x.meta().set_producer(Some(Edge { node, output: 0 }));
         }
         return;
     };

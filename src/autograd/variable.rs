@@ -10,8 +10,9 @@ use crate::autograd::node::{Backprop, Backward, Edge, Grads, Node, NodeRef};
 use crate::autograd::{grad_enabled, no_grad};
 use crate::bail;
 use crate::error::Result;
+use crate::layout::Strides;
 use crate::ops;
-use crate::tensor::{Tensor, ViewOrigin};
+use crate::tensor::{Tensor, ViewOrigin, WeakTensor};
 
 pub type TensorHook = Arc<dyn Fn(&Tensor) -> Result<Option<Tensor>> + Send + Sync>;
 pub type AccumulateHook = Arc<dyn Fn() -> Result<()> + Send + Sync>;
@@ -28,6 +29,8 @@ pub struct GradState {
     pub grad: Option<Tensor>,
     /// The node that collects this leaf's gradient, while some graph holds it.
     accumulator: Weak<Node<AccumulateGrad>>,
+    /// The leaf itself, for those who look at the graph.
+    pub tensor: WeakTensor,
     pub retains_grad: bool,
     /// Hooks of a leaf; those of other tensors hang on their node.
     pub hooks: Vec<(u64, TensorHook)>,
@@ -115,9 +118,11 @@ impl Tensor {
         if let Some(node) = state.accumulator.upgrade() {
             return node;
         }
-        let body = AccumulateGrad { meta: meta.clone() };
+        let strides = self.layout().is_non_overlapping_and_dense().then(|| self.layout().strides.clone());
+        let body = AccumulateGrad { meta: meta.clone(), strides };
         let node = Node::plain("AccumulateGrad", SmallVec::new(), 1, body);
         state.accumulator = Arc::downgrade(&node);
+        state.tensor = self.downgrade();
         node
     }
 
@@ -200,6 +205,8 @@ impl Tensor {
 /// The end of a path: adds what arrives to the gradient of a leaf.
 pub struct AccumulateGrad {
     meta: Arc<GradMeta>,
+    /// The memory order of the variable, which its gradient takes, if it is dense.
+    strides: Option<Strides>,
 }
 
 impl Backward for AccumulateGrad {
@@ -232,14 +239,33 @@ impl AccumulateGrad {
         let present = self.meta.state().grad.clone();
         let total = match present {
             None if grad_enabled() => ops::copy::clone(incoming)?,
-            None if incoming.is_unique() && incoming.layout().is_non_overlapping_and_dense() => {
-                incoming.detached()
-            }
-            None => ops::copy::clone(&incoming.detached())?,
+            None if incoming.is_unique() && self.fits(incoming) => incoming.detached(),
+            None => self.copied(incoming)?,
             Some(grad) if grad_enabled() => ops::arithmetic::add(&grad, incoming)?,
             Some(grad) => return no_grad(|| ops::arithmetic::add_(&grad, incoming)).map(drop),
         };
         self.meta.state().grad = Some(total);
         Ok(())
+    }
+
+    /// Whether a gradient lies in memory as the variable does.
+    fn fits(&self, grad: &Tensor) -> bool {
+        match &self.strides {
+            Some(strides) => {
+                let step = |d: usize| grad.size(d) == 1 || grad.strides()[d] == strides[d];
+                grad.ndim() == strides.len() && (0..grad.ndim()).all(step)
+            }
+            None => grad.layout().is_non_overlapping_and_dense(),
+        }
+    }
+
+    fn copied(&self, grad: &Tensor) -> Result<Tensor> {
+        let strides = match &self.strides {
+            Some(strides) if strides.len() == grad.ndim() => strides.clone(),
+            _ => grad.layout().dense_like(),
+        };
+        let out = Tensor::empty_dense(grad.sizes(), strides, grad.dtype())?;
+        ops::copy::write(&out, &grad.detached())?;
+        Ok(out)
     }
 }

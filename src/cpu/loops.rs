@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use crate::layout::{Sizes, Strides};
+use crate::layout::{Sizes, memory_order};
 
 /// Operands a loop can have: one output and up to four inputs.
 pub const MAX_OPERANDS: usize = 5;
@@ -18,55 +18,6 @@ pub type PerOperand = [isize; MAX_OPERANDS];
 pub struct Loops {
     pub sizes: SmallVec<[usize; 6]>,
     pub strides: SmallVec<[PerOperand; 6]>,
-}
-
-/// The order of dimensions, innermost first, in which operands lie in memory. Earlier operands
-/// decide before later ones; where none decides, the last dimension is innermost. These are the
-/// rules by which PyTorch's TensorIterator lays out its results.
-pub fn memory_order(sizes: &[usize], strides: &[&[isize]]) -> SmallVec<[usize; 6]> {
-    let mut order: SmallVec<[usize; 6]> = (0..sizes.len()).rev().collect();
-    // 1: `a` belongs outside `b`; -1: the other way; 0: undecided.
-    let compare = |a: usize, b: usize| -> i32 {
-        for s in strides {
-            let (x, y) = (s[a], s[b]);
-            if x == 0 || y == 0 {
-                continue;
-            }
-            match x.cmp(&y) {
-                std::cmp::Ordering::Less => return -1,
-                std::cmp::Ordering::Greater => return 1,
-                std::cmp::Ordering::Equal if sizes[a] > sizes[b] => return 1,
-                std::cmp::Ordering::Equal => {}
-            }
-        }
-        0
-    };
-    // Insertion sort, because "undecided" is not transitive.
-    for i in 1..order.len() {
-        let mut at = i;
-        for j in (0..i).rev() {
-            match compare(order[j], order[at]) {
-                1 => {
-                    order.swap(j, at);
-                    at = j;
-                }
-                -1 => break,
-                _ => {}
-            }
-        }
-    }
-    order
-}
-
-/// Dense strides for a new tensor whose dimensions lie in `order` (innermost first).
-pub fn dense_strides(sizes: &[usize], order: &[usize]) -> Strides {
-    let mut strides: Strides = SmallVec::from_elem(1, sizes.len());
-    let mut step = 1isize;
-    for &d in order {
-        strides[d] = step;
-        step = step.wrapping_mul(sizes[d].max(1) as isize);
-    }
-    strides
 }
 
 impl Loops {
@@ -187,12 +138,5 @@ mod tests {
                 assert_eq!(input, out / 20 + (out % 5) * 3);
             }
         }
-    }
-
-    #[test]
-    fn transposed_inputs_give_transposed_results() {
-        assert_eq!(memory_order(&[3, 4], &[&[1, 3]])[..], [0, 1]);
-        assert_eq!(memory_order(&[3, 4], &[&[4, 1], &[1, 3]])[..], [1, 0]);
-        assert_eq!(dense_strides(&[3, 4], &[0, 1])[..], [1, 3]);
     }
 }

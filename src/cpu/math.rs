@@ -146,6 +146,11 @@ macro_rules! real_functions {
         pub fn conj(a: R) -> R {
             a
         }
+        /// `a / b`, 0 where b is 0: the direction of a number of modulus b.
+        #[inline(always)]
+        pub fn over_modulus(a: R, b: R) -> R {
+            if b == 0.0 { 0.0 } else { a / b }
+        }
         #[inline(always)]
         pub fn abs(a: R) -> R {
             a.abs()
@@ -398,6 +403,15 @@ pub mod int {
         let rest = a.0.wrapping_rem(b.0);
         Wrapping(if rest != 0 && (rest < 0) != (b.0 < 0) { rest + b.0 } else { rest })
     }
+    /// Zero once all bits are out, as in PyTorch for shifts of 64 and more.
+    #[inline(always)]
+    pub fn shift_left(a: Int, b: Int) -> Int {
+        Wrapping(if (0..64).contains(&b.0) { a.0 << b.0 } else { 0 })
+    }
+    #[inline(always)]
+    pub fn shift_right(a: Int, b: Int) -> Int {
+        Wrapping(a.0 >> if (0..64).contains(&b.0) { b.0 } else { 63 })
+    }
     #[inline(always)]
     pub fn fmod(a: Int, b: Int) -> Int {
         if b.0 == 0 { b } else { Wrapping(a.0.wrapping_rem(b.0)) }
@@ -448,6 +462,63 @@ pub mod complex {
     #[inline(always)]
     pub fn zero(_: C128) -> C128 {
         C128::new(0.0, 0.0)
+    }
+    /// The absolute value, as a complex number.
+    #[inline(always)]
+    pub fn modulus(a: C128) -> C128 {
+        C128::new(a.norm(), 0.0)
+    }
+    #[inline(always)]
+    pub fn over_modulus(a: C128, b: C128) -> C128 {
+        if b.re == 0.0 { b } else { a / b.re }
+    }
+    #[inline(always)]
+    pub fn sigmoid(a: C128) -> C128 {
+        1.0 / (1.0 + (-a).exp())
+    }
+    #[inline(always)]
+    pub fn exp2(a: C128) -> C128 {
+        (a * std::f64::consts::LN_2).exp()
+    }
+    #[inline(always)]
+    pub fn expm1(a: C128) -> C128 {
+        a.exp() - 1.0
+    }
+    #[inline(always)]
+    pub fn log1p(a: C128) -> C128 {
+        (a + 1.0).ln()
+    }
+    #[inline(always)]
+    pub fn log2(a: C128) -> C128 {
+        a.ln() / std::f64::consts::LN_2
+    }
+    #[inline(always)]
+    pub fn log10(a: C128) -> C128 {
+        a.ln() / std::f64::consts::LN_10
+    }
+    #[inline(always)]
+    pub fn tan(a: C128) -> C128 {
+        a.tan()
+    }
+    #[inline(always)]
+    pub fn asin(a: C128) -> C128 {
+        a.asin()
+    }
+    #[inline(always)]
+    pub fn acos(a: C128) -> C128 {
+        a.acos()
+    }
+    #[inline(always)]
+    pub fn atan(a: C128) -> C128 {
+        a.atan()
+    }
+    #[inline(always)]
+    pub fn sinh(a: C128) -> C128 {
+        a.sinh()
+    }
+    #[inline(always)]
+    pub fn cosh(a: C128) -> C128 {
+        a.cosh()
     }
     #[inline(always)]
     pub fn exp(a: C128) -> C128 {

@@ -118,7 +118,7 @@ fn pow_call(a: &Args, inplace: bool) -> Result<Tensor> {
 fn clamp_call(a: &Args, inplace: bool) -> Result<Tensor> {
     let x = Arg::from(&a.0[0]);
     match (a.is_none(1), a.is_none(2)) {
-        (true, true) => bail!(Value, "torch.clamp: At least one of 'min' or 'max' must not be None"),
+        (true, true) => bail!(Autograd, "torch.clamp: At least one of 'min' or 'max' must not be None"),
         (false, true) => run(&rows::clamp_min::ROW, &[x, Arg::from(&a.0[1])], inplace),
         (true, false) => run(&rows::clamp_max::ROW, &[x, Arg::from(&a.0[2])], inplace),
         (false, false) => {
@@ -158,6 +158,26 @@ pub fn where_<'a>(condition: &'a Tensor, a: impl Into<Arg<'a>>, b: impl Into<Arg
         );
     }
     table::select(condition, a, b)
+}
+
+/// The absolute value; real also for complex numbers.
+pub fn abs(x: &Tensor) -> Result<Tensor> {
+    if x.dtype().is_complex() { copy::to_dtype(&table::complex_abs(x)?, x.dtype().to_real()) } else { table::abs(x) }
+}
+
+fn abs_inplace(x: &Tensor) -> Result<Tensor> {
+    if x.dtype().is_complex() {
+        bail!(DType, "In-place abs is not supported for complex tensors.");
+    }
+    apply_inplace(&rows::abs::ROW, &[x.into()])
+}
+
+/// The square, as a power: bools count as integers.
+fn square(x: &Tensor, inplace: bool) -> Result<Tensor> {
+    if !inplace && x.dtype() != DType::Bool {
+        return table::square(x);
+    }
+    run(&rows::pow::ROW, &[x.into(), Arg::Number(Scalar::Int(2))], inplace)
 }
 
 fn is_close(a: &Tensor, b: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<Tensor> {
@@ -245,6 +265,16 @@ pub const OPS: &[Op] = &[
         .inplace_by(|a| Ok(round_call(a, true)?.into()))
         .doc("Rounded to the nearest integer, halves to even, or to a number of decimals.")
         .samples("t(3, 4) | t(3), decimals=1 | t(3), decimals=-1"),
+    Op::new("abs(Tensor input) -> Tensor", |a| Ok(abs(a.tensor(0))?.into()))
+        .method()
+        .inplace_by(|a| Ok(abs_inplace(a.tensor(0))?.into()))
+        .doc("The absolute value.")
+        .samples("t(3, 4) | t(0) | t() | nc(3, 4) | ints(3)"),
+    Op::new("square(Tensor input) -> Tensor", |a| Ok(square(a.tensor(0), false)?.into()))
+        .method()
+        .inplace_by(|a| Ok(square(a.tensor(0), true)?.into()))
+        .doc("The square.")
+        .samples("t(3, 4) | t(0) | t() | nc(3, 4) | ints(3)"),
     Op::new("bitwise_not(Tensor input) -> Tensor", |a| Ok(bitwise_not(a.tensor(0), false)?.into()))
         .method()
         .inplace_by(|a| Ok(bitwise_not(a.tensor(0), true)?.into()))

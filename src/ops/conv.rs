@@ -102,7 +102,7 @@ fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry) -> Res
             );
         }
     }
-    if !x.dtype().is_floating() {
+    if x.dtype().is_complex() || x.dtype() == DType::Bool {
         bail!(Unsupported, "\"conv2d\" not implemented for '{}'", x.dtype().scalar_name());
     }
     let shape = shape_of(x.sizes(), weight.sizes(), g);
@@ -126,9 +126,9 @@ fn no_memory(_: conv::AllocError) -> Error {
     Error::OutOfMemory { bytes: 0 }
 }
 
-/// Half precision computes in float32.
+/// Half precision computes in float32, integers (exactly, up to 2^53) in float64.
 fn computed(x: &Tensor) -> Result<Tensor> {
-    let wide = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+    let wide = if x.dtype() == DType::F64 || x.dtype().is_integral() { DType::F64 } else { DType::F32 };
     copy::contiguous(&copy::to_dtype(&x.detached(), wide)?)
 }
 

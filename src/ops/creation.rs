@@ -50,14 +50,15 @@ pub fn write_value(t: &Tensor, value: Scalar) -> Result<()> {
 
 /// Overwrites every element. Returns the tensor.
 pub fn fill_(t: &Tensor, value: Scalar) -> Result<Tensor> {
-    inplace::check(t, false)?;
+    inplace::check_tape(t, false)?;
     check_fits(value, t.dtype())?;
     write_value(t, value)?;
     inplace::rebase(t, None);
     Ok(t.clone())
 }
 
-fn check_fits(value: Scalar, dtype: DType) -> Result<()> {
+/// Refuses a number that the dtype cannot hold.
+pub fn check_fits(value: Scalar, dtype: DType) -> Result<()> {
     if matches!(value, Scalar::Complex(z) if z.im != 0.0) && !dtype.is_complex() {
         bail!(DType, "value cannot be converted to type {} without overflow", dtype.c_name());
     }
@@ -80,6 +81,14 @@ fn check_fits(value: Scalar, dtype: DType) -> Result<()> {
 
 /// `start`, `start + step`, ... below `end` (above it for negative steps).
 pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<Tensor> {
+    for value in [start, end, step] {
+        if matches!(value, Scalar::Complex(_)) {
+            bail!(DType, "value cannot be converted to type double without overflow");
+        }
+    }
+    if dtype == DType::Bool {
+        bail!(Unsupported, "\"arange_cpu\" not implemented for 'Bool'");
+    }
     let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
     if s == 0.0 || s.is_nan() {
         bail!(Autograd, "step must be nonzero");

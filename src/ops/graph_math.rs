@@ -154,7 +154,7 @@ macro_rules! functions_of_two {
         pub fn $name<'a>(a: impl Term<'a>, b: impl Term<'a>) -> Var<'a> { binary(&rows::$row::ROW, a, b) }
     )* };
 }
-functions_of_two!(pow => pow, lt => lt, le => le, gt => gt, ge => ge, eq => eq, floor_divide => floor_divide);
+functions_of_two!(over_modulus => over_modulus, pow => pow, lt => lt, le => le, gt => gt, ge => ge, eq => eq, floor_divide => floor_divide);
 
 pub fn select<'a>(condition: Var<'a>, a: impl Term<'a>, b: impl Term<'a>) -> Var<'a> {
     let arena = condition.arena;

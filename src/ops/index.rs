@@ -311,7 +311,7 @@ fn gather_at(x: &Tensor, indices: Vec<Option<Tensor>>) -> Result<Tensor> {
     } else {
         out
     };
-    view::permute(&out, &gathering.order())
+    if gathering.at == 0 { Ok(out) } else { copy::contiguous(&view::permute(&out, &gathering.order())?) }
 }
 
 /// Zeros of the given sizes with `g` added at the indices.
@@ -620,8 +620,8 @@ fn nonzero(x: &Tensor) -> Result<Tensor> {
         return Tensor::empty(&[n, 0], DType::I64);
     }
     let columns = nonzero_columns(x)?;
-    let columns: Vec<Tensor> = columns.iter().map(|c| view::unsqueeze(c, 1)).collect::<Result<_>>()?;
-    crate::ops::joining::cat(&columns, 1)
+    // A row a dimension in memory, seen as a column each.
+    view::transpose(&crate::ops::joining::stack(&columns, 0)?, 0, 1)
 }
 
 fn check_mask(mask: &Tensor, name: &str) -> Result<()> {
@@ -642,15 +642,32 @@ fn masked_fill(x: &Tensor, mask: &Tensor, value: crate::ops::pointwise::Arg) -> 
             t.ndim()
         );
     }
+    // A number takes the dtype of the tensor, whatever it is.
+    let number;
+    let value = match value {
+        crate::ops::pointwise::Arg::Number(s) => {
+            number = creation::scalar(s, x.dtype())?;
+            crate::ops::pointwise::Arg::Tensor(&number)
+        }
+        other => other,
+    };
     let filled = table::select(mask, value, x)?;
     if filled.dtype() != x.dtype() && !filled.dtype().can_cast(x.dtype()) {
-        bail!(
-            DType,
-            "value cannot be converted to type {} without overflow",
-            x.dtype().c_name()
-        );
+        bail!(DType, "value cannot be converted to type {} without overflow", x.dtype().c_name());
     }
     copy::to_dtype(&filled, x.dtype())
+}
+
+/// Dimensions in reverse order of their indices.
+fn flip(x: &Tensor, dims: &[i64]) -> Result<Tensor> {
+    let mask = crate::layout::wrap_dims(dims, x.ndim())?;
+    let mut out = copy::clone(x)?;
+    for d in (0..x.ndim()).filter(|d| mask & (1 << d) != 0) {
+        let n = x.size(d) as i64;
+        let backwards = creation::arange(Scalar::Int(n - 1), Scalar::Int(-1), Scalar::Int(-1), DType::I64)?;
+        out = index_select(&out, d as i64, &backwards)?;
+    }
+    Ok(out)
 }
 
 fn masked_select(x: &Tensor, mask: &Tensor) -> Result<Tensor> {
@@ -722,6 +739,10 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("The elements where the mask holds, in one dimension.")
     .samples("t(3, 4), bools(3, 4) | t(3, 4), bools(4)"),
+    Op::new("flip(Tensor input, *int[] dims) -> Tensor", |a| Ok(flip(a.tensor(0), a.ints(1))?.into()))
+        .method()
+        .doc("Dimensions in reverse order.")
+        .samples("t(3, 4), (0,) | t(2, 3, 4), (0, -1)"),
     Op::new("nonzero(Tensor input) -> Tensor", |a| Ok(nonzero(a.tensor(0))?.into()))
         .method()
         .doc("The indices of the non-zero elements, one row each.")

@@ -106,8 +106,7 @@ fn broadcast_tensors(tensors: &[Tensor]) -> Result<Vec<Tensor>> {
 
 pub const OPS: &[Op] = &[
     Op::new("broadcast_tensors(Tensor[] tensors) -> Tensor[]", |a| Ok(broadcast_tensors(a.tensors(0))?.into()))
-        .doc("All tensors expanded to one shape.")
-        .samples("[t(3, 1), t(4)]"),
+        .doc("All tensors expanded to one shape."),
     Op::new("cat(Tensor[] tensors, int dim=0) -> Tensor", |a| Ok(cat(a.tensors(0), a.int(1))?.into()))
         .doc("Tensors joined along an existing dimension.")
         .samples("[t(2, 3), t(1, 3)] | [t(2, 3), t(2, 1)], 1 | [t(2), ints(3)] | [t(2, 3), nc(4, 3)], dim=-2 | [t(0), t(2, 3)]"),

@@ -27,6 +27,9 @@ fn product_raw(x: Operands, out: &Tensor) -> Result<()> {
     if out.numel() == 0 {
         return Ok(());
     }
+    if x.a.size(x.a.ndim() - 1) == 0 && x.bias.is_none() {
+        return creation::write_value(out, Scalar::Int(0));
+    }
     match out.dtype() {
         DType::F16 | DType::BF16 => {
             let (a, b) = (copy::to_dtype(x.a, DType::F32)?, copy::to_dtype(x.b, DType::F32)?);

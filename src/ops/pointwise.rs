@@ -6,11 +6,11 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::autograd::{self, Backprop, Grads, Save, grad_enabled, inplace};
 use crate::bail;
-use crate::cpu::loops::{Loops, MAX_OPERANDS, PerOperand, dense_strides, memory_order};
+use crate::cpu::loops::{Loops, MAX_OPERANDS, PerOperand};
 use crate::cpu::pointwise::{Kernel, Operand, Typed, run};
 use crate::dtype::{DType, ResultType};
 use crate::error::{Error, Result};
-use crate::layout::{Show, Sizes, Strides, broadcast};
+use crate::layout::{Show, Sizes, Strides, broadcast, dense_strides, memory_order};
 use crate::ops::graph_math::{Arena, Var};
 use crate::ops::registry::{Args, Value};
 use crate::ops::{copy, reduce};
@@ -25,6 +25,8 @@ pub struct Row {
     pub kernels: Typed,
     /// The result is bool: a comparison.
     pub to_bool: bool,
+    /// Trailing inputs that are numbers and take no part in promotion: scale factors, slopes.
+    pub settings: usize,
     /// Leading inputs that take no part in promotion: the condition of `where`.
     pub conditions: usize,
     pub grads: &'static [RowGrad],
@@ -169,7 +171,7 @@ fn check_broadcasts_into(x: &Tensor, args: &[Arg]) -> Result<()> {
 /// The dtype that a row computes its arguments in, as seen from outside.
 pub fn common_dtype(row: &Row, args: &[Arg]) -> Result<DType> {
     let mut result = ResultType::default();
-    for arg in &args[row.conditions..] {
+    for arg in &args[row.conditions..args.len() - row.settings] {
         result = match arg {
             Arg::Tensor(t) => result.tensor(t.dtype(), t.ndim()),
             Arg::Number(s) => result.scalar(s.dtype()),
@@ -211,7 +213,7 @@ pub fn launch(
             None => Tensor::empty(first.sizes(), result)?,
         };
         if out.numel() > 0 {
-            run_flat(kernel.get(), compute, produce, &out, args);
+            run_flat(kernel.get(), compute, produce, &out, args, common);
         }
         return Ok(out);
     }
@@ -225,19 +227,19 @@ pub fn launch(
         None => empty_like_operands(&sizes, args, result)?,
     };
     if out.numel() > 0 {
-        run_strided(kernel.get(), compute, produce, &out, args);
+        run_strided(kernel.get(), compute, produce, &out, args, common);
     }
     Ok(out)
 }
 
-/// Memory of the arguments; numbers are put into `numbers`.
-fn operands_of(args: &[Arg], numbers: &mut [[u8; 16]; MAX_OPERANDS]) -> SmallVec<[Operand; 4]> {
+/// Memory of the arguments; numbers are put into `numbers`, as the common dtype holds them.
+fn operands_of(args: &[Arg], numbers: &mut [[u8; 16]; MAX_OPERANDS], common: DType) -> SmallVec<[Operand; 4]> {
     args.iter()
         .zip(numbers)
         .map(|(arg, bytes)| match arg {
             Arg::Tensor(t) => t.operand(),
             Arg::Number(s) => {
-                let (value, dtype) = s.bytes();
+                let (value, dtype) = s.wrapped(common).bytes();
                 *bytes = value;
                 Operand { ptr: bytes.as_mut_ptr(), dtype }
             }
@@ -246,9 +248,9 @@ fn operands_of(args: &[Arg], numbers: &mut [[u8; 16]; MAX_OPERANDS]) -> SmallVec
 }
 
 /// All tensors contiguous and of one shape.
-fn run_flat(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, args: &[Arg]) {
+fn run_flat(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, args: &[Arg], common: DType) {
     let mut numbers = [[0u8; 16]; MAX_OPERANDS];
-    let operands = operands_of(args, &mut numbers);
+    let operands = operands_of(args, &mut numbers, common);
     let mut steps: PerOperand = [0; MAX_OPERANDS];
     steps[0] = out.dtype().size() as isize;
     for (step, arg) in steps[1..].iter_mut().zip(args) {
@@ -261,9 +263,9 @@ fn run_flat(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, args: 
 }
 
 /// Any strides; tensors are broadcast to the output.
-fn run_strided(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, args: &[Arg]) {
+fn run_strided(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, args: &[Arg], common: DType) {
     let mut numbers = [[0u8; 16]; MAX_OPERANDS];
-    let operands = operands_of(args, &mut numbers);
+    let operands = operands_of(args, &mut numbers, common);
     let mut strides: SmallVec<[(Strides, usize); MAX_OPERANDS]> = SmallVec::new();
     strides.push((out.strides().into(), out.dtype().size()));
     strides.extend(args.iter().map(|arg| match arg {

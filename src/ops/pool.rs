@@ -32,7 +32,7 @@ fn check(x: &Tensor, s: &PoolShape) -> Result<[usize; 2]> {
             s.dilation[0]
         );
     }
-    if s.h == 0 || s.w == 0 {
+    if s.h == 0 || s.w == 0 || x.size(x.ndim() - 3) == 0 {
         bail!(
             Shape,
             "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:{}",

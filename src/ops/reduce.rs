@@ -277,6 +277,9 @@ pub fn argmax(x: &Tensor, dim: Option<i64>, keepdim: bool) -> Result<Tensor> {
 }
 
 fn arg_extreme_call(x: &Tensor, largest: bool, dim: Option<i64>, keepdim: bool, name: &str) -> Result<Tensor> {
+    if x.dtype() == DType::Bool {
+        bail!(DType, "{name}(): does not support bool input");
+    }
     let Some(dim) = dim else {
         if x.numel() == 0 {
             bail!(Index, "{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.");
@@ -336,21 +339,21 @@ pub fn vector_norm(x: &Tensor, p: f64, dims: Option<&[i64]>, keepdim: bool) -> R
         );
     }
     if p == f64::INFINITY {
-        return extreme(&table::abs(x)?, true, mask, keepdim, "amax");
+        return extreme(&crate::ops::arithmetic::abs(x)?, true, mask, keepdim, "amax");
     }
     if p == f64::NEG_INFINITY {
-        return extreme(&table::abs(x)?, false, mask, keepdim, "amin");
+        return extreme(&crate::ops::arithmetic::abs(x)?, false, mask, keepdim, "amin");
     }
     if p == 0.0 {
         return sum_mask(&copy::to_dtype(&table::ne(x, 0.0)?, x.dtype())?, mask, keepdim, None);
     }
     if p == 1.0 {
-        return sum_mask(&table::abs(x)?, mask, keepdim, None);
+        return sum_mask(&crate::ops::arithmetic::abs(x)?, mask, keepdim, None);
     }
     if p == 2.0 {
         return euclidean_norm(x, mask, keepdim);
     }
-    let powers = sum_mask(&table::pow(&table::abs(x)?, p)?, mask, keepdim, None)?;
+    let powers = sum_mask(&table::pow(&crate::ops::arithmetic::abs(x)?, p)?, mask, keepdim, None)?;
     table::pow(&powers, 1.0 / p)
 }
 
@@ -470,13 +473,13 @@ pub const OPS: &[Op] = &[
     Op::new("min(Tensor input, Tensor other) -> Tensor", |a| Ok(table::minimum(a.tensor(0), a.tensor(1))?.into()))
         .method()
         .samples("t(3, 4), t(4)"),
-    Op::new("amax(Tensor input, int[1] dim=[], bool keepdim=False) -> Tensor", |a| {
+    Op::new("amax(Tensor input, int[1]? dim=[], bool keepdim=False) -> Tensor", |a| {
         Ok(extreme(a.tensor(0), true, mask_of(a.opt_ints(1), a.tensor(0).ndim())?, a.bool(2), "amax")?.into())
     })
     .method()
     .doc("The largest elements over dimensions.")
     .samples("t(3, 4) | t(3, 4), 0 | t(2, 3, 4), (0, 1), True"),
-    Op::new("amin(Tensor input, int[1] dim=[], bool keepdim=False) -> Tensor", |a| {
+    Op::new("amin(Tensor input, int[1]? dim=[], bool keepdim=False) -> Tensor", |a| {
         Ok(extreme(a.tensor(0), false, mask_of(a.opt_ints(1), a.tensor(0).ndim())?, a.bool(2), "amin")?.into())
     })
     .method()

@@ -76,10 +76,10 @@ pub fn bind<'py>(
     let own = this.is_some() as usize;
     for (i, parameter) in parameters.clone().enumerate() {
         let position = i + 1;
-        if parameter.variadic && next < call.positional.len() && index_of(&call.positional[next])?.is_some() {
+        if parameter.variadic && next < call.positional.len() && index_of(&call.positional[next]).map_or(true, |i| i.is_some()) {
             let mut list = SmallVec::new();
-            for item in &call.positional[next..] {
-                match index_of(item)? {
+            for (at, item) in call.positional[next..].iter().enumerate() {
+                match index_of(item).map_err(|_| unpack_error(parameter.name, at + 1))? {
                     Some(v) => list.push(v),
                     None => {
                         return Err(Mismatch::Wrong {
@@ -169,7 +169,7 @@ fn read(parameter: &Parameter, value: &Bound<'_, PyAny>) -> PyResult<Option<Valu
         },
         Kind::Number => number_of(value)?.map(Value::Scalar),
         Kind::Int => index_of(value)?.map(Value::Int),
-        Kind::Ints(length) => ints(value, length)?.map(Value::Ints),
+        Kind::Ints(length) => ints(parameter.name, value, length)?.map(Value::Ints),
         Kind::Float => float(value)?.map(Value::Float),
         Kind::Bool => bool_of(value).map(Value::Bool),
         Kind::Str => value.cast::<PyString>().ok().map(|s| s.to_string_lossy().into_owned()).map(Value::Str),
@@ -200,11 +200,18 @@ fn float(value: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
     })
 }
 
-fn ints(value: &Bound<'_, PyAny>, length: usize) -> PyResult<Option<SmallVec<[i64; 6]>>> {
+/// TypeError for a size that does not fit 64 bits.
+fn unpack_error(name: &str, position: usize) -> PyErr {
+    PyTypeError::new_err(format!(
+        "argument '{name}' failed to unpack the object at pos {position} with error \"Overflow when unpacking long long\""
+    ))
+}
+
+fn ints(name: &str, value: &Bound<'_, PyAny>, length: usize) -> PyResult<Option<SmallVec<[i64; 6]>>> {
     if let Some(list) = items(value) {
         let mut out = SmallVec::new();
-        for item in list {
-            match index_of(&item)? {
+        for (at, item) in list.iter().enumerate() {
+            match index_of(item).map_err(|_| unpack_error(name, at + 1))? {
                 Some(v) => out.push(v),
                 None => return Ok(None),
             }

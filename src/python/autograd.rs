@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::autograd::engine::{self, Walk};
 use crate::autograd::node::{NodeRef, display_name};
@@ -16,12 +17,57 @@ use crate::python::error::through_engine;
 use crate::python::tensor::PyTensor;
 use crate::tensor::Tensor;
 
-/// A node of the graph: `tensor.grad_fn`.
-#[pyclass(name = "Node", module = "torch.autograd.graph", frozen)]
+/// A node of the graph: `tensor.grad_fn`. Each kind of node is a class of its own, named after it.
+#[pyclass(name = "Node", module = "rustnn.autograd.graph", frozen, subclass)]
 pub struct PyNode(NodeRef);
+
+thread_local! {
+    /// The node that the class being called is to wrap.
+    static WRAPPED: std::cell::RefCell<Option<NodeRef>> = const { std::cell::RefCell::new(None) };
+}
+
+/// The classes of nodes, by name.
+static CLASSES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+
+fn node_object(py: Python<'_>, node: NodeRef) -> PyResult<Bound<'_, PyAny>> {
+    let classes = CLASSES.get_or_init(py, || PyDict::new(py).unbind()).bind(py);
+    let name = display_name(node.name());
+    let class = match classes.get_item(&name)? {
+        Some(class) => class,
+        None => {
+            let body = PyDict::new(py);
+            body.set_item("__module__", "rustnn.autograd.graph")?;
+            let class = py.get_type::<pyo3::types::PyType>().call1((&name, (py.get_type::<PyNode>(),), body))?;
+            classes.set_item(&name, &class)?;
+            class
+        }
+    };
+    WRAPPED.with(|w| *w.borrow_mut() = Some(node));
+    class.call0()
+}
 
 #[pymethods]
 impl PyNode {
+    #[new]
+    fn new() -> PyResult<PyNode> {
+        match WRAPPED.with(|w| w.borrow_mut().take()) {
+            Some(node) => Ok(PyNode(node)),
+            None => Err(PyTypeError::new_err("nodes are made by operations, not by calling their class")),
+        }
+    }
+
+    /// The leaf whose gradient this node collects; AttributeError for other nodes.
+    #[getter]
+    fn variable<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.0.body().variable().and_then(|meta| meta.state().tensor.upgrade()) {
+            Some(tensor) => wrap(py, tensor),
+            None => Err(pyo3::exceptions::PyAttributeError::new_err(format!(
+                "'{}' object has no attribute 'variable'",
+                display_name(self.0.name())
+            ))),
+        }
+    }
+
     fn name(&self) -> String {
         display_name(self.0.name())
     }
@@ -33,12 +79,12 @@ impl PyNode {
     /// The parents: (node, output of the node), one an input.
     #[getter]
     fn next_functions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let parents: Vec<(Option<Bound<'py, PyNode>>, u32)> = self
+        let parents: Vec<(Option<Bound<'py, PyAny>>, u32)> = self
             .0
             .edges()
             .iter()
             .map(|edge| match edge {
-                Some(e) => Ok((Some(Bound::new(py, PyNode(e.node.clone()))?), e.output)),
+                Some(e) => Ok((Some(node_object(py, e.node.clone())?), e.output)),
                 None => Ok((None, 0)),
             })
             .collect::<PyResult<_>>()?;
@@ -57,7 +103,7 @@ impl PyNode {
 /// The node behind a tensor's value, or None.
 pub fn grad_fn<'py>(py: Python<'py>, t: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     match t.producer() {
-        Some(Edge { node, .. }) => Ok(Bound::new(py, PyNode(node))?.into_any()),
+        Some(Edge { node, .. }) => node_object(py, node),
         None => Ok(py.None().into_bound(py)),
     }
 }
@@ -206,7 +252,7 @@ fn _grad<'py>(
 // ---- hooks ----
 
 /// Removes a hook when asked to.
-#[pyclass(name = "RemovableHandle", module = "torch.utils.hooks", frozen)]
+#[pyclass(name = "RemovableHandle", module = "rustnn.utils.hooks", frozen)]
 pub struct HookHandle {
     tensor: Tensor,
     #[pyo3(get)]

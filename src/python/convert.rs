@@ -96,14 +96,9 @@ pub fn python_number(value: &Bound<'_, PyAny>) -> PyResult<Option<Scalar>> {
     Ok(None)
 }
 
+/// OverflowError for what does not fit 64 bits.
 fn int_value(value: &Bound<'_, PyAny>) -> PyResult<i64> {
-    value.extract::<i64>().map_err(|_| {
-        // PyTorch's words differ by sign only.
-        match value.lt(0) {
-            Ok(_) => pyo3::exceptions::PyRuntimeError::new_err("Overflow when unpacking long long"),
-            Err(e) => e,
-        }
-    })
+    value.extract::<i64>().map_err(|_| pyo3::exceptions::PyOverflowError::new_err("int too big to convert"))
 }
 
 /// A scalar of NumPy, told by its module and kind.

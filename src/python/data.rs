@@ -37,8 +37,15 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>, copied: bool) 
         }
     }
     let mut reader = Reader { shape: Vec::new(), values: Vec::new(), dtype: None };
-    reader.measure(data, 0)?;
-    reader.read(data, 0)?;
+    let too_big = |e: PyErr| {
+        let py = data.py();
+        if e.is_instance_of::<pyo3::exceptions::PyOverflowError>(py) {
+            return PyValueError::new_err("Overflow when unpacking long long");
+        }
+        e
+    };
+    reader.measure(data, 0).map_err(too_big)?;
+    reader.read(data, 0).map_err(too_big)?;
     reader.finish(dtype)
 }
 
@@ -72,8 +79,7 @@ impl Reader {
         if python_number(data)?.is_some() || numpy_kind(data).is_some() {
             return Ok(());
         }
-        if let Some(t) = tensor_of(data) {
-            self.shape.extend_from_slice(t.sizes());
+        if tensor_of(data).is_some() {
             return Ok(());
         }
         let Some(items) = sequence(data)? else { return Ok(()) };
@@ -96,18 +102,10 @@ impl Reader {
             return Ok(());
         }
         if let Some(t) = tensor_of(data) {
-            if t.sizes() != &self.shape[depth.min(self.shape.len())..] {
-                return Err(PyValueError::new_err(format!(
-                    "only one element tensors can be converted to Python scalars: expected shape {:?} at dim {depth}, got {:?}",
-                    &self.shape[depth.min(self.shape.len())..],
-                    t.sizes()
-                )));
+            if t.numel() != 1 {
+                return Err(PyValueError::new_err("only one element tensors can be converted to Python scalars"));
             }
-            let flat = crate::ops::view::reshape(&t.detach(), &[-1])?;
-            for i in 0..flat.numel() {
-                let one = crate::ops::view::select(&flat, 0, i as i64)?;
-                self.push(reduce::item(&one)?, t.dtype());
-            }
+            self.push(reduce::item(&t)?, t.dtype());
             return Ok(());
         }
         if numpy_kind(data).is_some() {
@@ -139,7 +137,7 @@ impl Reader {
                 "expected sequence of length {expected} at dim {depth} (got {got})"
             ))),
             (Some(_), None) => Err(PyTypeError::new_err("not a sequence")),
-            (None, Some(_)) => Err(PyValueError::new_err(format!("too many dimensions: a sequence at dim {depth}"))),
+            (None, Some(_)) => Err(PyTypeError::new_err("'list' object cannot be interpreted as an integer")),
         }
     }
 
@@ -149,7 +147,10 @@ impl Reader {
             return Ok(PyRuntimeError::new_err(format!("Could not infer dtype of {name}")));
         }
         if data.is_instance_of::<PyString>() {
-            return Ok(PyValueError::new_err("too many dimensions 'str'"));
+            return Ok(match self.values.is_empty() {
+                true => PyValueError::new_err("too many dimensions 'str'"),
+                false => PyTypeError::new_err("new(): invalid data type 'str'"),
+            });
         }
         Ok(PyRuntimeError::new_err(format!("Could not infer dtype of {name}")))
     }
@@ -160,30 +161,35 @@ impl Reader {
         if t.numel() != self.values.len() {
             return Err(PyValueError::new_err("nested sequences of different lengths"));
         }
-        check_range(&self.values, dtype)?;
+        check_values(&self.values, dtype)?;
         write_values(&t, &self.values);
         Ok(t)
     }
 }
 
-/// Integers that a dtype cannot hold are refused, as Python numbers always say what they mean.
-fn check_range(values: &[Scalar], dtype: DType) -> PyResult<()> {
+/// Numbers that a dtype cannot hold are refused, as Python numbers always say what they mean.
+fn check_values(values: &[Scalar], dtype: DType) -> PyResult<()> {
     let (low, high) = match dtype {
-        DType::U8 => (i64::from(u8::MIN) - 128, i64::from(u8::MAX)),
+        // Negative bytes wrap, in PyTorch too.
+        DType::U8 => (-i64::from(u8::MAX), i64::from(u8::MAX)),
         DType::I8 => (i64::from(i8::MIN), i64::from(i8::MAX)),
         DType::I16 => (i64::from(i16::MIN), i64::from(i16::MAX)),
         DType::I32 => (i64::from(i32::MIN), i64::from(i32::MAX)),
-        _ => return Ok(()),
+        _ => (i64::MIN, i64::MAX),
     };
     for value in values {
-        if let Scalar::Int(i) = value
-            && (*i < low || *i > high)
-        {
-            return Err(PyRuntimeError::new_err(format!(
-                "value cannot be converted to type {} without overflow",
-                dtype.c_name()
-            )));
+        match value {
+            Scalar::Int(i) if *i < low || *i > high => {}
+            Scalar::Float(x) if dtype.is_integral() && dtype != DType::Bool && !x.is_finite() => {}
+            Scalar::Complex(_) if !dtype.is_complex() && dtype != DType::Bool => {
+                return Err(PyTypeError::new_err("must be real number, not complex"));
+            }
+            _ => continue,
         }
+        return Err(PyRuntimeError::new_err(format!(
+            "value cannot be converted to type {} without overflow",
+            dtype.c_name()
+        )));
     }
     Ok(())
 }

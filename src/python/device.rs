@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
-#[pyclass(name = "device", module = "torch", frozen, eq, hash)]
+#[pyclass(name = "device", module = "rustnn", frozen, eq, hash)]
 #[derive(PartialEq, Eq, Hash, Clone)]
 pub struct PyDevice {
     /// `cpu`, `cuda`, ...

@@ -8,7 +8,7 @@ use crate::dtype::{DType, ResultType};
 use crate::python::convert::{self, number_of};
 use crate::scalar;
 
-#[pyclass(name = "dtype", module = "torch", frozen)]
+#[pyclass(name = "dtype", module = "rustnn", frozen)]
 pub struct PyDType(pub DType);
 
 #[pymethods]

@@ -8,7 +8,7 @@ use crate::python::convert::{self, wrap};
 use crate::random::{DEFAULT_SEED, Generator, Mt19937};
 use crate::tensor::Tensor;
 
-#[pyclass(name = "Generator", module = "torch", frozen)]
+#[pyclass(name = "Generator", module = "rustnn", frozen)]
 pub struct PyGenerator(pub Generator);
 
 /// A seed as PyTorch takes it: negative ones wrap around.
@@ -22,7 +22,9 @@ fn seed_of(value: &Bound<'_, PyAny>) -> PyResult<u64> {
     if value.is_instance_of::<pyo3::types::PyInt>() {
         return Err(PyRuntimeError::new_err("Overflow when unpacking long long"));
     }
-    Err(PyTypeError::new_err(format!("manual_seed expected a long, but got {}", value.get_type().name()?)))
+    // int() takes it or says why not.
+    let number = value.py().get_type::<pyo3::types::PyInt>().call1((value,))?;
+    seed_of(&number)
 }
 
 /// A seed that nobody can foresee.

@@ -13,7 +13,23 @@ pub fn read(index: &Bound<'_, PyAny>) -> PyResult<Vec<Index>> {
     if let Ok(tuple) = index.cast::<PyTuple>() {
         return tuple.iter().map(|item| read_item(&item)).collect();
     }
+    // A short list that holds more than numbers counts as a tuple, as in old NumPy.
+    if let Ok(list) = index.cast::<PyList>()
+        && list.len() < 32
+        && list.iter().any(|item| is_structured(&item))
+    {
+        return list.iter().map(|item| read_item(&item)).collect();
+    }
     Ok(vec![read_item(index)?])
+}
+
+fn is_structured(item: &Bound<'_, PyAny>) -> bool {
+    item.is_none()
+        || item.is_instance_of::<PyList>()
+        || item.is_instance_of::<PyTuple>()
+        || item.is_instance_of::<PySlice>()
+        || item.is_instance_of::<PyEllipsis>()
+        || tensor_of(item).is_some()
 }
 
 fn read_item(item: &Bound<'_, PyAny>) -> PyResult<Index> {
@@ -46,15 +62,15 @@ fn read_item(item: &Bound<'_, PyAny>) -> PyResult<Index> {
         }
         return Ok(Index::Tensor(t));
     }
+    if let Some(i) = index_of(item)? {
+        return Ok(Index::Int(i));
+    }
     if item.is_instance_of::<PyList>() || item.is_instance_of::<PyTuple>() || item.hasattr("__array_interface__")? {
         let t = data::tensor_from(item, None, true)?;
         let t = if t.numel() == 0 { crate::ops::copy::to_dtype(&t, crate::dtype::DType::I64)? } else { t };
         return Ok(Index::Tensor(t));
     }
-    if let Some(i) = index_of(item)? {
-        return Ok(Index::Int(i));
-    }
-    Err(PyTypeError::new_err(format!(
+    Err(PyIndexError::new_err(format!(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {})",
         item.get_type().name()?
     )))

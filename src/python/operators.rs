@@ -120,6 +120,8 @@ operator_methods! {
     __and__ __rand__ bitwise_and;
     __or__ __ror__ bitwise_or;
     __xor__ __rxor__ bitwise_xor;
+    __lshift__ __rlshift__ bitwise_left_shift;
+    __rshift__ __rrshift__ bitwise_right_shift;
 }
 
 macro_rules! inplace_methods {
@@ -205,11 +207,16 @@ impl PyTensor {
     }
 
     fn __abs__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        wrap(slf.py(), table::abs(&handle(slf))?)
+        wrap(slf.py(), arithmetic::abs(&handle(slf))?)
     }
 
     fn __invert__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let t = handle(slf);
+        if !t.dtype().is_integral() {
+            return Err(pyo3::exceptions::PyTypeError::new_err(
+                "~ (operator.invert) is only implemented on integer and Boolean-type tensors",
+            ));
+        }
         let result = if t.dtype() == DType::Bool { table::logical_not(&t) } else { table::bitwise_not(&t) };
         wrap(slf.py(), result?)
     }
@@ -239,8 +246,10 @@ impl PyTensor {
         let this = handle(slf);
         let value = match Other::read(value)? {
             Some(Other::Tensor(t)) => t,
-            Some(Other::Number(s)) => crate::ops::creation::scalar(s, fit(s, this.dtype()))?,
-            None if value.hasattr("__array_interface__")? => super::data::tensor_from(value, None, false)?,
+            Some(Other::Number(s)) => {
+                crate::ops::creation::check_fits(s, this.dtype())?;
+                crate::ops::creation::scalar(s, this.dtype())?
+            }
             None => {
                 return Err(pyo3::exceptions::PyTypeError::new_err(format!(
                     "can't assign a {} to a torch.{}Tensor",
@@ -265,9 +274,4 @@ impl PyTensor {
         let _ = index;
         Err(pyo3::exceptions::PyTypeError::new_err("Tensor does not support deleting items"))
     }
-}
-
-/// The dtype in which a number is written into a tensor: complex numbers keep their parts.
-fn fit(value: Scalar, dtype: DType) -> DType {
-    if matches!(value, Scalar::Complex(_)) && !dtype.is_complex() { DType::C128 } else { dtype }
 }

@@ -9,7 +9,7 @@ use crate::python::convert::handle;
 use crate::python::tensor::PyTensor;
 use crate::storage::Storage;
 
-#[pyclass(name = "UntypedStorage", module = "torch", frozen)]
+#[pyclass(name = "UntypedStorage", module = "rustnn", frozen)]
 pub struct PyStorage(pub Storage);
 
 #[pymethods]

@@ -3,7 +3,7 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 
@@ -18,7 +18,7 @@ use crate::scalar::default_dtype;
 use crate::tensor::Tensor;
 
 /// A multi-dimensional array of one dtype, which may carry a gradient.
-#[pyclass(name = "Tensor", module = "torch", subclass, frozen, weakref, dict)]
+#[pyclass(name = "Tensor", module = "rustnn", subclass, frozen, weakref, dict)]
 pub struct PyTensor {
     /// Exchanged by `x.data = y` and the like; touched only with the GIL held.
     tensor: UnsafeCell<Tensor>,
@@ -61,6 +61,9 @@ fn single(t: &Tensor, what: &str) -> PyResult<crate::scalar::Scalar> {
         let message = match (what, t.numel()) {
             ("bool", 0) => "Boolean value of Tensor with no values is ambiguous".to_owned(),
             ("bool", _) => "Boolean value of Tensor with more than one value is ambiguous".to_owned(),
+            ("number", _) => {
+                return Err(PyValueError::new_err("only one element tensors can be converted to Python scalars"));
+            }
             _ => format!("a Tensor with {} elements cannot be converted to Scalar", t.numel()),
         };
         return Err(PyRuntimeError::new_err(message));
@@ -433,16 +436,20 @@ impl PyTensor {
     }
 
     fn __float__<'py>(slf: &Bound<'py, Self>) -> PyResult<f64> {
-        Ok(single(slf.get().tensor(), "float")?.to_f64())
+        Ok(single(slf.get().tensor(), "number")?.to_f64())
     }
 
     fn __int__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let value = scalar_object(slf.py(), single(slf.get().tensor(), "int")?);
+        let value = single(slf.get().tensor(), "number")?;
+        if matches!(value, crate::scalar::Scalar::Complex(_)) {
+            return Err(PyRuntimeError::new_err("value cannot be converted to type int64_t without overflow"));
+        }
+        let value = scalar_object(slf.py(), value);
         slf.py().get_type::<PyInt>().call1((value,))
     }
 
     fn __complex__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let z = single(slf.get().tensor(), "complex")?.to_complex();
+        let z = single(slf.get().tensor(), "number")?.to_complex();
         Ok(pyo3::types::PyComplex::from_doubles(slf.py(), z.re, z.im).into_any())
     }
 
@@ -602,6 +609,18 @@ impl PyTensor {
             return array.call_method1("astype", (dtype,));
         }
         if copy == Some(true) { array.call_method0("copy") } else { Ok(array) }
+    }
+
+    /// What NumPy makes of its result when a tensor took part: a tensor again.
+    #[pyo3(signature = (array, context=None, return_scalar=false))]
+    fn __array_wrap__<'py>(
+        slf: &Bound<'py, Self>,
+        array: &Bound<'py, PyAny>,
+        context: Option<&Bound<'py, PyAny>>,
+        return_scalar: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = (context, return_scalar);
+        wrap(slf.py(), data::tensor_from(array, None, false)?)
     }
 
     #[classattr]
