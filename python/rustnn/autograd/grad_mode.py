@@ -17,11 +17,8 @@ __all__ = ["enable_grad", "inference_mode", "no_grad", "set_grad_enabled"]
 class _GradMode:
     """Sets the mode of this thread on entry and puts it back on exit."""
 
-    __slots__ = ("_before", "_mode")
-
-    def __init__(self, mode: bool) -> None:
-        self._mode = mode
-        self._before = True
+    __slots__ = ("_before",)
+    _mode: bool
 
     def __enter__(self) -> None:
         self._before = _C._set_grad_enabled(self._mode)
@@ -31,7 +28,7 @@ class _GradMode:
 
     def __call__(self, function: F) -> F:
         """``function``, run in this mode; generators are, too, between their yields."""
-        from functools import wraps
+        from functools import partial, wraps
         from inspect import isgeneratorfunction
 
         mode = self._mode
@@ -40,20 +37,23 @@ class _GradMode:
             @wraps(function)
             def generator(*args: Any, **kwargs: Any) -> Any:
                 source = function(*args, **kwargs)
-                reply: Any = None
+                resume: Callable[[], Any] = partial(next, source)
                 while True:
                     try:
-                        with _GradMode(mode):
-                            item = source.send(reply)
+                        with set_grad_enabled(mode):
+                            item = resume()
                     except StopIteration as stop:
                         return stop.value
-                    reply = yield item
+                    try:
+                        resume = partial(source.send, (yield item))
+                    except BaseException as error:  # thrown in from outside, or the end of it all
+                        resume = partial(source.throw, error)
 
             return generator  # type: ignore[return-value]
 
         @wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with _GradMode(mode):
+            with set_grad_enabled(mode):
                 return function(*args, **kwargs)
 
         return wrapped  # type: ignore[return-value]
@@ -63,44 +63,34 @@ class no_grad(_GradMode):
     """``with no_grad():`` or ``@no_grad()``: nothing is recorded."""
 
     __slots__ = ()
+    _mode = False
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """``@no_grad`` without brackets decorates as well."""
         made = object.__new__(cls)
-        if function is None:
-            return made
-        made.__init__()  # type: ignore[misc]
-        return made(function)
-
-    def __init__(self) -> None:
-        super().__init__(False)
+        return made if function is None else made(function)
 
 
 class enable_grad(_GradMode):
     """``with enable_grad():`` or ``@enable_grad()``: operations are recorded again."""
 
     __slots__ = ()
+    _mode = True
 
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """``@enable_grad`` without brackets decorates as well."""
         made = object.__new__(cls)
-        if function is None:
-            return made
-        made.__init__()  # type: ignore[misc]
-        return made(function)
-
-    def __init__(self) -> None:
-        super().__init__(True)
+        return made if function is None else made(function)
 
 
 class set_grad_enabled(_GradMode):
     """Sets the mode at once; as a context, puts it back at the end."""
 
-    __slots__ = ()
+    __slots__ = ("_mode",)
 
     def __init__(self, mode: bool) -> None:
-        super().__init__(mode)
-        self._before = _C._set_grad_enabled(bool(mode))
+        self._mode = bool(mode)
+        self._before = _C._set_grad_enabled(self._mode)
 
     def __enter__(self) -> None:
         _C._set_grad_enabled(self._mode)
@@ -114,15 +104,10 @@ class set_grad_enabled(_GradMode):
 class inference_mode(_GradMode):
     """As :class:`no_grad`. Tensors made inside are ordinary ones here."""
 
-    __slots__ = ()
+    __slots__ = ("_mode",)
 
     def __new__(cls, mode: Callable[..., Any] | bool = True) -> Any:
         """``@inference_mode`` without brackets decorates as well."""
         made = object.__new__(cls)
-        if isinstance(mode, bool):
-            return made
-        made.__init__()  # type: ignore[misc]
-        return made(mode)
-
-    def __init__(self, mode: bool = True) -> None:
-        super().__init__(not mode)
+        made._mode = mode is False  # a function in the place of the mode counts as True
+        return made if isinstance(mode, bool) else made(mode)

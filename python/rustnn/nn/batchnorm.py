@@ -88,18 +88,24 @@ class _BatchNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
-        mean, var = self.running_mean, self.running_var
-        learning = self.training and self.track_running_stats
+        parameters: Any = self._parameters
+        buffers = self._buffers
+        try:
+            weight, bias = parameters["weight"], parameters["bias"]
+            mean, var, count = buffers["running_mean"], buffers["running_var"], buffers["num_batches_tracked"]
+        except KeyError:  # replaced by something else of the same name: see Linear
+            weight, bias = self.weight, self.bias
+            mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
         momentum = 0.0 if self.momentum is None else self.momentum
-        if learning and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
+        if self.training and self.track_running_stats and count is not None:
+            count.add_(1)
             if self.momentum is None:  # a plain average over all batches so far
-                momentum = 1.0 / float(self.num_batches_tracked)
+                momentum = 1.0 / float(count)
         # Statistics of the batch are used in training, and always where none are kept.
         by_batch = self.training or (mean is None and var is None)
         if self.training and not self.track_running_stats:
             mean = var = None
-        return F.batch_norm(input, mean, var, self.weight, self.bias, by_batch, momentum, self.eps)
+        return F.batch_norm(input, mean, var, weight, bias, by_batch, momentum, self.eps)
 
     def extra_repr(self) -> str:
         return (

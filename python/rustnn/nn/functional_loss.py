@@ -59,7 +59,7 @@ def _reduce_weighted(loss: Tensor, weight: Tensor, code: int) -> Tensor:
 
 def _broadcast(input: Tensor, target: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Both in one shape, with a warning if they were not."""
-    if target.size() != input.size():
+    if target.shape != input.shape:
         import warnings
 
         warnings.warn(

@@ -103,8 +103,9 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         # Only reached when neither the instance's dict nor the class has the name.
         tables = self.__dict__
         for table in ("_parameters", "_buffers", "_modules"):
-            if table in tables and name in tables[table]:
-                return tables[table][name]
+            entries = tables.get(table)
+            if entries is not None and name in entries:
+                return entries[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:

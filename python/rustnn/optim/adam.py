@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn._C import Tensor
-from rustnn.optim.optimizer import Optimizer, call_closure, check_switches
+from rustnn.optim.optimizer import Optimizer, call_closure, check_switches, with_gradients
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,8 +85,8 @@ class Adam(Optimizer):
                     entry["step"] = _C.tensor(float(entry["step"]), dtype=_C.float32)
 
     def _new_state(self, param: Tensor, amsgrad: bool) -> dict[str, Tensor]:
-        """What is remembered about a parameter before its first step."""
-        entry = {
+        """What is remembered about a parameter, before its first step."""
+        entry = self.state[param] = {
             "step": _C.zeros((), dtype=_C.float32),
             "exp_avg": _C.zeros_like(param.detach()),
             "exp_avg_sq": _C.zeros_like(param.detach()),
@@ -100,22 +100,11 @@ class Adam(Optimizer):
         loss = None if closure is None else call_closure(closure)
         state = self.state
         for group in self.param_groups:
-            amsgrad = group["amsgrad"]
-            params = []
-            grads = []
-            states = []
-            for param in group["params"]:
-                grad = param.grad
-                if grad is None:
-                    continue
-                entry = state[param]
-                if not entry:
-                    entry = state[param] = self._new_state(param, amsgrad)
-                params.append(param)
-                grads.append(grad)
-                states.append(entry)
+            params, grads = with_gradients(group["params"])
             if not params:
                 continue
+            amsgrad = group["amsgrad"]
+            states = [state[param] or self._new_state(param, amsgrad) for param in params]
             beta1, beta2 = group["betas"]
             _C._adam_step(
                 params,

@@ -325,6 +325,14 @@ def _follow(param: Tensor, value: Any, key: Any = None) -> Any:
     return value
 
 
+def with_gradients(params: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """The parameters that have a gradient, and their gradients."""
+    grads = [grad for param in params if (grad := param.grad) is not None]
+    if len(grads) != len(params):
+        params = [param for param in params if param.grad is not None]
+    return params, grads
+
+
 def call_closure(closure: Callable[[], Any] | None) -> Any:
     """The loss that ``closure`` computes, with gradients recorded whatever the mode outside."""
     if closure is None:

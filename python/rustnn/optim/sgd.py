@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn._C import Tensor
-from rustnn.optim.optimizer import Optimizer, call_closure, check_switches
+from rustnn.optim.optimizer import Optimizer, call_closure, check_switches, with_gradients
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,13 +75,7 @@ class SGD(Optimizer):
         loss = None if closure is None else call_closure(closure)
         state = self.state
         for group in self.param_groups:
-            params = []
-            grads = []
-            for param in group["params"]:
-                grad = param.grad
-                if grad is not None:
-                    params.append(param)
-                    grads.append(grad)
+            params, grads = with_gradients(group["params"])
             if not params:
                 continue
             momentum = group["momentum"]
