@@ -11,12 +11,24 @@ pub type Sizes = SmallVec<[usize; 5]>;
 /// Strides in elements, one a dimension.
 pub type Strides = SmallVec<[isize; 5]>;
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, PartialEq, Eq, Default)]
 pub struct Layout {
     pub sizes: Sizes,
     pub strides: Strides,
     /// Element of the storage at which index (0, ..., 0) stands.
     pub offset: usize,
+}
+
+impl Clone for Layout {
+    /// Copies memory, where a derived clone would go element by element.
+    #[inline]
+    fn clone(&self) -> Layout {
+        Layout {
+            sizes: Sizes::from_slice(&self.sizes),
+            strides: Strides::from_slice(&self.strides),
+            offset: self.offset,
+        }
+    }
 }
 
 /// `[2, 3]`, as PyTorch's messages print sizes.

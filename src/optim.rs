@@ -269,15 +269,26 @@ pub fn adam_step(params: &[Tensor], grads: &[Tensor], states: &[AdamState], sett
     }
     for ((p, g), state) in params.iter().zip(grads).zip(states) {
         check_dtype(p)?;
-        let t = crate::ops::reduce::item(&state.step)?.to_f64() + 1.0;
+        let t = count_step(&state.step)?;
         match p.dtype() {
             DType::F64 => step::<f64>(p, g, state, t, settings)?,
             _ => step::<f32>(p, g, state, t, settings)?,
         }
-        crate::ops::creation::write_value(&state.step, crate::scalar::Scalar::Float(t))?;
-        state.step.bump_version();
     }
     Ok(())
+}
+
+/// Adds one to a count of steps and returns it.
+fn count_step(step: &Tensor) -> Result<f64> {
+    let t = crate::ops::reduce::item(step)?.to_f64() + 1.0;
+    if step.dtype() == DType::F32 {
+        // SAFETY: `item` found exactly one element, which has this type.
+        unsafe { step.ptr().cast::<f32>().write_unaligned(t as f32) };
+    } else {
+        crate::ops::creation::write_value(step, crate::scalar::Scalar::Float(t))?;
+    }
+    step.bump_version();
+    Ok(t)
 }
 
 fn check_dtype(p: &Tensor) -> Result<()> {

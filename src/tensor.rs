@@ -106,6 +106,14 @@ impl Tensor {
         Ok(Tensor::build(Storage::new(bytes)?, layout, dtype, None))
     }
 
+    /// Uninitialised, with the layout of a contiguous tensor.
+    #[inline]
+    pub fn empty_as(contiguous: &Tensor, dtype: DType) -> Result<Tensor> {
+        let mut layout = contiguous.layout().clone();
+        layout.offset = 0;
+        Ok(Tensor::build(Storage::new(layout.numel() * dtype.size())?, layout, dtype, None))
+    }
+
     /// A contiguous tensor that holds `values`.
     pub fn from_slice<T: Element>(values: &[T], sizes: &[usize]) -> Result<Tensor> {
         let t = Tensor::empty(sizes, T::DTYPE)?;
@@ -156,13 +164,11 @@ impl Tensor {
         t
     }
 
-    /// A handle without gradient information: itself if it has none.
+    /// A handle through which no graph is kept alive: itself if no node made it.
+    #[inline]
     pub fn detached(&self) -> Tensor {
-        if self.0.producer.is_none() && self.0.meta.get().is_none() && self.0.view.is_none() {
-            self.clone()
-        } else {
-            self.detach()
-        }
+        let made = self.0.producer.is_some() || self.0.meta.get().is_some_and(|m| m.has_producer());
+        if made || self.0.view.is_some() { self.detach() } else { self.clone() }
     }
 
     /// The same value as made by `edge`.

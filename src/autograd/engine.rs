@@ -192,7 +192,7 @@ fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option
                     found[i] = grads[output as usize].clone();
                 }
             }
-            let ends = if node.body().variable().is_some() {
+            let ends = if node.body().collects() {
                 targets.capture_leaves || !targets.needs(&node)
             } else {
                 !node.edges().iter().flatten().any(|e| targets.needs(&e.node))

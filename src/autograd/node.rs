@@ -26,12 +26,12 @@ pub struct Edge {
 /// The formula of a node.
 pub trait Backward: Send + Sync {
     fn backward(&self, cx: &Backprop) -> Result<Grads>;
-    /// The leaf whose gradient this node collects.
-    fn variable(&self) -> Option<&Arc<GradMeta>> {
-        None
+    /// Whether the node collects the gradient of a leaf.
+    fn collects(&self) -> bool {
+        false
     }
-    /// Access to the concrete type, for floors above.
-    fn as_any(&self) -> Option<&dyn std::any::Any> {
+    /// That leaf, if it is still there.
+    fn variable(&self) -> Option<Tensor> {
         None
     }
 }
@@ -108,39 +108,41 @@ impl<B: Backward + 'static> Node<B> {
         outputs: &[Tensor],
         body: B,
     ) -> NodeRef {
-        let edges = inputs.iter().map(|t| t.gradient_edge()).collect();
-        let tensors = save
-            .iter()
-            .map(|s| {
-                let (tensor, origin) = match s {
-                    Save::Input(i) => (inputs[*i], Origin::Input(*i as u32)),
-                    Save::Output(i) => (&outputs[*i], Origin::Output(*i as u32)),
-                    Save::Other(t) => (*t, Origin::Other),
-                };
-                SavedTensor { tensor: tensor.detached(), version: tensor.version(), origin }
-            })
-            .collect();
-        Node::with_edges(name, edges, tensors, outputs.len() as u32, body)
+        // Loops with `push`: this is the hot path, and collecting costs more.
+        let mut edges: SmallVec<[Option<Edge>; 2]> = SmallVec::new();
+        for t in inputs {
+            edges.push(t.gradient_edge());
+        }
+        let mut tensors: SmallVec<[SavedTensor; 2]> = SmallVec::new();
+        for s in save {
+            let (tensor, origin) = match s {
+                Save::Input(i) => (inputs[*i], Origin::Input(*i as u32)),
+                Save::Output(i) => (&outputs[*i], Origin::Output(*i as u32)),
+                Save::Other(t) => (*t, Origin::Other),
+            };
+            tensors.push(SavedTensor { tensor: tensor.detached(), version: tensor.version(), origin });
+        }
+        Arc::new(Node::build(name, edges, outputs.len() as u32, tensors, body))
     }
 
-    fn with_edges(
+    /// A node with given edges that saves nothing.
+    pub fn plain(
         name: &'static str,
         edges: SmallVec<[Option<Edge>; 2]>,
-        tensors: SmallVec<[SavedTensor; 2]>,
         outputs: u32,
         body: B,
     ) -> NodeRef {
-        Node::unsaved(name, edges, outputs, tensors, body)
+        Arc::new(Node::build(name, edges, outputs, SmallVec::new(), body))
     }
 
-    fn unsaved(
+    fn build(
         name: &'static str,
         edges: SmallVec<[Option<Edge>; 2]>,
         outputs: u32,
         tensors: SmallVec<[SavedTensor; 2]>,
         body: B,
-    ) -> Arc<Node<B>> {
-        Arc::new(Node {
+    ) -> Node<B> {
+        Node {
             name,
             sequence: next_sequence(),
             outputs,
@@ -148,17 +150,7 @@ impl<B: Backward + 'static> Node<B> {
             saved: Mutex::new(SavedState { tensors, released: false }),
             hooks: OnceLock::new(),
             body,
-        })
-    }
-
-    /// A node with given edges that saves nothing; keeps its concrete type.
-    pub fn plain(
-        name: &'static str,
-        edges: SmallVec<[Option<Edge>; 2]>,
-        outputs: u32,
-        body: B,
-    ) -> Arc<Node<B>> {
-        Node::unsaved(name, edges, outputs, SmallVec::new(), body)
+        }
     }
 }
 
@@ -287,23 +279,29 @@ thread_local! {
 
 /// A chain of a million nodes must not be dropped by recursion.
 impl<B: ?Sized> Drop for Node<B> {
+    #[inline]
     fn drop(&mut self) {
-        let mut edges = std::mem::take(&mut self.edges);
-        if edges.iter().all(Option::is_none) {
-            return;
+        // Only the last owner of a parent brings it down.
+        let last = |edge: &Option<Edge>| edge.as_ref().is_some_and(|e| Arc::strong_count(&e.node) == 1);
+        if self.edges.iter().any(last) {
+            drop_later(std::mem::take(&mut self.edges));
         }
-        let outermost = DYING.try_with(|queue| {
-            let mut queue = queue.borrow_mut();
-            let outermost = queue.is_none();
-            queue.get_or_insert_default().extend(edges.drain(..).flatten());
-            outermost
-        });
-        if outermost != Ok(true) {
-            return;
-        }
-        while let Some(edge) = DYING.with(|q| q.borrow_mut().as_mut().and_then(Vec::pop)) {
-            drop(edge);
-        }
-        DYING.with(|q| *q.borrow_mut() = None);
     }
+}
+
+#[cold]
+fn drop_later(edges: SmallVec<[Option<Edge>; 2]>) {
+    let outermost = DYING.try_with(|queue| {
+        let mut queue = queue.borrow_mut();
+        let outermost = queue.is_none();
+        queue.get_or_insert_default().extend(edges.into_iter().flatten());
+        outermost
+    });
+    if outermost != Ok(true) {
+        return;
+    }
+    while let Some(edge) = DYING.with(|q| q.borrow_mut().as_mut().and_then(Vec::pop)) {
+        drop(edge);
+    }
+    DYING.with(|q| *q.borrow_mut() = None);
 }

@@ -10,7 +10,6 @@ use crate::autograd::node::{Backprop, Backward, Edge, Grads, Node, NodeRef};
 use crate::autograd::{grad_enabled, no_grad};
 use crate::bail;
 use crate::error::Result;
-use crate::layout::Strides;
 use crate::ops;
 use crate::tensor::{Tensor, ViewOrigin, WeakTensor};
 
@@ -20,6 +19,7 @@ pub type AccumulateHook = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 /// The mutable part of a variable, shared by all handles that stand for it.
 pub struct GradMeta {
     requires_grad: AtomicBool,
+    has_producer: AtomicBool,
     state: Mutex<GradState>,
 }
 
@@ -27,8 +27,8 @@ pub struct GradMeta {
 pub struct GradState {
     pub producer: Option<Edge>,
     pub grad: Option<Tensor>,
-    /// The node that collects this leaf's gradient, while some graph holds it.
-    accumulator: Weak<Node<AccumulateGrad>>,
+    /// The node that collects this leaf's gradient, once some graph has asked for it.
+    accumulator: Option<NodeRef>,
     /// The leaf itself, for those who look at the graph.
     pub tensor: WeakTensor,
     pub retains_grad: bool,
@@ -47,6 +47,7 @@ impl GradMeta {
     pub fn new(producer: Option<Edge>) -> GradMeta {
         GradMeta {
             requires_grad: AtomicBool::new(producer.is_some()),
+            has_producer: AtomicBool::new(producer.is_some()),
             state: Mutex::new(GradState { producer, ..GradState::default() }),
         }
     }
@@ -55,9 +56,16 @@ impl GradMeta {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
     }
 
+    /// Whether a node made the present value.
+    #[inline]
+    pub fn has_producer(&self) -> bool {
+        self.has_producer.load(Ordering::Relaxed)
+    }
+
     /// Puts another node behind the variable.
     pub fn set_producer(&self, edge: Option<Edge>) {
         self.requires_grad.store(edge.is_some(), Ordering::Relaxed);
+        self.has_producer.store(edge.is_some(), Ordering::Relaxed);
         let old = std::mem::replace(&mut self.state().producer, edge);
         drop(old);
     }
@@ -100,30 +108,30 @@ impl Tensor {
     /// Where the gradient of this tensor flows to: its node, or the collector of a leaf.
     #[inline]
     pub fn gradient_edge(&self) -> Option<Edge> {
-        if self.view_of().is_none() && self.meta_if_any().is_none() {
-            return self.original_producer().cloned();
-        }
-        if let Some(edge) = self.producer() {
-            return Some(edge);
-        }
-        let meta = self.meta_if_any()?;
+        let edge = match self.meta_if_any() {
+            None if self.view_of().is_none() => return self.original_producer().cloned(),
+            Some(meta) if self.view_of().is_none() => return self.edge_of_variable(meta),
+            _ => self.producer(),
+        };
+        edge.or_else(|| self.edge_of_variable(self.meta_if_any()?))
+    }
+
+    fn edge_of_variable(&self, meta: &Arc<GradMeta>) -> Option<Edge> {
         if !meta.requires_grad.load(Ordering::Relaxed) {
             return None;
         }
-        Some(Edge { node: self.accumulator(meta), output: 0 })
-    }
-
-    fn accumulator(&self, meta: &Arc<GradMeta>) -> NodeRef {
         let mut state = meta.state();
-        if let Some(node) = state.accumulator.upgrade() {
-            return node;
+        if let Some(edge) = &state.producer {
+            return Some(edge.clone());
         }
-        let strides = self.layout().is_non_overlapping_and_dense().then(|| self.layout().strides.clone());
-        let body = AccumulateGrad { meta: meta.clone(), strides };
-        let node = Node::plain("AccumulateGrad", SmallVec::new(), 1, body);
-        state.accumulator = Arc::downgrade(&node);
+        if let Some(node) = &state.accumulator {
+            return Some(Edge { node: node.clone(), output: 0 });
+        }
+        let body = AccumulateGrad { meta: Arc::downgrade(meta) };
+        let node: NodeRef = Node::plain("AccumulateGrad", SmallVec::new(), 1, body);
+        state.accumulator = Some(node.clone());
         state.tensor = self.downgrade();
-        node
+        Some(Edge { node, output: 0 })
     }
 
     /// Makes a leaf ask for gradients, or not.
@@ -202,70 +210,70 @@ impl Tensor {
     }
 }
 
-/// The end of a path: adds what arrives to the gradient of a leaf.
+/// The end of a path: adds what arrives to the gradient of a leaf. The leaf owns this node, so that
+/// it is made once; a leaf that is gone needs no gradient.
 pub struct AccumulateGrad {
-    meta: Arc<GradMeta>,
-    /// The memory order of the variable, which its gradient takes, if it is dense.
-    strides: Option<Strides>,
+    meta: Weak<GradMeta>,
 }
 
 impl Backward for AccumulateGrad {
     fn backward(&self, cx: &Backprop) -> Result<Grads> {
-        let Some(incoming) = cx.grad() else { return Ok(smallvec![]) };
-        let hooks = self.meta.state().hooks.clone();
+        let (Some(incoming), Some(meta)) = (cx.grad(), self.meta.upgrade()) else { return Ok(smallvec![]) };
+        let hooks = meta.state().hooks.clone();
         let mut replaced = None;
         for (_, hook) in &hooks {
             if let Some(by_hook) = hook(replaced.as_ref().unwrap_or(incoming))? {
                 replaced = Some(by_hook);
             }
         }
-        self.accumulate(replaced.as_ref().unwrap_or(incoming))?;
-        let hooks = self.meta.state().accumulate_hooks.clone();
+        accumulate(&meta, replaced.as_ref().unwrap_or(incoming))?;
+        let hooks = meta.state().accumulate_hooks.clone();
         for (_, hook) in &hooks {
             hook()?;
         }
         Ok(smallvec![])
     }
 
-    fn variable(&self) -> Option<&Arc<GradMeta>> {
-        Some(&self.meta)
+    fn collects(&self) -> bool {
+        true
+    }
+
+    fn variable(&self) -> Option<Tensor> {
+        self.meta.upgrade()?.state().tensor.upgrade()
     }
 }
 
-impl AccumulateGrad {
-    /// Without a graph the first gradient is taken over if nobody else can see it, and later ones are
-    /// added in place; with a graph both make new tensors.
-    fn accumulate(&self, incoming: &Tensor) -> Result<()> {
-        let present = self.meta.state().grad.clone();
-        let total = match present {
-            None if grad_enabled() => ops::copy::clone(incoming)?,
-            None if incoming.is_unique() && self.fits(incoming) => incoming.detached(),
-            None => self.copied(incoming)?,
-            Some(grad) if grad_enabled() => ops::arithmetic::add(&grad, incoming)?,
-            Some(grad) => return no_grad(|| ops::arithmetic::add_(&grad, incoming)).map(drop),
-        };
-        self.meta.state().grad = Some(total);
-        Ok(())
-    }
+/// Without a graph the first gradient is taken over if nobody else can see it, and later ones are
+/// added in place; with a graph both make new tensors.
+fn accumulate(meta: &GradMeta, incoming: &Tensor) -> Result<()> {
+    let (present, variable) = {
+        let state = meta.state();
+        (state.grad.clone(), state.tensor.upgrade())
+    };
+    let total = match present {
+        None if grad_enabled() => ops::copy::clone(incoming)?,
+        None if incoming.is_unique() && fits(incoming, variable.as_ref()) => incoming.detached(),
+        None => copied(incoming, variable.as_ref())?,
+        Some(grad) if grad_enabled() => ops::arithmetic::add(&grad, incoming)?,
+        Some(grad) => return no_grad(|| ops::arithmetic::add_(&grad, incoming)).map(drop),
+    };
+    meta.state().grad = Some(total);
+    Ok(())
+}
 
-    /// Whether a gradient lies in memory as the variable does.
-    fn fits(&self, grad: &Tensor) -> bool {
-        match &self.strides {
-            Some(strides) => {
-                let step = |d: usize| grad.size(d) == 1 || grad.strides()[d] == strides[d];
-                grad.ndim() == strides.len() && (0..grad.ndim()).all(step)
-            }
-            None => grad.layout().is_non_overlapping_and_dense(),
-        }
+/// Whether a gradient lies in memory as a dense variable does, or is dense itself.
+fn fits(grad: &Tensor, variable: Option<&Tensor>) -> bool {
+    match variable {
+        Some(v) if v.is_contiguous() => grad.is_contiguous(),
+        Some(v) if v.layout().is_non_overlapping_and_dense() => grad.strides() == v.strides(),
+        _ => grad.layout().is_non_overlapping_and_dense(),
     }
+}
 
-    fn copied(&self, grad: &Tensor) -> Result<Tensor> {
-        let strides = match &self.strides {
-            Some(strides) if strides.len() == grad.ndim() => strides.clone(),
-            _ => grad.layout().dense_like(),
-        };
-        let out = Tensor::empty_dense(grad.sizes(), strides, grad.dtype())?;
-        ops::copy::write(&out, &grad.detached())?;
-        Ok(out)
-    }
+/// A gradient of its own, in the memory order of the variable.
+fn copied(grad: &Tensor, variable: Option<&Tensor>) -> Result<Tensor> {
+    let model = variable.filter(|v| v.sizes() == grad.sizes()).unwrap_or(grad);
+    let out = Tensor::empty_dense(grad.sizes(), model.layout().dense_like(), grad.dtype())?;
+    ops::copy::write(&out, &grad.detached())?;
+    Ok(out)
 }

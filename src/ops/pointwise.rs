@@ -94,11 +94,70 @@ pub fn args_of<'a>(args: &'a Args) -> SmallVec<[Arg<'a>; 3]> {
 }
 
 /// Computes a row and records it.
+#[inline]
 pub fn apply(row: &'static Row, args: &[Arg]) -> Result<Tensor> {
-    let common = common_dtype(row, args)?;
-    let result = if row.to_bool { DType::Bool } else { common };
-    let out = launch(&row.kernels, row.name, args, common, result, None)?;
-    record(row, args, out)
+    let out = match compute_small(row, args) {
+        Some(out) => out?,
+        None => {
+            let common = common_dtype(row, args)?;
+            let result = if row.to_bool { DType::Bool } else { common };
+            launch(&row.kernels, row.name, args, common, result, None)?
+        }
+    };
+    let wants_grad = |a: &Arg| a.tensor().is_some_and(Tensor::requires_grad);
+    if row.to_bool || !grad_enabled() || !args.iter().any(wants_grad) {
+        return Ok(out);
+    }
+    Ok(record(row, args, out))
+}
+
+/// Elements up to which an operation is done at once, without loops.
+const SMALL: usize = 64;
+
+/// The most frequent call of all, without any of the general machinery: a few floats, contiguous, of
+/// one shape and dtype, perhaps with numbers. `None` for every other call.
+#[inline]
+fn compute_small(row: &Row, args: &[Arg]) -> Option<Result<Tensor>> {
+    let Arg::Tensor(first) = args[0] else { return None };
+    let (n, dtype) = (first.numel(), first.dtype());
+    let kernels = match dtype {
+        DType::F32 => row.kernels.f32.as_ref()?,
+        DType::F64 => row.kernels.f64.as_ref()?,
+        _ => return None,
+    };
+    if n > SMALL || n == 0 || row.conditions > 0 || !first.is_contiguous() || args.len() >= MAX_OPERANDS {
+        return None;
+    }
+    let mut numbers = [[0f64; SMALL]; 2];
+    let mut free = numbers.iter_mut();
+    let mut inputs = [std::ptr::null::<u8>(); MAX_OPERANDS];
+    for (input, arg) in inputs.iter_mut().zip(args) {
+        *input = match arg {
+            Arg::Tensor(t) if t.dtype() == dtype && t.sizes() == first.sizes() && t.is_contiguous() => t.ptr(),
+            Arg::Number(s @ (Scalar::Int(_) | Scalar::Float(_))) => splat(s.to_f64(), dtype, &mut free.next()?[..n]),
+            _ => return None,
+        };
+    }
+    let out = match Tensor::empty_as(first, if row.to_bool { DType::Bool } else { dtype }) {
+        Ok(out) => out,
+        Err(error) => return Some(Err(error)),
+    };
+    // SAFETY: every input has n elements of the kernel's type; the output is fresh.
+    unsafe { kernels.get()(n, out.ptr(), inputs.as_ptr()) };
+    Some(Ok(out))
+}
+
+/// Writes a number as often as there are places for f64, in the given dtype.
+#[inline]
+fn splat(value: f64, dtype: DType, places: &mut [f64]) -> *const u8 {
+    if dtype == DType::F64 {
+        places.fill(value);
+    } else {
+        // SAFETY: as many f32 fit into the memory of as many f64.
+        let singles = unsafe { std::slice::from_raw_parts_mut(places.as_mut_ptr().cast::<f32>(), places.len()) };
+        singles.fill(value as f32);
+    }
+    places.as_ptr().cast()
 }
 
 /// Computes a row into `args[0]`, which must be a tensor, and records it. Returns that tensor.
@@ -292,51 +351,50 @@ fn empty_like_operands(sizes: &[usize], args: &[Arg], dtype: DType) -> Result<Te
 }
 
 /// Where a gradient formula finds one of the row's inputs, or its result.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Unused,
     Saved(u8),
-    Number(Scalar),
+    Number(u8),
 }
 
 /// What the node of a row remembers besides the saved tensors.
 struct Recorded {
     row: &'static Row,
     /// The inputs in order, then the result.
-    sources: SmallVec<[Source; 4]>,
+    sources: [Source; MAX_OPERANDS],
+    numbers: SmallVec<[Scalar; 1]>,
     /// For each tensor among the arguments: which one, its dtype, and its sizes if it was broadcast.
     inputs: SmallVec<[(u8, DType, Option<Box<Sizes>>); 2]>,
 }
 
-fn record(row: &'static Row, args: &[Arg], out: Tensor) -> Result<Tensor> {
-    let tensors: SmallVec<[&Tensor; 3]> = args.iter().filter_map(|a| a.tensor()).collect();
-    if row.to_bool || !autograd::needs_grad(&tensors) {
-        return Ok(out);
-    }
-    let mut sources: SmallVec<[Source; 4]> = smallvec![Source::Unused; args.len() + 1];
-    let mut inputs: SmallVec<[(u8, DType, Option<Box<Sizes>>); 2]> = SmallVec::new();
+/// Hangs a node behind the result of a row.
+fn record(row: &'static Row, args: &[Arg], out: Tensor) -> Tensor {
+    let mut recorded =
+        Recorded { row, sources: [Source::Unused; MAX_OPERANDS], numbers: SmallVec::new(), inputs: SmallVec::new() };
+    let mut tensors: SmallVec<[&Tensor; 3]> = SmallVec::new();
     let mut save: SmallVec<[Save; 3]> = SmallVec::new();
     for (i, arg) in args.iter().enumerate() {
-        if let Arg::Number(s) = arg {
-            sources[i] = Source::Number(*s);
+        match arg {
+            Arg::Number(s) => {
+                recorded.sources[i] = Source::Number(recorded.numbers.len() as u8);
+                recorded.numbers.push(*s);
+            }
+            Arg::Tensor(t) => {
+                let sizes = (t.sizes() != out.sizes()).then(|| Box::new(Sizes::from_slice(t.sizes())));
+                recorded.inputs.push((i as u8, t.dtype(), sizes));
+                tensors.push(t);
+            }
         }
     }
-    for (i, arg) in args.iter().enumerate() {
-        let Arg::Tensor(t) = arg else { continue };
-        let sizes = (t.sizes() != out.sizes()).then(|| Box::new(Sizes::from(t.sizes())));
-        inputs.push((i as u8, t.dtype(), sizes));
+    for (slot, t) in tensors.iter().enumerate() {
         if !t.requires_grad() {
             continue;
         }
-        let Some(grad) = row.grads.iter().find(|g| g.input == row.inputs[i]) else { continue };
-        for name in grad.reads {
-            let at = match row.inputs.iter().position(|n| n == name) {
-                Some(at) => at,
-                None if *name == "y" => args.len(),
-                None => continue,
-            };
-            if matches!(sources[at], Source::Unused) {
-                sources[at] = Source::Saved(save.len() as u8);
+        let Some(grad) = row.grad_of(recorded.inputs[slot].0) else { continue };
+        for at in grad.sources(row) {
+            if recorded.sources[at] == Source::Unused {
+                recorded.sources[at] = Source::Saved(save.len() as u8);
                 save.push(match at == args.len() {
                     true => Save::Output(0),
                     false => Save::Input(args[..at].iter().filter(|a| a.tensor().is_some()).count()),
@@ -344,65 +402,77 @@ fn record(row: &'static Row, args: &[Arg], out: Tensor) -> Result<Tensor> {
             }
         }
     }
-    let recorded = Recorded { row, sources, inputs };
-    Ok(autograd::record(out, row.name, &tensors, &save, move |cx| recorded.backward(cx)))
+    autograd::record(out, row.name, &tensors, &save, move |cx| recorded.backward(cx))
+}
+
+impl Row {
+    /// The gradient with respect to an input.
+    fn grad_of(&self, input: u8) -> Option<&RowGrad> {
+        let name = self.inputs[input as usize];
+        self.grads.iter().find(|g| g.input == name)
+    }
+}
+
+impl RowGrad {
+    /// Positions of what the formula reads among the row's inputs and, after them, its result.
+    fn sources<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = usize> + 'a {
+        self.reads.iter().filter_map(|name| match *name {
+            "g" => None,
+            "y" => Some(row.inputs.len()),
+            name => row.inputs.iter().position(|n| *n == name),
+        })
+    }
 }
 
 impl Recorded {
     fn backward(&self, cx: &Backprop) -> Result<Grads> {
-        let mut grads: Grads = smallvec![None; self.inputs.len()];
-        let Some(g) = cx.grad() else { return Ok(grads) };
+        let mut grads = Grads::new();
         for (slot, (arg, dtype, sizes)) in self.inputs.iter().enumerate() {
-            if !cx.needs(slot) {
+            let Some(g) = cx.grad().filter(|_| cx.needs(slot)) else {
+                grads.push(None);
                 continue;
-            }
-            let name = self.row.inputs[*arg as usize];
-            let Some(formula) = self.row.grads.iter().find(|r| r.input == name) else {
+            };
+            let Some(formula) = self.row.grad_of(*arg) else {
                 if self.row.conditions > *arg as usize {
+                    grads.push(None);
                     continue;
                 }
-                return Err(Error::Unsupported(format!(
-                    "the derivative for '{name}' of '{}' is not implemented",
-                    self.row.name
-                )));
+                return Err(Error::Autograd(format!("derivative for aten::{} is not implemented", self.row.name)));
             };
             let full = if formula.identity { g.clone() } else { self.evaluate(formula, cx, g)? };
             let summed = match sizes {
                 Some(sizes) => reduce::sum_to_size(&full, sizes)?,
                 None => full,
             };
-            grads[slot] = Some(copy::to_dtype(&summed, *dtype)?);
+            grads.push(Some(if summed.dtype() == *dtype { summed } else { copy::to_dtype(&summed, *dtype)? }));
         }
         Ok(grads)
     }
 
     fn evaluate(&self, formula: &RowGrad, cx: &Backprop, g: &Tensor) -> Result<Tensor> {
-        let mut tensors: SmallVec<[Option<Tensor>; 4]> = SmallVec::new();
-        let mut numbers: SmallVec<[Option<Scalar>; 4]> = SmallVec::new();
-        for name in formula.reads {
-            let (tensor, number) = if *name == "g" {
-                (Some(g.clone()), None)
-            } else {
-                let at = self.row.inputs.iter().position(|n| n == name).unwrap_or(self.row.inputs.len());
-                match self.sources[at] {
-                    Source::Saved(i) => (Some(cx.saved(i as usize)?), None),
-                    Source::Number(s) => (None, Some(s)),
-                    Source::Unused => unreachable!("formulas read what was recorded for them"),
-                }
-            };
-            tensors.push(tensor);
-            numbers.push(number);
+        let mut saved: SmallVec<[Tensor; 4]> = SmallVec::new();
+        for at in formula.sources(self.row) {
+            if let Source::Saved(i) = self.sources[at] {
+                saved.push(cx.saved(i as usize)?);
+            }
         }
-        let args: SmallVec<[Arg; 4]> = tensors
-            .iter()
-            .zip(&numbers)
-            .map(|(t, n)| match t {
-                Some(t) => Arg::Tensor(t),
-                None => Arg::Number(n.expect("a tensor or a number")),
-            })
-            .collect();
+        let mut args: SmallVec<[Arg; 4]> = SmallVec::new();
+        let (mut at, mut next) = (formula.sources(self.row), saved.iter());
+        for name in formula.reads {
+            if *name == "g" {
+                args.push(Arg::Tensor(g));
+                continue;
+            }
+            let source = self.sources[at.next().expect("a source a name")];
+            args.push(match source {
+                Source::Saved(_) => Arg::Tensor(next.next().expect("saved above")),
+                Source::Number(i) => Arg::Number(self.numbers[i as usize]),
+                Source::Unused => unreachable!("formulas read what was recorded for them"),
+            });
+        }
         if grad_enabled() {
-            return Arena::evaluate(&args, formula.graph);
+            let value = Arena::evaluate(&args, formula.graph)?;
+            return Ok(tied_to(value, &saved));
         }
         let mut dtype = ResultType::default();
         for arg in &args {
@@ -415,4 +485,20 @@ impl Recorded {
         }
         launch(&formula.kernels, self.row.name, &args, dtype.get(), dtype.get(), None)
     }
+}
+
+/// A gradient that is constant in the values it was computed from (as that of relu) is still a
+/// function of them, as in PyTorch: with zero gradients.
+fn tied_to(value: Tensor, saved: &[Tensor]) -> Tensor {
+    if value.requires_grad() || !saved.iter().any(Tensor::requires_grad) {
+        return value;
+    }
+    let inputs: SmallVec<[&Tensor; 3]> = saved.iter().collect();
+    let shapes: SmallVec<[(Sizes, DType); 3]> = saved.iter().map(|t| (t.sizes().into(), t.dtype())).collect();
+    autograd::record(value, "ZerosBackward0", &inputs, &[], move |cx| {
+        let zeros = |(i, (sizes, dtype)): (usize, &(Sizes, DType))| {
+            cx.needs(i).then(|| crate::ops::creation::zeros(sizes, *dtype)).transpose()
+        };
+        shapes.iter().enumerate().map(zeros).collect()
+    })
 }

@@ -59,7 +59,7 @@ impl PyNode {
     /// The leaf whose gradient this node collects; AttributeError for other nodes.
     #[getter]
     fn variable<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match self.0.body().variable().and_then(|meta| meta.state().tensor.upgrade()) {
+        match self.0.body().variable() {
             Some(tensor) => wrap(py, tensor),
             None => Err(pyo3::exceptions::PyAttributeError::new_err(format!(
                 "'{}' object has no attribute 'variable'",

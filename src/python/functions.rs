@@ -1,8 +1,7 @@
 //! The operations of `ops` as functions of the module and methods of `Tensor`.
 //!
-//! Overloads of one name form a group; a group has a plain and an in-place form. Functions are
-//! CPython fast calls that carry the number of their group; methods have no place for it, so each
-//! gets an entry point of its own from a table of `const` generics.
+//! Overloads of one name form a group; in-place twins are groups of their own. CPython's fast calls
+//! carry no data, so each group gets entry points of its own from tables of `const` generics.
 
 use std::ffi::{CString, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -276,21 +275,32 @@ unsafe fn fast_arguments<'py>(
     }
 }
 
-/// A function of the module; `this` is the number of its group.
-unsafe extern "C" fn function_entry(
-    this: *mut ffi::PyObject,
+/// A function of the module: group `I`.
+unsafe extern "C" fn function_entry<const I: usize>(
+    _module: *mut ffi::PyObject,
     args: *const *mut ffi::PyObject,
     count: ffi::Py_ssize_t,
     names: *mut ffi::PyObject,
 ) -> *mut ffi::PyObject {
-    // SAFETY: CPython calls with the GIL held and valid arguments; `this` is the int we gave it.
+    // SAFETY: CPython calls with the GIL held and valid arguments.
+    unsafe { call_function(I, args, count, names) }
+}
+
+/// # Safety
+/// As CPython calls: with the GIL held and valid arguments.
+unsafe fn call_function(
+    index: usize,
+    args: *const *mut ffi::PyObject,
+    count: ffi::Py_ssize_t,
+    names: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the caller's promise.
     unsafe {
         let py = Python::assume_attached();
         guarded(py, || {
-            let group = &groups(py)[ffi::PyLong_AsSsize_t(this) as usize];
             let (positional, keywords) = fast_arguments(py, args, count, names)?;
             let call = Call { positional: &positional, keywords: &keywords };
-            Ok(call_group(py, group, None, &call)?.into_ptr())
+            Ok(call_group(py, &groups(py)[index], None, &call)?.into_ptr())
         })
     }
 }
@@ -335,19 +345,22 @@ type Entry = unsafe extern "C" fn(
 ) -> *mut ffi::PyObject;
 
 macro_rules! entries {
-    ($($high:literal)*) => { [$(entries!(@sixteen $high)),*] };
-    (@sixteen $high:literal) => { [
-        method_entry::<{ $high * 16 }>, method_entry::<{ $high * 16 + 1 }>, method_entry::<{ $high * 16 + 2 }>,
-        method_entry::<{ $high * 16 + 3 }>, method_entry::<{ $high * 16 + 4 }>, method_entry::<{ $high * 16 + 5 }>,
-        method_entry::<{ $high * 16 + 6 }>, method_entry::<{ $high * 16 + 7 }>, method_entry::<{ $high * 16 + 8 }>,
-        method_entry::<{ $high * 16 + 9 }>, method_entry::<{ $high * 16 + 10 }>, method_entry::<{ $high * 16 + 11 }>,
-        method_entry::<{ $high * 16 + 12 }>, method_entry::<{ $high * 16 + 13 }>, method_entry::<{ $high * 16 + 14 }>,
-        method_entry::<{ $high * 16 + 15 }>,
+    ($entry:ident: $($high:literal)*) => { [$(entries!(@sixteen $entry $high)),*] };
+    (@sixteen $entry:ident $high:literal) => { [
+        $entry::<{ $high * 16 }>, $entry::<{ $high * 16 + 1 }>, $entry::<{ $high * 16 + 2 }>,
+        $entry::<{ $high * 16 + 3 }>, $entry::<{ $high * 16 + 4 }>, $entry::<{ $high * 16 + 5 }>,
+        $entry::<{ $high * 16 + 6 }>, $entry::<{ $high * 16 + 7 }>, $entry::<{ $high * 16 + 8 }>,
+        $entry::<{ $high * 16 + 9 }>, $entry::<{ $high * 16 + 10 }>, $entry::<{ $high * 16 + 11 }>,
+        $entry::<{ $high * 16 + 12 }>, $entry::<{ $high * 16 + 13 }>, $entry::<{ $high * 16 + 14 }>,
+        $entry::<{ $high * 16 + 15 }>,
     ] };
 }
 
-/// An entry point for each group that may become a method; more are added by another number.
-static METHOD_ENTRIES: [[Entry; 16]; 28] = entries!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27);
+/// An entry point for each group; more are added by another number in both lines.
+static FUNCTION_ENTRIES: [[Entry; 16]; 28] =
+    entries!(function_entry: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27);
+static METHOD_ENTRIES: [[Entry; 16]; 28] =
+    entries!(method_entry: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27);
 
 /// A method definition that lives as long as the process, as CPython asks.
 fn definition(name: &str, doc: &str, entry: Entry) -> PyResult<*mut ffi::PyMethodDef> {
@@ -361,15 +374,19 @@ fn definition(name: &str, doc: &str, entry: Entry) -> PyResult<*mut ffi::PyMetho
     })))
 }
 
+fn entry_of(entries: &'static [[Entry; 16]; 28], group: usize) -> Entry {
+    *entries.as_flattened().get(group).expect("as many entry points as groups")
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     let class = py.get_type::<PyTensor>();
-    let module_name = PyString::new(py, "torch");
+    let module_name = PyString::new(py, "rustnn._C");
     for (i, group) in groups(py).iter().enumerate() {
         let (op, _) = &group.overloads[0];
         let doc = group.overloads.iter().map(|(op, _)| op.doc).find(|d| !d.is_empty()).unwrap_or("");
         if group.overloads.iter().any(|(op, _)| op.variants.method) {
-            let entry = *METHOD_ENTRIES.as_flattened().get(i).expect("as many entry points as groups");
+            let entry = entry_of(&METHOD_ENTRIES, i);
             let def = definition(&group.name, doc, entry)?;
             // SAFETY: the definition is never freed; the result is a new reference or an error.
             let method = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), def))? };
@@ -377,11 +394,10 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
         }
         // In-place twins of functions that are no methods are functions too: relu_, dropout_.
         if op.variants.function {
-            let def = definition(&group.name, doc, function_entry)?;
-            let number = i.into_pyobject(py)?;
+            let def = definition(&group.name, doc, entry_of(&FUNCTION_ENTRIES, i))?;
             // SAFETY: the definition is never freed; the arguments are borrowed for the call.
             let function = unsafe {
-                Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(def, number.as_ptr(), module_name.as_ptr()))?
+                Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(def, m.as_ptr(), module_name.as_ptr()))?
             };
             m.add(group.name.as_str(), function)?;
         }
