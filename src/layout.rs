@@ -364,7 +364,7 @@ impl Layout {
         } else {
             self.view_strides(sizes)?
         };
-        Some(Layout { sizes: sizes.into(), strides, offset: self.offset })
+        Some(Layout { sizes: Sizes::from_slice(sizes), strides, offset: self.offset })
     }
 
     /// Walks both shapes from the back, matching runs of dimensions that lie evenly in memory.

@@ -2,6 +2,8 @@
 //! that carries the row's gradient, fused when no graph is wanted and in differentiable ops when one
 //! is.
 
+use std::mem::MaybeUninit;
+
 use smallvec::{SmallVec, smallvec};
 
 use crate::autograd::{self, Backprop, Grads, Save, grad_enabled, inplace};
@@ -128,7 +130,8 @@ fn compute_small(row: &Row, args: &[Arg]) -> Option<Result<Tensor>> {
     if n > SMALL || n == 0 || row.conditions > 0 || !first.is_contiguous() || args.len() >= MAX_OPERANDS {
         return None;
     }
-    let mut numbers = [[0f64; SMALL]; 2];
+    // Not zeroed: that would cost more than the operation.
+    let mut numbers = [[MaybeUninit::<f64>::uninit(); SMALL]; 2];
     let mut free = numbers.iter_mut();
     let mut inputs = [std::ptr::null::<u8>(); MAX_OPERANDS];
     for (input, arg) in inputs.iter_mut().zip(args) {
@@ -149,13 +152,13 @@ fn compute_small(row: &Row, args: &[Arg]) -> Option<Result<Tensor>> {
 
 /// Writes a number as often as there are places for f64, in the given dtype.
 #[inline]
-fn splat(value: f64, dtype: DType, places: &mut [f64]) -> *const u8 {
+fn splat(value: f64, dtype: DType, places: &mut [MaybeUninit<f64>]) -> *const u8 {
     if dtype == DType::F64 {
-        places.fill(value);
+        places.fill(MaybeUninit::new(value));
     } else {
+        let start = places.as_mut_ptr().cast::<f32>();
         // SAFETY: as many f32 fit into the memory of as many f64.
-        let singles = unsafe { std::slice::from_raw_parts_mut(places.as_mut_ptr().cast::<f32>(), places.len()) };
-        singles.fill(value as f32);
+        (0..places.len()).for_each(|i| unsafe { start.add(i).write(value as f32) });
     }
     places.as_ptr().cast()
 }

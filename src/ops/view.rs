@@ -40,7 +40,7 @@ fn view_from(
 
 /// The adjoint of views that keep all elements.
 fn reshaped_back(x: &Tensor) -> impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + use<> {
-    let sizes: Sizes = x.sizes().into();
+    let sizes = Sizes::from_slice(x.sizes());
     move |g| reshape_to(g, &sizes)
 }
 

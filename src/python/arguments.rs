@@ -18,11 +18,8 @@ pub struct Call<'a, 'py> {
     pub keywords: &'a [(Bound<'py, PyString>, Bound<'py, PyAny>)],
 }
 
-/// Arguments that fit a signature.
-pub struct Parsed {
-    pub values: SmallVec<[Value; 6]>,
-    pub extras: Extras,
-}
+/// Arguments that were held against a signature.
+pub type Values = SmallVec<[Value; 6]>;
 
 /// Keywords that no operation sees: they are about the result.
 #[derive(Default)]
@@ -59,13 +56,14 @@ fn alias(name: &str) -> &str {
     }
 }
 
-/// Reads the arguments of a call. `this` is the tensor of a method call.
+/// Reads the arguments of a call into `values`. `this` is the tensor of a method call.
 pub fn bind<'py>(
     signature: &Signature,
     this: Option<&Tensor>,
     call: &Call<'_, 'py>,
-) -> Result<Parsed, Mismatch> {
-    let mut values: SmallVec<[Value; 6]> = SmallVec::new();
+    values: &mut Values,
+) -> Result<Extras, Mismatch> {
+    values.clear();
     let mut parameters = signature.parameters.iter();
     if let Some(this) = this {
         values.push(Value::Tensor(this.clone()));
@@ -128,8 +126,10 @@ pub fn bind<'py>(
         let takes = signature.parameters.iter().filter(|p| !p.keyword_only).count() - own;
         return Err(Mismatch::TooMany { takes });
     }
-    let extras = read_extras(signature, call, used)?;
-    Ok(Parsed { values, extras })
+    if call.keywords.is_empty() {
+        return Ok(Extras::default());
+    }
+    read_extras(signature, call, used)
 }
 
 /// The keywords that the signature did not use.

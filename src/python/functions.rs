@@ -16,7 +16,7 @@ use smallvec::SmallVec;
 use crate::autograd;
 use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
-use crate::python::arguments::{Parsed, Call, Mismatch, bind, explain};
+use crate::python::arguments::{Call, Extras, Mismatch, Values, bind, explain};
 use crate::python::convert::{handle, output_object, tensor_of};
 use crate::python::signature::Signature;
 use crate::python::tensor::PyTensor;
@@ -97,9 +97,10 @@ fn call_group<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let tensor = this.map(handle);
     let mut first_mismatch = None;
+    let mut values = Values::new();
     for (op, signature) in &group.overloads {
-        match bind(signature, tensor.as_ref(), call) {
-            Ok(bound) => return run(py, group, op, bound, this, call),
+        match bind(signature, tensor.as_ref(), call, &mut values) {
+            Ok(extras) => return run(py, group, op, &values, extras, this, call),
             Err(mismatch @ Mismatch::Raised(_)) => {
                 first_mismatch = Some(mismatch);
                 break;
@@ -116,11 +117,11 @@ fn run<'py>(
     py: Python<'py>,
     group: &Group,
     op: &'static Op,
-    bound: Parsed,
+    values: &[Value],
+    extras: Extras,
     this: Option<&Bound<'py, PyTensor>>,
     call: &Call<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let Parsed { values, extras } = bound;
     let elements: usize = values
         .iter()
         .map(|v| match v {
@@ -130,7 +131,7 @@ fn run<'py>(
             _ => 0,
         })
         .fold(0, usize::saturating_add);
-    let compute = || if group.inplace { call_inplace(op, &values) } else { (op.call)(&Args(&values)) };
+    let compute = || if group.inplace { call_inplace(op, values) } else { (op.call)(&Args(values)) };
     let output = if elements > RELEASE_GIL { py.detach(compute) } else { compute() }?;
     let Output::Tensor(result) = output else { return output_object(py, output) };
     if let Some(out) = extras.out {
@@ -259,7 +260,10 @@ unsafe fn fast_arguments<'py>(
 ) -> PyResult<(SmallVec<[Bound<'py, PyAny>; 6]>, Keywords<'py>)> {
     // SAFETY: the caller's promise.
     unsafe {
-        let positional = (0..count as usize).map(|i| Bound::from_borrowed_ptr(py, *args.add(i))).collect();
+        let mut positional = SmallVec::new();
+        for i in 0..count as usize {
+            positional.push(Bound::from_borrowed_ptr(py, *args.add(i)));
+        }
         let mut keywords = Keywords::new();
         if !names.is_null() {
             let names = Bound::from_borrowed_ptr(py, names).cast_into::<PyTuple>()?;

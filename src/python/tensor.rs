@@ -1,9 +1,11 @@
 //! The class `Tensor`: attributes, conversions, and the methods that are not operations.
 
 use std::cell::UnsafeCell;
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyAttributeError, PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 
@@ -18,10 +20,13 @@ use crate::scalar::default_dtype;
 use crate::tensor::Tensor;
 
 /// A multi-dimensional array of one dtype, which may carry a gradient.
-#[pyclass(name = "Tensor", module = "rustnn", subclass, frozen, weakref, dict)]
+#[pyclass(name = "Tensor", module = "rustnn", subclass, frozen, weakref)]
 pub struct PyTensor {
     /// Exchanged by `x.data = y` and the like; touched only with the GIL held.
     tensor: UnsafeCell<Tensor>,
+    /// What a user hung on the tensor. CPython would make a dict for every tensor, which costs as
+    /// much as a small operation; this one is made when it is asked for.
+    attributes: OnceLock<Py<PyDict>>,
 }
 
 // SAFETY: the cell is read and written only by code that holds the GIL.
@@ -29,7 +34,7 @@ unsafe impl Sync for PyTensor {}
 
 impl PyTensor {
     pub fn new(tensor: Tensor) -> PyTensor {
-        PyTensor { tensor: UnsafeCell::new(tensor) }
+        PyTensor { tensor: UnsafeCell::new(tensor), attributes: OnceLock::new() }
     }
 
     /// The tensor as it is now. Not to be kept across calls into Python: clone it.
@@ -116,6 +121,50 @@ impl PyTensor {
         let object = cls.py().get_type::<PyTensor>().call_method1("__new__", (cls, data))?;
         object.cast::<PyTensor>()?.get().replace(tensor);
         Ok(object)
+    }
+
+    // ---- attributes of the user's own ----
+
+    #[getter(__dict__)]
+    fn attribute_dict<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyDict> {
+        slf.get().attributes.get_or_init(|| PyDict::new(slf.py()).unbind()).bind(slf.py()).clone()
+    }
+
+    /// Called where no attribute of the class was found.
+    fn __getattr__<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(attributes) = slf.get().attributes.get()
+            && let Some(value) = attributes.bind(slf.py()).get_item(name)?
+        {
+            return Ok(value);
+        }
+        Err(PyAttributeError::new_err(format!("'{}' object has no attribute '{name}'", slf.get_type().name()?)))
+    }
+
+    fn __setattr__<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyString>, value: &Bound<'py, PyAny>) -> PyResult<()> {
+        // SAFETY: plain call of CPython with objects that are alive.
+        let status = unsafe { ffi::PyObject_GenericSetAttr(slf.as_ptr(), name.as_ptr(), value.as_ptr()) };
+        if status == 0 {
+            return Ok(());
+        }
+        let error = PyErr::fetch(slf.py());
+        // Only what the class does not know may be the user's own.
+        if !error.is_instance_of::<PyAttributeError>(slf.py()) || slf.get_type().hasattr(name)? {
+            return Err(error);
+        }
+        Self::attribute_dict(slf).set_item(name, value)
+    }
+
+    fn __delattr__<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyString>) -> PyResult<()> {
+        // SAFETY: plain call of CPython with objects that are alive; null deletes.
+        let status = unsafe { ffi::PyObject_GenericSetAttr(slf.as_ptr(), name.as_ptr(), std::ptr::null_mut()) };
+        if status == 0 {
+            return Ok(());
+        }
+        let error = PyErr::fetch(slf.py());
+        match slf.get().attributes.get() {
+            Some(attributes) if attributes.bind(slf.py()).contains(name)? => attributes.bind(slf.py()).del_item(name),
+            _ => Err(error),
+        }
     }
 
     // ---- what it is ----
