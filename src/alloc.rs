@@ -20,6 +20,15 @@ const LARGE_KEEP: usize = 1 << 30;
 /// From this size on, blocks are aligned to huge pages and ask the kernel for them.
 const HUGE: usize = 2 << 20;
 
+/// An empty vector with room for `n` elements.
+pub fn vec_for<T>(n: usize) -> Result<Vec<T>> {
+    let mut values = Vec::new();
+    match values.try_reserve_exact(n) {
+        Ok(()) => Ok(values),
+        Err(_) => Err(Error::OutOfMemory { bytes: n.saturating_mul(size_of::<T>()) }),
+    }
+}
+
 /// An owned block of bytes. Its content is whatever it was.
 #[derive(Debug)]
 pub struct Block {

@@ -114,6 +114,17 @@ impl DType {
         }
     }
 
+    /// The C++ type by the name of its width, as errors about numbers have it.
+    pub const fn fixed_width_name(self) -> &'static str {
+        match self {
+            DType::U8 => "uint8_t",
+            DType::I8 => "int8_t",
+            DType::I16 => "int16_t",
+            DType::I64 => "int64_t",
+            other => other.c_name(),
+        }
+    }
+
     /// Bytes an element takes.
     pub const fn size(self) -> usize {
         match self {

@@ -133,6 +133,16 @@ macro_rules! real_functions {
         pub fn zero(_: R) -> R {
             0.0
         }
+        /// Over tensors it stays on the graph; see `ops::table`.
+        #[inline(always)]
+        pub fn zero_of(_: R) -> R {
+            0.0
+        }
+        /// Nearer to 0 than to 1.
+        #[inline(always)]
+        pub fn is_small(a: R) -> bool {
+            a.abs() < 0.5
+        }
         /// NaN stays.
         #[inline(always)]
         pub fn positive_part(a: R) -> R {
@@ -462,6 +472,10 @@ pub mod complex {
     #[inline(always)]
     pub fn zero(_: C128) -> C128 {
         C128::new(0.0, 0.0)
+    }
+    #[inline(always)]
+    pub fn is_small(a: C128) -> bool {
+        a.norm_sqr() < 0.25
     }
     /// The absolute value, as a complex number.
     #[inline(always)]

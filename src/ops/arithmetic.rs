@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ops::pointwise::{Arg, Row, apply, apply_inplace};
 use crate::ops::registry::{Args, Op};
 use crate::ops::table::{self, rows};
-use crate::ops::{copy, reduce};
+use crate::ops::{copy, creation, reduce};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -72,13 +72,23 @@ fn scaled(
     run(scaled, &[args[0], args[1], Arg::Number(alpha)], inplace)
 }
 
+/// The first of two arguments as a tensor if both are numbers.
+fn first_as_tensor(a: &Args) -> Result<Option<Tensor>> {
+    match (Arg::from(&a.0[0]), Arg::from(&a.0[1])) {
+        (Arg::Number(s), Arg::Number(_)) => creation::scalar(s, s.dtype()).map(Some),
+        _ => Ok(None),
+    }
+}
+
 fn add_call(a: &Args, inplace: bool) -> Result<Tensor> {
-    let args = [Arg::from(&a.0[0]), Arg::from(&a.0[1])];
+    let first = first_as_tensor(a)?;
+    let args = [first.as_ref().map_or_else(|| Arg::from(&a.0[0]), Arg::from), Arg::from(&a.0[1])];
     scaled(&rows::plus::ROW, &rows::add_scaled::ROW, args, a.scalar(2), inplace)
 }
 
 fn sub_call(a: &Args, inplace: bool) -> Result<Tensor> {
-    let args = [Arg::from(&a.0[0]), Arg::from(&a.0[1])];
+    let first = first_as_tensor(a)?;
+    let args = [first.as_ref().map_or_else(|| Arg::from(&a.0[0]), Arg::from), Arg::from(&a.0[1])];
     scaled(&rows::minus::ROW, &rows::sub_scaled::ROW, args, a.scalar(2), inplace)
 }
 
@@ -112,6 +122,9 @@ pub fn pow<'a>(base: impl Into<Arg<'a>>, exponent: impl Into<Arg<'a>>) -> Result
 
 fn pow_call(a: &Args, inplace: bool) -> Result<Tensor> {
     let (base, exponent) = (Arg::from(&a.0[0]), Arg::from(&a.0[1]));
+    if base.tensor().is_none() && exponent.tensor().is_none() {
+        bail!(Type, "pow(): one of 'input' and 'exponent' must be Tensor, not a number");
+    }
     if inplace { apply_inplace(&rows::pow::ROW, &[base, exponent]) } else { pow(base, exponent) }
 }
 

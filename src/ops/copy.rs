@@ -2,11 +2,12 @@
 
 use smallvec::smallvec;
 
+use crate::alloc;
 use crate::autograd::{self, inplace};
 use crate::bail;
 use crate::cpu;
 use crate::cpu::loops::Loops;
-use crate::dtype::DType;
+use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, Show, broadcast, contiguous_strides};
 use crate::ops::reduce;
@@ -84,6 +85,17 @@ fn recorded_copy(out: Tensor, x: &Tensor, name: &'static str) -> Tensor {
         return out;
     }
     autograd::record(out, name, &[x], &[], |cx| Ok(smallvec![cx.grad().cloned()]))
+}
+
+/// The elements in row-major order, converted.
+pub fn values<T: Element>(x: &Tensor) -> Result<Vec<T>> {
+    let dense = contiguous(&to_dtype(&x.detached(), T::DTYPE)?)?;
+    let mut values = alloc::vec_for(dense.numel())?;
+    if dense.numel() > 0 {
+        // SAFETY: contiguous, with that many elements of T.
+        values.extend_from_slice(unsafe { std::slice::from_raw_parts(dense.ptr().cast::<T>(), dense.numel()) });
+    }
+    Ok(values)
 }
 
 /// Converted to another dtype; the tensor itself if it has it.

@@ -59,22 +59,24 @@ pub fn fill_(t: &Tensor, value: Scalar) -> Result<Tensor> {
 
 /// Refuses a number that the dtype cannot hold.
 pub fn check_fits(value: Scalar, dtype: DType) -> Result<()> {
-    if matches!(value, Scalar::Complex(z) if z.im != 0.0) && !dtype.is_complex() {
-        bail!(DType, "value cannot be converted to type {} without overflow", dtype.c_name());
-    }
-    let limit = match dtype {
-        DType::U8 => Some((-255.0, 255.0)),
-        DType::I8 => Some((-128.0, 127.0)),
-        DType::I16 => Some((-32768.0, 32767.0)),
-        DType::I32 => Some((-2147483648.0, 2147483647.0)),
-        DType::F16 => Some((-65504.0, 65504.0)),
-        DType::BF16 | DType::F32 => Some((-f32::MAX as f64, f32::MAX as f64)),
-        _ => None,
-    };
     let x = value.to_f64();
-    let outside = limit.is_some_and(|(low, high)| x < low || x > high) && !(x.is_infinite() && dtype.is_floating());
-    if outside {
-        bail!(DType, "value cannot be converted to type {} without overflow", dtype.c_name());
+    let within = |low: f64, high: f64| low <= x && x <= high;
+    let fits = match dtype {
+        // Every number is true or false.
+        DType::Bool => return Ok(()),
+        // Negative integers wrap around, other negative numbers do not.
+        DType::U8 => within(if matches!(value, Scalar::Int(_)) { -255.0 } else { 0.0 }, 255.0),
+        DType::I8 => within(-128.0, 127.0),
+        DType::I16 => within(-32768.0, 32767.0),
+        DType::I32 => within(-2147483648.0, 2147483647.0),
+        DType::I64 => matches!(value, Scalar::Int(_)) || (-9223372036854775808.0..9223372036854775808.0).contains(&x),
+        DType::F16 => !x.is_finite() || within(-65504.0, 65504.0),
+        DType::BF16 | DType::F32 => !x.is_finite() || within(-f32::MAX as f64, f32::MAX as f64),
+        DType::F64 | DType::C64 | DType::C128 => true,
+    };
+    let loses_part = matches!(value, Scalar::Complex(z) if z.im != 0.0) && !dtype.is_complex();
+    if loses_part || !fits {
+        bail!(DType, "value cannot be converted to type {} without overflow", dtype.fixed_width_name());
     }
     Ok(())
 }
@@ -86,8 +88,8 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<
             bail!(DType, "value cannot be converted to type double without overflow");
         }
     }
-    if dtype == DType::Bool {
-        bail!(Unsupported, "\"arange_cpu\" not implemented for 'Bool'");
+    if dtype == DType::Bool || dtype.is_complex() {
+        bail!(Unsupported, "\"arange_cpu\" not implemented for '{}'", dtype.scalar_name());
     }
     let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
     if s == 0.0 || s.is_nan() {
@@ -138,10 +140,10 @@ pub fn linspace(start: f64, end: f64, steps: i64, dtype: DType) -> Result<Tensor
         if dtype == DType::F32 {
             let (a, b) = (start as f32, end as f32);
             let step = (b - a) / (n - 1) as f32;
-            return (if i < n / 2 { a + step * i as f32 } else { b - step * (n - 1 - i) as f32 }) as f64;
+            return (if i < n / 2 { step.mul_add(i as f32, a) } else { (-step).mul_add((n - 1 - i) as f32, b) }) as f64;
         }
         let step = (end - start) / (n - 1) as f64;
-        if i < n / 2 { start + step * i as f64 } else { end - step * (n - 1 - i) as f64 }
+        if i < n / 2 { step.mul_add(i as f64, start) } else { (-step).mul_add((n - 1 - i) as f64, end) }
     };
     for i in 0..n {
         // SAFETY: the storage is fresh and contiguous with n elements of T.

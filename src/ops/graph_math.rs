@@ -62,7 +62,12 @@ impl Arena {
         if self.error.borrow().is_some() {
             return args[0];
         }
-        let values: Vec<Value> = args.iter().map(|v| self.values.borrow()[v.index].clone()).collect();
+        let value = |v: &Var| match self.values.borrow()[v.index].clone() {
+            // A piecewise constant row has no formula of its own, and no gradient to miss.
+            Value::Tensor(t) if row.grads.is_empty() => Value::Tensor(t.detached()),
+            value => value,
+        };
+        let values: Vec<Value> = args.iter().map(value).collect();
         let mut args_of: Vec<Arg> = values
             .iter()
             .map(|v| match v {
@@ -147,7 +152,7 @@ macro_rules! functions {
         pub fn $name<'a>(x: Var<'a>) -> Var<'a> { x.arena.apply(&rows::$name::ROW, &[x]) }
     )* };
 }
-functions!(exp log sqrt tanh sigmoid sin cos abs sign expm1 sinh cosh erf trunc conj);
+functions!(exp log sqrt tanh sigmoid sin cos abs sign expm1 sinh cosh erf trunc conj zero_of);
 
 macro_rules! functions_of_two {
     ($($name:ident => $row:ident),*) => { $(

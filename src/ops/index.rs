@@ -3,11 +3,12 @@
 
 use smallvec::{SmallVec, smallvec};
 
+use crate::alloc;
 use crate::autograd::{self, inplace};
 use crate::bail;
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
-use crate::layout::{Layout, Show, Sizes, broadcast, wrap_dim};
+use crate::layout::{Layout, Show, Sizes, broadcast, checked_numel, wrap_dim};
 use crate::ops::registry::{Args, Op, Output};
 use crate::ops::{copy, creation, reduce, table, view};
 use crate::scalar::Scalar;
@@ -186,12 +187,13 @@ impl Gathering {
             };
             shape = wider;
         }
-        let count = shape.iter().product();
-        let mut offsets = vec![0isize; count];
+        let count = checked_numel(&shape)?;
+        let mut offsets = alloc::vec_for(count)?;
+        offsets.resize(count, 0isize);
         for (dim, index) in indices.iter().enumerate() {
             let Some(index) = index else { continue };
             let (size, stride) = (layout.sizes[dim] as i64, layout.strides[dim]);
-            let values: Vec<i64> = view::expand_to(&index.detached(), &shape)?.to_vec();
+            let values: Vec<i64> = copy::values(&view::expand_to(&index.detached(), &shape)?)?;
             for (offset, value) in offsets.iter_mut().zip(values) {
                 if value < -size || value >= size {
                     bail!(Index, "index {value} is out of bounds for dimension {dim} with size {size}");
@@ -231,10 +233,10 @@ impl Gathering {
     }
 
     /// Calls `f(i, element of the rest, offset in the storage)` for every element.
-    fn copy_out<T: Element>(&self, storage: *const T, out: *mut T) {
+    fn copy_out<T: Element>(&self, storage: *const T, out: *mut T) -> Result<()> {
         let block: usize = self.rest.sizes.iter().product();
         let contiguous = self.rest.is_contiguous();
-        let steps = if contiguous { Vec::new() } else { rest_offsets(&self.rest) };
+        let steps = if contiguous { Vec::new() } else { rest_offsets(&self.rest)? };
         for (i, offset) in self.offsets.iter().enumerate() {
             // SAFETY: offsets were checked against the sizes; `out` has room for every index.
             unsafe {
@@ -249,12 +251,13 @@ impl Gathering {
                 }
             }
         }
+        Ok(())
     }
 
     /// Adds or writes contiguous values to their places.
-    fn copy_in<T: Element>(&self, storage: *mut T, values: *const T, accumulate: bool) {
+    fn copy_in<T: Element>(&self, storage: *mut T, values: *const T, accumulate: bool) -> Result<()> {
         let block: usize = self.rest.sizes.iter().product();
-        let steps = rest_offsets(&self.rest);
+        let steps = rest_offsets(&self.rest)?;
         for (i, offset) in self.offsets.iter().enumerate() {
             for (j, step) in steps.iter().enumerate() {
                 // SAFETY: offsets were checked against the sizes; there is a value for every place.
@@ -265,6 +268,7 @@ impl Gathering {
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -283,18 +287,20 @@ fn sum<T: Element>(a: T, b: T) -> T {
 }
 
 /// Offsets of all elements of a layout, in row-major order, without its own offset.
-fn rest_offsets(layout: &Layout) -> Vec<isize> {
+fn rest_offsets(layout: &Layout) -> Result<Vec<isize>> {
     let mut offsets = vec![0isize];
     for (&size, &stride) in layout.sizes.iter().zip(&layout.strides) {
-        offsets = offsets.iter().flat_map(|&o| (0..size as isize).map(move |i| o + i * stride)).collect();
+        let mut finer = alloc::vec_for(offsets.len() * size)?;
+        finer.extend(offsets.iter().flat_map(|&o| (0..size as isize).map(move |i| o + i * stride)));
+        offsets = finer;
     }
-    offsets
+    Ok(offsets)
 }
 
 /// `x[indices]` with tensors; no tape.
 fn gather_raw(x: &Tensor, gathering: &Gathering) -> Result<Tensor> {
     let out = Tensor::empty(&gathering.sizes(), x.dtype())?;
-    crate::dispatch!(x.dtype(), T => gathering.copy_out::<T>(x.storage().ptr().cast(), out.ptr().cast()));
+    crate::dispatch!(x.dtype(), T => gathering.copy_out::<T>(x.storage().ptr().cast(), out.ptr().cast())?);
     Ok(out)
 }
 
@@ -351,7 +357,7 @@ fn put_raw(x: &Tensor, indices: &[Option<Tensor>], values: &Tensor, accumulate: 
         return copy::write(&x.alias(gathering.part(0)), &view::reshape_to(&values, &gathering.rest.sizes)?);
     }
     let (to, from) = (x.storage().ptr(), values.ptr());
-    crate::dispatch!(x.dtype(), T => gathering.copy_in::<T>(to.cast(), from.cast(), accumulate));
+    crate::dispatch!(x.dtype(), T => gathering.copy_in::<T>(to.cast(), from.cast(), accumulate)?);
     Ok(())
 }
 
@@ -414,7 +420,7 @@ pub fn index_select(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
         let picked = gather_at(&flat, vec![Some(index)])?;
         return view::reshape_to(&picked, &[]);
     }
-    if let Some(bad) = index.to_vec::<i64>().into_iter().find(|&i| i < 0 || i >= x.size(dim) as i64) {
+    if let Some(bad) = copy::values::<i64>(&index)?.into_iter().find(|&i| i < 0 || i >= x.size(dim) as i64) {
         bail!(Index, "index out of range in self: index {bad} for dimension {dim} with size {}", x.size(dim));
     }
     let mut indices = vec![None; dim];
@@ -432,8 +438,8 @@ fn line_offsets(layout: &Layout, dim: usize, index: &Tensor) -> Result<Vec<isize
     } else {
         others.strides = smallvec![0; index.ndim()];
     }
-    let values: Vec<i64> = index.to_vec();
-    let base = rest_offsets(&others);
+    let values: Vec<i64> = copy::values(index)?;
+    let base = rest_offsets(&others)?;
     values
         .iter()
         .zip(base)
@@ -600,8 +606,8 @@ fn pad_to(g: &Tensor, sizes: &[usize]) -> Result<Tensor> {
 /// Indices of the non-zero elements, one vector a dimension.
 fn nonzero_columns(x: &Tensor) -> Result<Vec<Tensor>> {
     let truth: Vec<i64> = match x.dtype() {
-        DType::Bool | DType::U8 => x.to_vec(),
-        _ => table::ne(&x.detached(), Scalar::Int(0))?.to_vec(),
+        DType::Bool | DType::U8 => copy::values(x)?,
+        _ => copy::values(&table::ne(&x.detached(), Scalar::Int(0))?)?,
     };
     let mut columns: Vec<Vec<i64>> = vec![Vec::new(); x.ndim()];
     for (i, _) in truth.iter().enumerate().filter(|(_, v)| **v != 0) {
@@ -646,6 +652,7 @@ fn masked_fill(x: &Tensor, mask: &Tensor, value: crate::ops::pointwise::Arg) -> 
     let number;
     let value = match value {
         crate::ops::pointwise::Arg::Number(s) => {
+            creation::check_fits(s, x.dtype())?;
             number = creation::scalar(s, x.dtype())?;
             crate::ops::pointwise::Arg::Tensor(&number)
         }

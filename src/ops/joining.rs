@@ -66,7 +66,7 @@ pub fn cat(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
         let mut grads = SmallVec::new();
         for (i, (length, dtype)) in parts.iter().enumerate() {
             let Some(length) = *length else {
-                grads.push(None);
+                grads.push(Some(Tensor::empty(&[0], *dtype)?));
                 continue;
             };
             let part = view::Part::Slice { dim, start, length, step: 1 };

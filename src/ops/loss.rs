@@ -102,7 +102,7 @@ fn check_targets(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, name: &st
 
 fn check_class_range(target: &Tensor, classes: usize, ignore_index: i64) -> Result<()> {
     let bad = |&t: &i64| t != ignore_index && (t < 0 || t >= classes as i64);
-    if let Some(bad) = target.detached().to_vec::<i64>().into_iter().find(bad) {
+    if let Some(bad) = copy::values::<i64>(target)?.into_iter().find(bad) {
         bail!(Index, "Target {bad} is out of bounds.");
     }
     Ok(())

@@ -361,6 +361,9 @@ fn addmm(input: &Tensor, a: &Tensor, b: &Tensor, beta: Scalar, alpha: Scalar) ->
 }
 
 fn scaled_sum(input: &Tensor, product: Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
+    // The factors of integers are cut to integers.
+    let factor = |s: Scalar| if product.dtype().is_integral() { Scalar::Int(s.to_i64()) } else { s };
+    let (beta, alpha) = (factor(beta), factor(alpha));
     if broadcast(input.sizes(), product.sizes()).ok().as_deref() != Some(product.sizes()) {
         let target: Vec<i64> = product.sizes().iter().map(|&s| s as i64).collect();
         view::expand(input, &target)?;

@@ -2,15 +2,17 @@
 
 use smallvec::smallvec;
 
+use crate::alloc;
 use crate::autograd::{self, Save};
 use crate::bail;
 use crate::cpu::pool::{self, Found, PoolShape};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Show, Sizes};
+use crate::ops::arithmetic::add;
 use crate::ops::conv::pair;
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, index, view};
+use crate::ops::{copy, creation, index, table, view};
 use crate::tensor::Tensor;
 
 fn check(x: &Tensor, s: &PoolShape) -> Result<[usize; 2]> {
@@ -111,7 +113,15 @@ fn max_pool2d(x: &Tensor, s: PoolShape, with_indices: bool) -> Result<(Tensor, O
     let x_sizes: Sizes = x.sizes().into();
     let out = autograd::record(out, "MaxPool2DWithIndicesBackward0", &[x], &[Save::Other(&places)], move |cx| {
         let Some(gy) = cx.grad() else { return Ok(smallvec![None]) };
-        Ok(smallvec![Some(gradient(gy, &cx.saved(0)?, &x_sizes, s)?)])
+        let gx = gradient(gy, &cx.saved(0)?, &x_sizes, s)?;
+        match cx.node.edges() {
+            // The places depend on the input, with a derivative of zero.
+            [Some(input)] if autograd::grad_enabled() => {
+                let input = creation::zeros(&x_sizes, gx.dtype())?.with_producer(input.clone());
+                Ok(smallvec![Some(add(&gx, &table::zero_of(&input)?)?)])
+            }
+            _ => Ok(smallvec![Some(gx)]),
+        }
     });
     Ok((out, found))
 }
@@ -147,19 +157,16 @@ fn indices_of(places: &Tensor, s: PoolShape) -> Result<Tensor> {
     if places.dtype() != DType::U8 {
         return Ok(places.clone());
     }
-    let codes: Vec<u8> = places.to_vec();
+    let codes: Vec<u8> = copy::values(places)?;
     let [oh, ow] = s.out_size().unwrap_or([1, 1]);
-    let indices: Vec<i64> = codes
-        .iter()
-        .enumerate()
-        .map(|(i, &code)| {
-            let (y, x) = (i / ow % oh, i % ow);
-            let (ky, kx) = (code as usize / s.kernel[1], code as usize % s.kernel[1]);
-            let row = y * s.stride[0] + ky * s.dilation[0] - s.padding[0];
-            let column = x * s.stride[1] + kx * s.dilation[1] - s.padding[1];
-            (row * s.w + column) as i64
-        })
-        .collect();
+    let mut indices: Vec<i64> = alloc::vec_for(codes.len())?;
+    indices.extend(codes.iter().enumerate().map(|(i, &code)| {
+        let (y, x) = (i / ow % oh, i % ow);
+        let (ky, kx) = (code as usize / s.kernel[1], code as usize % s.kernel[1]);
+        let row = y * s.stride[0] + ky * s.dilation[0] - s.padding[0];
+        let column = x * s.stride[1] + kx * s.dilation[1] - s.padding[1];
+        (row * s.w + column) as i64
+    }));
     Tensor::from_slice(&indices, places.sizes())
 }
 

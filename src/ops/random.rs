@@ -1,20 +1,24 @@
 //! Random tensors, drawn in PyTorch's order from PyTorch's stream.
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
+use crate::alloc;
 use crate::autograd::{self, inplace};
 use crate::bail;
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
-use crate::layout::sizes_from;
+use crate::layout::{memory_order, sizes_from};
 use crate::ops::registry::{Args, Op, Output};
 use crate::ops::{copy, reduce, table};
 use crate::random::{Generator, Mt19937};
 use crate::scalar::default_dtype;
 use crate::tensor::Tensor;
 
-/// Fills with `draw`, element by element in row-major order; no tape.
+/// Fills with `draw`, element by element in the order of memory; no tape.
 fn fill_with<T: Element>(t: &Tensor, mut draw: impl FnMut() -> T) -> Result<()> {
+    let inner_first = memory_order(t.sizes(), &[t.strides()]);
+    let order: SmallVec<[usize; 6]> = inner_first.into_iter().rev().collect();
+    let t = &t.alias(t.layout().permute(&order));
     let dense = if t.is_contiguous() { t.clone() } else { Tensor::empty(t.sizes(), t.dtype())? };
     for i in 0..dense.numel() {
         let value = draw();
@@ -28,10 +32,23 @@ fn fill_with<T: Element>(t: &Tensor, mut draw: impl FnMut() -> T) -> Result<()> 
 
 fn fill_uniform(t: &Tensor, low: f64, high: f64, mt: &mut Mt19937) -> Result<()> {
     if t.dtype() == DType::F64 {
-        return fill_with(t, || mt.uniform_f64() * (high - low) + low);
+        return fill_with(t, || below(mt.uniform_f64() * (high - low) + low, low, high));
     }
+    // Half precision rounds more of the draws up to `high`.
+    let rounded = |x: f32| -> f32 {
+        match t.dtype() {
+            DType::F16 => Cast::<half::f16>::cast(x).cast(),
+            DType::BF16 => Cast::<half::bf16>::cast(x).cast(),
+            _ => x,
+        }
+    };
     let (low, high) = (low as f32, high as f32);
-    fill_with(t, || mt.uniform_f32() * (high - low) + low)
+    fill_with(t, || below(rounded(mt.uniform_f32() * (high - low) + low), low, rounded(high)))
+}
+
+/// A draw that was rounded up to `high` counts as `low`, as in PyTorch.
+fn below<T: PartialEq>(x: T, low: T, high: T) -> T {
+    if x == high { low } else { x }
 }
 
 /// Uniform on [low, high), in place.
@@ -79,10 +96,7 @@ fn normal_block_f64(block: &mut [f64], mean: f64, std: f64) {
 
 /// 16 elements or more: uniforms first, then blocks of 16; a short last block is drawn anew.
 fn normal_values<T: Copy + Default>(n: usize, mut uniform: impl FnMut() -> T, mut block: impl FnMut(&mut [T])) -> Result<Vec<T>> {
-    let mut values = Vec::new();
-    if values.try_reserve_exact(n).is_err() {
-        return Err(crate::error::Error::OutOfMemory { bytes: n.saturating_mul(size_of::<T>()) });
-    }
+    let mut values = alloc::vec_for(n)?;
     values.extend((0..n).map(|_| uniform()));
     let whole = n - n % 16;
     values[..whole].chunks_exact_mut(16).for_each(&mut block);
@@ -220,7 +234,7 @@ fn bernoulli(p: &Tensor, generator: &Generator) -> Result<Tensor> {
     if !p.dtype().is_floating() {
         bail!(Unsupported, "\"bernoulli_tensor_cpu_p_\" not implemented for '{}'", p.dtype().scalar_name());
     }
-    let probabilities: Vec<f64> = p.detached().to_vec();
+    let probabilities: Vec<f64> = copy::values(p)?;
     if let Some(bad) = probabilities.iter().find(|p| !(0.0..=1.0).contains(*p)) {
         bail!(Autograd, "Expected p_in >= 0 && p_in <= 1 to be true, but got {bad}");
     }
@@ -272,13 +286,13 @@ fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: &Generator)
     if !replacement && count as usize > classes {
         bail!(Autograd, "cannot sample n_sample > prob_dist.size(-1) samples without replacement");
     }
-    let weights: Vec<f64> = p.detached().to_vec();
+    let weights: Vec<f64> = copy::values(p)?;
     if weights.iter().any(|w| !w.is_finite() || *w < 0.0) {
         bail!(Autograd, "probability tensor contains either `inf`, `nan` or element < 0");
     }
     let rows = if p.ndim() == 2 { p.size(0) } else { 1 };
     let single = p.dtype() == DType::F32;
-    let mut out: Vec<i64> = Vec::new();
+    let mut out: Vec<i64> = alloc::vec_for(rows.saturating_mul(count as usize))?;
     for row in weights.chunks(classes.max(1)).take(rows) {
         let positive = row.iter().filter(|w| **w > 0.0).count();
         if positive == 0 {

@@ -5,7 +5,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::autograd::{self, Save};
 use crate::bail;
 use crate::cpu::reduce::{Dim, Reduction, arg_extreme};
-use crate::dtype::DType;
+use crate::dtype::{C128, Cast, Category, DType, Element};
 use crate::error::{Error, Result};
 use crate::layout::{Sizes, wrap_dim, wrap_dims};
 use crate::ops::arithmetic::{div, mul, sub};
@@ -177,6 +177,57 @@ fn product_of_others(x: &Tensor, mask: u64) -> Result<Tensor> {
     crate::ops::arithmetic::where_(&none, &quotient, &seen)
 }
 
+/// Sums of the first 1, 2, ... elements along a dimension, or of the last ones.
+fn running_sum(x: &Tensor, dim: usize, from_end: bool) -> Result<Tensor> {
+    let out = Tensor::empty(x.sizes(), x.dtype())?;
+    copy::write(&out, &x.detached())?;
+    let n = x.sizes().get(dim).copied().unwrap_or(1);
+    let inner: usize = x.sizes().iter().skip(dim + 1).product();
+    crate::dispatch!(x.dtype(), T => {
+        let values = out.ptr().cast::<T>();
+        let scan = |start: usize| match T::DTYPE.category() {
+            // SAFETY: a line of a contiguous tensor.
+            Category::Complex => unsafe { scan::<T, C128>(values.add(start), n, inner, from_end, |a, b| a + b) },
+            // SAFETY: as above.
+            Category::Floating => unsafe { scan::<T, f64>(values.add(start), n, inner, from_end, |a, b| a + b) },
+            // SAFETY: as above.
+            _ => unsafe { scan::<T, i64>(values.add(start), n, inner, from_end, i64::wrapping_add) },
+        };
+        for outer in 0..out.numel() / (n * inner).max(1) {
+            (0..inner).for_each(|i| scan(outer * n * inner + i));
+        }
+    });
+    if !autograd::needs_grad(&[x]) {
+        return Ok(out);
+    }
+    Ok(autograd::record(out, "cumsum", &[x], &[], move |cx| {
+        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
+        Ok(smallvec![Some(running_sum(g, dim, !from_end)?)])
+    }))
+}
+
+/// Replaces `n` elements by their running sums, kept in `A`.
+///
+/// # Safety
+/// Every `step`-th element from `line` on can be read and written.
+unsafe fn scan<T: Element, A: Element>(line: *mut T, n: usize, step: usize, from_end: bool, add: impl Fn(A, A) -> A) {
+    let mut total: Option<A> = None;
+    for i in 0..n {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let place = line.add(if from_end { n - 1 - i } else { i } * step);
+            let value: A = place.read_unaligned().cast();
+            let next = total.map_or(value, |t| add(t, value));
+            place.write_unaligned(next.cast());
+            total = Some(next);
+        }
+    }
+}
+
+fn cumsum(x: &Tensor, dim: i64, dtype: Option<DType>) -> Result<Tensor> {
+    running_sum(&copy::to_dtype(x, sum_dtype(x, dtype))?, wrap_dim(dim, x.ndim())?, false)
+}
+
 fn prod_mask(x: &Tensor, mask: u64) -> Result<Tensor> {
     let mut out = x.clone();
     for d in (0..x.ndim()).filter(|d| mask & (1 << d) != 0) {
@@ -241,7 +292,7 @@ fn extreme_along(x: &Tensor, largest: bool, dim: i64, keepdim: bool, name: &'sta
 /// Index of the extreme along one dimension.
 fn arg_extreme_along(x: &Tensor, largest: bool, dim: i64, keepdim: bool, name: &str) -> Result<Tensor> {
     if x.dtype().is_complex() {
-        bail!(Unsupported, "\"{name}\" not implemented for '{}'", x.dtype().scalar_name());
+        bail!(DType, "{name}(): does not support complex input");
     }
     let d = wrap_dim(dim, x.ndim())?;
     let mask = 1u64 << d;
@@ -320,7 +371,8 @@ fn var_mean(x: &Tensor, dims: Option<&[i64]>, correction: f64, keepdim: bool) ->
     let mask = mask_of(dims, x.ndim())?;
     let average = mean(x, dims, true, None)?;
     let centred = sub(x, &average)?;
-    let squares = sum_mask(&table::square(&centred)?, mask, keepdim, None)?;
+    let distance = if x.dtype().is_complex() { crate::ops::arithmetic::abs(&centred)? } else { centred };
+    let squares = sum_mask(&table::square(&distance)?, mask, keepdim, None)?;
     let degrees = (reduced_count(x.sizes(), mask) as f64 - correction).max(0.0);
     let average = if keepdim { average } else { view::reshape_to(&average, &reduced_sizes(x.sizes(), mask, false))? };
     Ok((div(&squares, degrees)?, average))
@@ -350,7 +402,7 @@ pub fn vector_norm(x: &Tensor, p: f64, dims: Option<&[i64]>, keepdim: bool) -> R
         return extreme(&crate::ops::arithmetic::abs(x)?, false, mask, keepdim, "amin");
     }
     if p == 0.0 {
-        return sum_mask(&copy::to_dtype(&table::ne(x, 0.0)?, x.dtype())?, mask, keepdim, None);
+        return sum_mask(&copy::to_dtype(&table::ne(x, 0.0)?, x.dtype().to_real())?, mask, keepdim, None);
     }
     if p == 1.0 {
         return sum_mask(&crate::ops::arithmetic::abs(x)?, mask, keepdim, None);
@@ -366,7 +418,8 @@ pub fn vector_norm(x: &Tensor, p: f64, dims: Option<&[i64]>, keepdim: bool) -> R
 fn euclidean_norm(x: &Tensor, mask: u64, keepdim: bool) -> Result<Tensor> {
     let out = autograd::no_grad(|| {
         let x = x.detached();
-        table::sqrt(&sum_mask(&table::square(&x)?, mask, keepdim, None)?)
+        let lengths = if x.dtype().is_complex() { crate::ops::arithmetic::abs(&x)? } else { x };
+        table::sqrt(&sum_mask(&table::square(&lengths)?, mask, keepdim, None)?)
     })?;
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
@@ -383,7 +436,7 @@ fn euclidean_norm(x: &Tensor, mask: u64, keepdim: bool) -> Result<Tensor> {
 
 /// Adds `g` into a layout whose indices may reach an element more than once.
 pub fn add_overlapping(target: &Tensor, g: &Tensor) -> Result<()> {
-    let values: Vec<f64> = g.to_vec();
+    let values: Vec<f64> = copy::values(g)?;
     let layout = target.layout();
     let mut index = vec![0usize; layout.ndim()];
     for value in values {
@@ -448,6 +501,13 @@ pub const OPS: &[Op] = &[
     })
     .method()
     .samples("t(3, 4), 0 | t(2, 3, 4), (0, 2), True | nc(3, 4), -1"),
+    Op::new("cumsum(Tensor input, int dim, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(cumsum(a.tensor(0), a.int(1), a.dtype(2))?.into())
+    })
+    .method()
+    .inplace()
+    .doc("Running sums along a dimension.")
+    .samples("t(3, 4), 0 | t(2, 3, 4), -2 | nc(3, 4), 1 | t(), 0 | t(0, 3), 0 | ints(3), 0, dtype=torch.float64 | bools(4), 0"),
     Op::new("prod(Tensor input, *, ScalarType? dtype=None) -> Tensor", |a| Ok(prod(a.tensor(0), None, false, a.dtype(1))?.into()))
         .method()
         .doc("The product over all elements, or over a dimension.")

@@ -242,8 +242,13 @@ impl Op {
     }
 
     /// Its result carries no gradient.
-    pub const fn no_gradient(mut self) -> Op {
-        self.differentiable = false;
+    pub const fn no_gradient(self) -> Op {
+        self.gradient(false)
+    }
+
+    /// Whether its result carries a gradient.
+    pub const fn gradient(mut self, differentiable: bool) -> Op {
+        self.differentiable = differentiable;
         self
     }
 

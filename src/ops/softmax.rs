@@ -36,9 +36,12 @@ fn computed(t: &Tensor) -> Result<Tensor> {
 pub fn softmax(x: &Tensor, dim: i64, log: bool, dtype: Option<DType>) -> Result<Tensor> {
     let x = &copy::to_dtype(x, dtype.unwrap_or(x.dtype()))?;
     let at = wrap_dim(dim, x.ndim())?;
-    if !x.dtype().is_floating() {
+    if !x.dtype().is_floating() && x.numel() > 0 {
         let name = if log { "log_softmax_lastdim_kernel_impl" } else { "softmax_lastdim_kernel_impl" };
         bail!(Unsupported, "\"{name}\" not implemented for '{}'", x.dtype().scalar_name());
+    }
+    if x.numel() == 0 && !x.dtype().is_differentiable() {
+        return Tensor::empty(x.sizes(), x.dtype());
     }
     let input = computed(x)?;
     let out = Tensor::empty(x.sizes(), input.dtype())?;
@@ -84,7 +87,7 @@ fn logsumexp(x: &Tensor, dims: &[i64], keepdim: bool) -> Result<Tensor> {
     let x = &if x.dtype().is_integral() { copy::to_dtype(x, crate::scalar::default_dtype())? } else { x.clone() };
     let largest = autograd::no_grad(|| {
         let x = x.detached();
-        let mut top = x.clone();
+        let mut top = copy::to_dtype(&x, if x.dtype().is_complex() { x.dtype().to_real() } else { x.dtype() })?;
         crate::layout::wrap_dims(dims, x.ndim())?;
         for &d in dims {
             let index = reduce::argmax(&top, Some(d), true)?;

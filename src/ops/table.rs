@@ -90,21 +90,30 @@ macro_rules! signature_of {
     ($name:ident; $($v:ident)+) => { "" };
 }
 
+/// Operations on bits take integers alone; other rows are sampled over their domain.
+macro_rules! samples_of {
+    ((int) $a:ident $b:ident) => { "ints(3, 4), ints(3, 4) | ints(3, 1), ints(4) | ints(3), 2 | ints(0, 3), ints(3) | t(3, 4), t(3, 4)" };
+    ($compute:tt $($in:ident)+) => { "" };
+}
+
 macro_rules! declared {
-    (part $name:ident [$($in:ident)+] $($bool:ident)?; $doc:expr; $low:expr, $high:expr) => { None };
-    (op_of_tensors $name:ident [$a:ident $b:ident] $($bool:ident)?; $doc:expr; $low:expr, $high:expr) => {
+    (part $($rest:tt)*) => { None };
+    (op_of_tensors $name:ident $compute:tt [$a:ident $b:ident] [$($grad:ident)*]; $doc:expr; $low:expr, $high:expr) => {
         Some(Op::new(concat!(stringify!($name), "(Tensor input, Tensor other) -> Tensor"), |a| Ok(apply(&rows::$name::ROW, &args_of(a))?.into()))
             .method()
             .inplace_by(|a| Ok(apply_inplace(&rows::$name::ROW, &args_of(a))?.into()))
             .doc($doc)
-            .domain($low, $high))
+            .domain($low, $high)
+            .gradient(<[&str]>::len(&[$(stringify!($grad)),*]) > 0))
     };
-    (op $name:ident [$($in:ident)+] $($bool:ident)?; $doc:expr; $low:expr, $high:expr) => {
+    (op $name:ident $compute:tt [$($in:ident)+] [$($grad:ident)*]; $doc:expr; $low:expr, $high:expr) => {
         Some(Op::new(signature_of!($name; $($in)+), |a| Ok(apply(&rows::$name::ROW, &args_of(a))?.into()))
             .method()
             .inplace_by(|a| Ok(apply_inplace(&rows::$name::ROW, &args_of(a))?.into()))
             .doc($doc)
-            .domain($low, $high))
+            .samples(samples_of!($compute $($in)+))
+            .domain($low, $high)
+            .gradient(<[&str]>::len(&[$(stringify!($grad)),*]) > 0))
     };
 }
 
@@ -159,7 +168,7 @@ macro_rules! table {
 
         /// Every row, with its declaration if it is an operation by itself.
         pub static TABLE: &[(&Row, Option<Op>)] = &[
-            $((&rows::$name::ROW, declared!($kind $name [$($in)+] $($bool)?; concat!($($doc),*); $low, $high)),)*
+            $((&rows::$name::ROW, declared!($kind $name $compute [$($in)+] [$($gi)*]; concat!($($doc),*); $low, $high)),)*
         ];
     };
 }
@@ -240,7 +249,10 @@ table! {
     op reciprocal(x) for (float complex) = { 1.0 / x }
         grad { x(y, g) = -(g * conj(y * y)); } on (0.5, 4.0);
     part over_modulus(a, b) for (float complex) = { over_modulus(a, b) }
-        grad { } on (0.5, 4.0);
+        grad { a(b, g) = over_modulus(g, b); b(b, y, g) = -(g * conj(over_modulus(y, b))); } on (0.5, 4.0);
+    /// Zero, but a function of x: what stands for a derivative that is zero nearly everywhere.
+    part zero_of(x) for (float) = { zero(x) }
+        grad { x(g) = zero(g); } on (-4.0, 4.0);
     part conj(x) for (float int complex) = { conj(x) }
         grad { x(g) = conj(g); } on (-4.0, 4.0);
 
@@ -324,9 +336,9 @@ table! {
         grad { x(y, g) = g * conj(y * (1.0 - y)); } on (-4.0, 4.0);
     /// The positive part.
     op relu(x) for (float int) = { positive_part(x) }
-        grad { x(y, g) = select(gt(y, 0.0), g, 0.0); } check no_bool_relu on (-4.0, 4.0);
-    part silu(x) for (float) = { x * sigmoid(x) }
-        grad { x(x, g) = g * (sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))); } check floats_only on (-4.0, 4.0);
+        grad { x(y, g) = select(gt(y, 0.0), g, zero_of(y)); } check no_bool_relu on (-4.0, 4.0);
+    part silu(x) for (float complex) = { x * sigmoid(x) }
+        grad { x(x, g) = g * conj(sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))); } check floats_only on (-4.0, 4.0);
     part gelu_erf as "gelu"(x) for (float) = { 0.5 * x * (1.0 + erf(x * 0.707106781186547524400)) }
         grad { x(x, g) = g * (0.5 * (1.0 + erf(x * 0.707106781186547524400)) + x * exp(x * x * -0.5) * 0.398942280401432677939); } check floats_only
         on (-4.0, 4.0);
@@ -336,7 +348,7 @@ table! {
                 * (0.797884560802865355879 * (1.0 + 0.134145 * x * x))); } check floats_only
         on (-4.0, 4.0);
     part leaky_relu(x; slope) for (float) = { select(gt(x, 0.0), x, x * slope) }
-        grad { x(x, slope, g) = select(gt(x, 0.0), g, g * slope); } check floats_only on (-4.0, 4.0);
+        grad { x(x, slope, g) = select(gt(x, 0.0), g, g * (slope + zero_of(x))); } check floats_only on (-4.0, 4.0);
     part elu(x; alpha) for (float) = { select(gt(x, 0.0), x, alpha * expm1(x)) }
         grad { x(x, alpha, g) = select(gt(x, 0.0), g, g * (alpha * exp(x))); } check floats_only on (-4.0, 4.0);
     part softplus(x; beta, threshold) for (float) = { select(gt(x * beta, threshold), x, log1p(exp(x * beta)) / beta) }
@@ -358,8 +370,8 @@ table! {
             a(condition, g) = select(nonzero(condition), g, zero(g));
             b(condition, g) = select(nonzero(condition), zero(g), g);
         } on (-4.0, 4.0);
-    part lerp(a, e, w) for (float) = { select(lt(abs(w), 0.5), a + w * (e - a), e - (e - a) * (1.0 - w)) }
-        grad { a(w, g) = g * (1.0 - w); e(w, g) = g * w; w(a, e, g) = g * (e - a); } check floats_only on (-4.0, 4.0);
+    part lerp(a, e, w) for (float complex) = { select(is_small(w), a + w * (e - a), e - (e - a) * (1.0 - w)) }
+        grad { a(w, g) = g * conj(1.0 - w); e(w, g) = g * conj(w); w(a, e, g) = g * conj(e - a); } check floats_only on (-4.0, 4.0);
     part addcmul(x, a, b; s) for (float int complex) = { x + s * a * b }
         grad { x(g) = g; a(b, s, g) = g * conj(b * s); b(a, s, g) = g * conj(a * s); } check no_bool on (-4.0, 4.0);
     part addcdiv(x, a, b; s) for (float complex) = { x + s * a / b }

@@ -1,6 +1,6 @@
 //! `Generator`: a stream of random numbers of its own.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::dtype::DType;
@@ -20,7 +20,7 @@ fn seed_of(value: &Bound<'_, PyAny>) -> PyResult<u64> {
         return Ok(seed as u64);
     }
     if value.is_instance_of::<pyo3::types::PyInt>() {
-        return Err(PyRuntimeError::new_err("Overflow when unpacking long long"));
+        return Err(PyValueError::new_err("Overflow when unpacking long long"));
     }
     // int() takes it or says why not.
     let number = value.py().get_type::<pyo3::types::PyInt>().call1((value,))?;

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyTuple};
+use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyString, PyTuple};
 
 use crate::ops::index::Index;
 use crate::python::convert::{index_of, tensor_of};
@@ -69,6 +69,9 @@ fn read_item(item: &Bound<'_, PyAny>) -> PyResult<Index> {
         let t = data::tensor_from(item, None, true)?;
         let t = if t.numel() == 0 { crate::ops::copy::to_dtype(&t, crate::dtype::DType::I64)? } else { t };
         return Ok(Index::Tensor(t));
+    }
+    if item.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("new(): invalid data type 'str'"));
     }
     Err(PyIndexError::new_err(format!(
         "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got {})",

@@ -9,14 +9,14 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 
-use crate::dtype::DType;
-use crate::layout::{Layout, wrap_dim};
+use crate::dtype::{Cast, Category, DType, Element};
+use crate::layout::wrap_dim;
 use crate::ops::{copy, reduce, view};
 use crate::python::convert::{
     self, handle, items, python_number, scalar_object, size_object, tensor_of, wrap, wrap_option,
 };
 use crate::python::{autograd, data, device, dtype, numpy, storage};
-use crate::scalar::default_dtype;
+use crate::scalar::{Scalar, default_dtype};
 use crate::tensor::Tensor;
 
 /// A multi-dimensional array of one dtype, which may carry a gradient.
@@ -84,10 +84,20 @@ fn cast<'py>(slf: &Bound<'py, PyTensor>, to: DType) -> PyResult<Bound<'py, PyAny
     wrap(slf.py(), copy::to_dtype(&t, to)?)
 }
 
+/// The elements from `dim` on as nested lists; `offset` leads to them.
 fn to_list<'py>(py: Python<'py>, t: &Tensor, dim: usize, offset: isize) -> PyResult<Bound<'py, PyAny>> {
     if dim == t.ndim() {
-        let one = t.alias(Layout { offset: (t.layout().offset as isize + offset) as usize, ..Layout::default() });
-        return Ok(scalar_object(py, reduce::item(&one)?));
+        let value = crate::dispatch!(t.dtype(), T => {
+            // SAFETY: every index of a layout lies within its storage.
+            let value = unsafe { t.ptr().cast::<T>().offset(offset).read_unaligned() };
+            match T::DTYPE.category() {
+                Category::Bool => Scalar::Bool(Cast::<i64>::cast(value) != 0),
+                Category::Integral => Scalar::Int(value.cast()),
+                Category::Floating => Scalar::Float(value.cast()),
+                Category::Complex => Scalar::Complex(value.cast()),
+            }
+        });
+        return Ok(scalar_object(py, value));
     }
     let list = PyList::empty(py);
     for i in 0..t.size(dim) as isize {
@@ -470,7 +480,10 @@ impl PyTensor {
     }
 
     fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        to_list(slf.py(), &slf.get().tensor().detached(), 0, 0)
+        let t = slf.get().tensor().detached();
+        // Python has no way back from half a list: is there room for the objects at all?
+        drop(crate::alloc::vec_for::<[usize; 4]>(t.numel())?);
+        to_list(slf.py(), &t, 0, 0)
     }
 
     fn __len__(&self) -> PyResult<usize> {
@@ -485,7 +498,11 @@ impl PyTensor {
     }
 
     fn __float__<'py>(slf: &Bound<'py, Self>) -> PyResult<f64> {
-        Ok(single(slf.get().tensor(), "number")?.to_f64())
+        let value = single(slf.get().tensor(), "number")?;
+        if matches!(value, crate::scalar::Scalar::Complex(z) if z.im != 0.0) {
+            return Err(PyRuntimeError::new_err("value cannot be converted to type double without overflow"));
+        }
+        Ok(value.to_f64())
     }
 
     fn __int__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
