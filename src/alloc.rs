@@ -129,9 +129,8 @@ static LARGE: Mutex<LargeCache> = Mutex::new(LargeCache { blocks: Vec::new(), by
 
 fn take_cached(capacity: usize) -> Option<NonNull<u8>> {
     if capacity <= SMALL_MAX {
-        let take = |cache: &RefCell<SmallCache>| {
-            cache.borrow_mut().classes.get_mut(class_index(capacity))?.1.pop()
-        };
+        let take =
+            |cache: &RefCell<SmallCache>| cache.borrow_mut().classes.get_mut(class_index(capacity))?.1.pop();
         return SMALL.try_with(take).ok()?;
     }
     let mut cache = LARGE.lock().ok()?;

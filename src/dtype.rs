@@ -186,8 +186,7 @@ impl DType {
         if self == other {
             return self;
         }
-        let (low, high) =
-            if self.category() <= other.category() { (self, other) } else { (other, self) };
+        let (low, high) = if self.category() <= other.category() { (self, other) } else { (other, self) };
         match (low.category(), high.category()) {
             (Category::Integral, Category::Integral) => match (low, high) {
                 // No unsigned type is wider than a byte: a byte next to int8 needs int16.
@@ -280,18 +279,54 @@ elements!(u8 => U8, i8 => I8, i16 => I16, i32 => I32, i64 => I64, f16 => F16, f3
 macro_rules! dispatch {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
-            $crate::dtype::DType::U8 => { type $t = u8; $body }
-            $crate::dtype::DType::I8 => { type $t = i8; $body }
-            $crate::dtype::DType::I16 => { type $t = i16; $body }
-            $crate::dtype::DType::I32 => { type $t = i32; $body }
-            $crate::dtype::DType::I64 => { type $t = i64; $body }
-            $crate::dtype::DType::F16 => { type $t = half::f16; $body }
-            $crate::dtype::DType::F32 => { type $t = f32; $body }
-            $crate::dtype::DType::F64 => { type $t = f64; $body }
-            $crate::dtype::DType::C64 => { type $t = $crate::dtype::C64; $body }
-            $crate::dtype::DType::C128 => { type $t = $crate::dtype::C128; $body }
-            $crate::dtype::DType::Bool => { type $t = $crate::dtype::Bool; $body }
-            $crate::dtype::DType::BF16 => { type $t = half::bf16; $body }
+            $crate::dtype::DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            $crate::dtype::DType::I8 => {
+                type $t = i8;
+                $body
+            }
+            $crate::dtype::DType::I16 => {
+                type $t = i16;
+                $body
+            }
+            $crate::dtype::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::dtype::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            $crate::dtype::DType::F16 => {
+                type $t = half::f16;
+                $body
+            }
+            $crate::dtype::DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            $crate::dtype::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            $crate::dtype::DType::C64 => {
+                type $t = $crate::dtype::C64;
+                $body
+            }
+            $crate::dtype::DType::C128 => {
+                type $t = $crate::dtype::C128;
+                $body
+            }
+            $crate::dtype::DType::Bool => {
+                type $t = $crate::dtype::Bool;
+                $body
+            }
+            $crate::dtype::DType::BF16 => {
+                type $t = half::bf16;
+                $body
+            }
         }
     };
 }

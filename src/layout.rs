@@ -173,10 +173,7 @@ pub fn sizes_from(sizes: &[i64]) -> Result<Sizes> {
         .iter()
         .map(|&s| {
             usize::try_from(s).map_err(|_| {
-                Error::Shape(format!(
-                    "Trying to create tensor with negative dimension {s}: {}",
-                    Show(sizes)
-                ))
+                Error::Shape(format!("Trying to create tensor with negative dimension {s}: {}", Show(sizes)))
             })
         })
         .collect()
@@ -359,11 +356,8 @@ impl Layout {
 
     /// Strides that show the same elements in another shape without a copy, if there are any.
     pub fn view(&self, sizes: &[usize]) -> Option<Layout> {
-        let strides = if self.is_contiguous() {
-            contiguous_strides(sizes)
-        } else {
-            self.view_strides(sizes)?
-        };
+        let strides =
+            if self.is_contiguous() { contiguous_strides(sizes) } else { self.view_strides(sizes)? };
         Some(Layout { sizes: Sizes::from_slice(sizes), strides, offset: self.offset })
     }
 
@@ -378,8 +372,7 @@ impl Layout {
         let (mut chunk, mut viewed) = (1usize, 1usize);
         for d in (0..self.ndim()).rev() {
             chunk *= self.sizes[d];
-            let ends = d == 0
-                || (self.sizes[d - 1] != 1 && self.strides[d - 1] != chunk as isize * base);
+            let ends = d == 0 || (self.sizes[d - 1] != 1 && self.strides[d - 1] != chunk as isize * base);
             if !ends {
                 continue;
             }
@@ -418,8 +411,7 @@ impl Layout {
 
     pub fn unsqueeze(&self, dim: usize) -> Layout {
         let mut out = self.clone();
-        let stride =
-            if dim < self.ndim() { self.sizes[dim] as isize * self.strides[dim] } else { 1 };
+        let stride = if dim < self.ndim() { self.sizes[dim] as isize * self.strides[dim] } else { 1 };
         out.sizes.insert(dim, 1);
         out.strides.insert(dim, stride);
         out

@@ -297,4 +297,3 @@ fn check_dtype(p: &Tensor) -> Result<()> {
     }
     Ok(())
 }
-

@@ -37,7 +37,9 @@ impl Mt19937 {
     }
 
     fn stir(&mut self) {
-        let twist = |a: u32, b: u32| (((a & 0x8000_0000) | (b & 0x7fff_ffff)) >> 1) ^ (if b & 1 == 1 { 0x9908_b0df } else { 0 });
+        let twist = |a: u32, b: u32| {
+            (((a & 0x8000_0000) | (b & 0x7fff_ffff)) >> 1) ^ (if b & 1 == 1 { 0x9908_b0df } else { 0 })
+        };
         let s = &mut self.state;
         for i in 0..N - M {
             s[i] = s[i + M] ^ twist(s[i], s[i + 1]);

@@ -27,11 +27,17 @@ struct Inner {
 /// Who keeps the bytes alive.
 enum Owner {
     Inline,
-    Block { _block: Block },
+    Block {
+        _block: Block,
+    },
     /// Memory of somebody else, released by dropping the value.
-    Foreign { _keep: Box<dyn Any + Send + Sync> },
+    Foreign {
+        _keep: Box<dyn Any + Send + Sync>,
+    },
     /// Bytes of another storage under a version counter of their own.
-    Alias { of: Storage },
+    Alias {
+        of: Storage,
+    },
 }
 
 // SAFETY: the bytes are plain memory. Tensors hand out pointers to it; that two threads do not write

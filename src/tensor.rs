@@ -125,7 +125,9 @@ impl Tensor {
 
     /// Another look at the same bytes, outside the tape.
     pub fn alias(&self, layout: Layout) -> Tensor {
-        debug_assert!(layout.extent().is_some_and(|(a, b)| a == b || b * self.dtype().size() <= self.storage().bytes()));
+        debug_assert!(
+            layout.extent().is_some_and(|(a, b)| a == b || b * self.dtype().size() <= self.storage().bytes())
+        );
         Tensor::build(self.storage().clone(), layout, self.dtype(), None)
     }
 
@@ -320,7 +322,8 @@ impl Tensor {
 }
 
 fn checked_bytes(sizes: &[usize], dtype: DType) -> Result<usize> {
-    let Some(bytes) = checked_numel(sizes)?.checked_mul(dtype.size()).filter(|&b| b <= isize::MAX as usize) else {
+    let Some(bytes) = checked_numel(sizes)?.checked_mul(dtype.size()).filter(|&b| b <= isize::MAX as usize)
+    else {
         bail!(Shape, "Storage size calculation overflowed with sizes={}", Show(sizes));
     };
     Ok(bytes)

@@ -74,10 +74,7 @@ fn start(roots: &[(Tensor, Option<Tensor>)], walk: Walk) -> Result<Roots> {
     let mut out = Roots::new();
     for (i, (root, grad)) in roots.iter().enumerate() {
         let Some(edge) = root.gradient_edge() else {
-            bail!(
-                Autograd,
-                "element {i} of tensors does not require grad and does not have a grad_fn"
-            );
+            bail!(Autograd, "element {i} of tensors does not require grad and does not have a grad_fn");
         };
         let grad = match grad {
             Some(g) if g.sizes() != root.sizes() => bail!(
@@ -94,7 +91,9 @@ fn start(roots: &[(Tensor, Option<Tensor>)], walk: Walk) -> Result<Roots> {
             ),
             Some(g) if !walk.create_graph => g.detached(),
             Some(g) => g.clone(),
-            None if root.numel() != 1 => bail!(Autograd, "grad can be implicitly created only for scalar outputs"),
+            None if root.numel() != 1 => {
+                bail!(Autograd, "grad can be implicitly created only for scalar outputs")
+            }
             None if root.dtype().is_complex() => bail!(
                 Autograd,
                 "grad can be implicitly created only for real scalar outputs but got torch.{}",
@@ -149,7 +148,8 @@ impl Targets {
                         }
                     }
                     None => {
-                        let leads = |e: &Option<Edge>| e.as_ref().is_some_and(|e| needed.contains(&key(&e.node)));
+                        let leads =
+                            |e: &Option<Edge>| e.as_ref().is_some_and(|e| needed.contains(&key(&e.node)));
                         if wanted.contains_key(&key(node)) || node.edges().iter().any(leads) {
                             needed.insert(key(node));
                         }
@@ -231,14 +231,15 @@ fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option
 /// Adds a gradient to what waits at an edge: the first is moved, later ones are added in place where
 /// nobody else holds the sum.
 fn arrive(waiting: &mut BTreeMap<u64, Task>, edge: &Edge, grad: Tensor) -> Result<()> {
-    let task = waiting.entry(edge.node.sequence()).or_insert_with(|| Task {
-        node: edge.node.clone(),
-        grads: smallvec![None; edge.node.outputs()],
-    });
+    let task = waiting
+        .entry(edge.node.sequence())
+        .or_insert_with(|| Task { node: edge.node.clone(), grads: smallvec![None; edge.node.outputs()] });
     let slot = &mut task.grads[edge.output as usize];
     *slot = Some(match slot.take() {
         None => grad,
-        Some(sum) if !grad_enabled() && sum.is_unique() && sum.is_contiguous() && sum.dtype() == grad.dtype() => {
+        Some(sum)
+            if !grad_enabled() && sum.is_unique() && sum.is_contiguous() && sum.dtype() == grad.dtype() =>
+        {
             ops::arithmetic::add_(&sum, &grad)?
         }
         Some(sum) => ops::arithmetic::add(&sum, &grad)?,

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use smallvec::smallvec;
 
-use crate::autograd::node::{Edge, Node};
 use crate::autograd::grad_enabled;
+use crate::autograd::node::{Edge, Node};
 use crate::bail;
 use crate::error::Result;
 use crate::ops;

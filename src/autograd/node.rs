@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use smallvec::SmallVec;
 
-use crate::autograd::variable::{GradMeta, TensorHook};
 use crate::autograd::grad_enabled;
+use crate::autograd::variable::{GradMeta, TensorHook};
 use crate::bail;
 use crate::error::Result;
 use crate::tensor::Tensor;
@@ -126,12 +126,7 @@ impl<B: Backward + 'static> Node<B> {
     }
 
     /// A node with given edges that saves nothing.
-    pub fn plain(
-        name: &'static str,
-        edges: SmallVec<[Option<Edge>; 2]>,
-        outputs: u32,
-        body: B,
-    ) -> NodeRef {
+    pub fn plain(name: &'static str, edges: SmallVec<[Option<Edge>; 2]>, outputs: u32, body: B) -> NodeRef {
         Arc::new(Node::build(name, edges, outputs, SmallVec::new(), body))
     }
 

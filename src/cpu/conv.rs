@@ -65,10 +65,7 @@ impl Conv2dShape {
     pub fn out_size(&self) -> Option<[usize; 2]> {
         let axis = |size: usize, kernel: usize, i: usize| {
             let padded = size.checked_add(self.padding[i].checked_mul(2)?)?;
-            let reach = kernel
-                .checked_sub(1)?
-                .checked_mul(self.dilation[i])?
-                .checked_add(1)?;
+            let reach = kernel.checked_sub(1)?.checked_mul(self.dilation[i])?.checked_add(1)?;
             Some(padded.checked_sub(reach)?.checked_div(self.stride[i])? + 1)
         };
         Some([axis(self.h, self.kh, 0)?, axis(self.w, self.kw, 1)?])
@@ -94,9 +91,7 @@ impl Conv2dShape {
 
     fn check(&self) {
         debug_assert!(
-            self.groups > 0
-                && self.c.is_multiple_of(self.groups)
-                && self.oc.is_multiple_of(self.groups)
+            self.groups > 0 && self.c.is_multiple_of(self.groups) && self.oc.is_multiple_of(self.groups)
         );
         debug_assert!(self.stride.iter().chain(&self.dilation).all(|&v| v > 0));
     }
@@ -120,19 +115,13 @@ pub fn allow_winograd(allow: bool) {
 #[derive(Clone, Copy)]
 struct Mode {
     level: Level,
-    #[cfg_attr(
-        not(target_arch = "x86_64"),
-        allow(dead_code, reason = "Winograd is AVX-512 only")
-    )]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "Winograd is AVX-512 only"))]
     winograd: bool,
 }
 
 impl Mode {
     fn current() -> Mode {
-        Mode {
-            level: simd::level(),
-            winograd: WINOGRAD.load(Ordering::Relaxed),
-        }
+        Mode { level: simd::level(), winograd: WINOGRAD.load(Ordering::Relaxed) }
     }
 }
 

@@ -31,15 +31,10 @@ pub struct CrossEntropy<T> {
 /// `targets` has `rows` elements.
 pub unsafe fn bad_target<T>(call: &CrossEntropy<T>) -> Option<usize> {
     // SAFETY: the caller's promise.
-    let targets = if call.rows == 0 {
-        &[]
-    } else {
-        unsafe { std::slice::from_raw_parts(call.targets, call.rows) }
-    };
+    let targets =
+        if call.rows == 0 { &[] } else { unsafe { std::slice::from_raw_parts(call.targets, call.rows) } };
     let classes = 0..call.classes as i64;
-    targets
-        .iter()
-        .position(|t| *t != call.ignore_index && !classes.contains(t))
+    targets.iter().position(|t| *t != call.ignore_index && !classes.contains(t))
 }
 
 struct Forward<T> {
@@ -69,32 +64,22 @@ impl<T: Exp> CrossEntropy<T> {
         // SAFETY: the caller's promise.
         unsafe {
             let target = *self.targets.add(row);
-            debug_assert!(
-                target == self.ignore_index || (0..self.classes as i64).contains(&target)
-            );
-            let logits =
-                std::slice::from_raw_parts(self.logits.add(row * self.classes), self.classes);
-            (
-                logits,
-                (target != self.ignore_index).then_some(target as usize),
-            )
+            debug_assert!(target == self.ignore_index || (0..self.classes as i64).contains(&target));
+            let logits = std::slice::from_raw_parts(self.logits.add(row * self.classes), self.classes);
+            (logits, (target != self.ignore_index).then_some(target as usize))
         }
     }
 
     #[inline(always)]
     fn weights(&self) -> Option<&[T]> {
         // SAFETY: null or `classes` elements.
-        (!self.weight.is_null())
-            .then(|| unsafe { std::slice::from_raw_parts(self.weight, self.classes) })
+        (!self.weight.is_null()).then(|| unsafe { std::slice::from_raw_parts(self.weight, self.classes) })
     }
 
     /// How much the target counts, and every class beside it.
     fn smoothing(&self) -> [T; 2] {
         let number = |x: f64| T::from(x).unwrap_or_else(T::nan);
-        [
-            number(1.0 - self.label_smoothing),
-            number(self.label_smoothing / self.classes as f64),
-        ]
+        [number(1.0 - self.label_smoothing), number(self.label_smoothing / self.classes as f64)]
     }
 
     fn sum_of_weights(&self) -> T {
@@ -106,11 +91,7 @@ impl<T: Exp> CrossEntropy<T> {
 
     /// Runs `f` over all rows in parts.
     fn over_rows(&self, f: impl Fn(Range<usize>) + Sync) {
-        par::for_range(
-            self.rows,
-            par::grain_for(self.rows, self.classes as f64 + 10.0),
-            &f,
-        );
+        par::for_range(self.rows, par::grain_for(self.rows, self.classes as f64 + 10.0), &f);
     }
 }
 
@@ -209,18 +190,8 @@ impl<T: Exp> Kernel<T> for (&Backward<T>, Range<usize>) {
 /// # Safety
 /// The extents are as [`CrossEntropy`] says and no target is bad; `loss`, `lse` and `row_weight`
 /// have `rows` elements and may be uninitialised.
-pub unsafe fn forward<T: Exp>(
-    call: CrossEntropy<T>,
-    loss: *mut T,
-    lse: *mut T,
-    row_weight: *mut T,
-) {
-    let forward = Forward {
-        call,
-        loss,
-        lse,
-        row_weight,
-    };
+pub unsafe fn forward<T: Exp>(call: CrossEntropy<T>, loss: *mut T, lse: *mut T, row_weight: *mut T) {
+    let forward = Forward { call, loss, lse, row_weight };
     call.over_rows(|rows| {
         let forward = &forward;
         T::dispatch(level(), (forward, rows));
@@ -239,13 +210,7 @@ pub unsafe fn backward<T: Exp>(
     scale_stride: usize,
     gx: *mut T,
 ) {
-    let backward = Backward {
-        call,
-        lse,
-        scale,
-        scale_stride,
-        gx,
-    };
+    let backward = Backward { call, lse, scale, scale_stride, gx };
     call.over_rows(|rows| {
         let backward = &backward;
         T::dispatch(level(), (backward, rows));

@@ -30,14 +30,8 @@ impl Exp for f32 {
         // ln 2 in two parts; the first has so few digits that its product with n is exact.
         const LN2_HIGH: f32 = 0.693_145_75;
         const LN2_LOW: f32 = 1.428_606_8e-6;
-        const COEFFICIENTS: [f32; 6] = [
-            1.987_569_1e-4,
-            1.398_2e-3,
-            8.333_452e-3,
-            4.166_579_6e-2,
-            1.666_666_5e-1,
-            5e-1,
-        ];
+        const COEFFICIENTS: [f32; 6] =
+            [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5e-1];
         // Beyond these the result is 0 or inf. Comparisons keep NaN.
         let x = if self < -104.0 { -104.0 } else { self };
         let x = if x > 89.0 { 89.0 } else { x };
@@ -96,8 +90,7 @@ mod tests {
                     assert!(*y == f32::INFINITY || *y == f32::MAX, "{x}: {y}");
                     continue;
                 }
-                let ulp =
-                    (want.abs() * f64::from(f32::EPSILON) / 2.0).max(f64::from(f32::from_bits(1)));
+                let ulp = (want.abs() * f64::from(f32::EPSILON) / 2.0).max(f64::from(f32::from_bits(1)));
                 worst = worst.max((f64::from(*y) - want).abs() / ulp);
             }
             // Relative to the smaller of the two spacings an ulp may mean: up to 2.
@@ -108,24 +101,11 @@ mod tests {
     #[test]
     fn special_values() {
         for level in Level::ALL {
-            let mut y = [
-                f32::NAN,
-                f32::INFINITY,
-                f32::NEG_INFINITY,
-                1e30,
-                -1e30,
-                0.0,
-                -0.0,
-                88.7,
-                -103.0,
-                89.0,
-            ];
+            let mut y =
+                [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30, 0.0, -0.0, 88.7, -103.0, 89.0];
             f32::dispatch(level, ExpAll(&mut y));
             assert!(y[0].is_nan());
-            assert_eq!(
-                &y[1..7],
-                &[f32::INFINITY, 0.0, f32::INFINITY, 0.0, 1.0, 1.0]
-            );
+            assert_eq!(&y[1..7], &[f32::INFINITY, 0.0, f32::INFINITY, 0.0, 1.0, 1.0]);
             assert!(y[7].is_finite() && y[8] > 0.0 && y[9] == f32::INFINITY);
         }
     }

@@ -76,22 +76,13 @@ unsafe impl<T: Send + Sync> Sync for Product<T> {}
 impl<T> Mat<T> {
     /// The transpose.
     pub fn t(self) -> Mat<T> {
-        Mat {
-            ptr: self.ptr,
-            rs: self.cs,
-            cs: self.rs,
-        }
+        Mat { ptr: self.ptr, rs: self.cs, cs: self.rs }
     }
 
     /// From element (i, j) on.
     pub(crate) fn at(self, i: usize, j: usize) -> Mat<T> {
-        let offset = (i as isize)
-            .wrapping_mul(self.rs)
-            .wrapping_add((j as isize).wrapping_mul(self.cs));
-        Mat {
-            ptr: self.ptr.wrapping_offset(offset),
-            ..self
-        }
+        let offset = (i as isize).wrapping_mul(self.rs).wrapping_add((j as isize).wrapping_mul(self.cs));
+        Mat { ptr: self.ptr.wrapping_offset(offset), ..self }
     }
 }
 
@@ -126,14 +117,7 @@ impl<T: Copy> Product<T> {
     /// Transposed: it has C's transpose in mind, which `ldc` then does not describe.
     fn t(&self) -> Product<T> {
         let (a, b) = (self.b.t(), self.a.t());
-        Product {
-            m: self.n,
-            n: self.m,
-            a,
-            b,
-            bias: self.bias.swapped(),
-            ..*self
-        }
+        Product { m: self.n, n: self.m, a, b, bias: self.bias.swapped(), ..*self }
     }
 
     /// Number `i` of a batch.
@@ -158,13 +142,7 @@ impl<T: Copy> Product<T> {
 /// meanwhile; A, B and the bias do not overlap C. Operands of size zero are not touched.
 pub unsafe fn gemm<T: GemmElement>(product: &Product<T>) {
     // SAFETY: the caller's promise.
-    unsafe {
-        gemm_at(
-            simd::level(),
-            product,
-            pays(product.multiplications(), size_of::<T>()),
-        )
-    }
+    unsafe { gemm_at(simd::level(), product, pays(product.multiplications(), size_of::<T>())) }
 }
 
 /// Computes `batch.count` products: whole ones in parallel if they are small, else one after the
@@ -233,8 +211,7 @@ unsafe fn gemm_at<T: GemmElement>(level: Level, product: &Product<T>, parallel: 
     // SAFETY: the caller's promise.
     unsafe {
         if product.k > 0 {
-            let done =
-                skinny::run(level, product, parallel) || blocked::run(level, product, parallel);
+            let done = skinny::run(level, product, parallel) || blocked::run(level, product, parallel);
             if done {
                 return;
             }

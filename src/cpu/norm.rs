@@ -29,11 +29,7 @@ pub enum Statistics<T> {
     /// Of this batch, from [`batch_norm_train`]: the gradient flows through them.
     Batch { mean: *const T, invstd: *const T },
     /// Running averages: constants.
-    Running {
-        mean: *const T,
-        var: *const T,
-        eps: f64,
-    },
+    Running { mean: *const T, var: *const T, eps: f64 },
 }
 
 // SAFETY: the pointers are read only, by functions whose callers vouch for them.
@@ -74,11 +70,7 @@ fn over_channels(shape: BatchNormShape, f: impl Fn(Range<usize>) + Sync) {
 
 fn value<T: Real>(p: *const T, channel: usize, default: T) -> T {
     // SAFETY: null or `c` elements, by the promise of the functions that call this.
-    if p.is_null() {
-        default
-    } else {
-        unsafe { *p.add(channel) }
-    }
+    if p.is_null() { default } else { unsafe { *p.add(channel) } }
 }
 
 fn put<T>(p: *mut T, channel: usize, v: T) {
@@ -205,11 +197,7 @@ unsafe fn affine<T: Real, S: Simd<T>>(
         }
         if i < len {
             let mask = s.mask(len - i);
-            s.store_masked(
-                y.add(i),
-                mask,
-                s.fma(s.sub(s.load_masked(x.add(i), mask), m), a, b),
-            );
+            s.store_masked(y.add(i), mask, s.fma(s.sub(s.load_masked(x.add(i), mask), m), a, b));
         }
     }
 }
@@ -236,8 +224,8 @@ impl<T: Real> Kernel<T> for (&Train<T>, Range<usize>) {
             unsafe {
                 let [mean, var] = call.rows.moments(s, channel);
                 call.save(channel, mean, var);
-                let scale = real::<T>((var + call.eps).sqrt().recip())
-                    * value(call.weight, channel, T::one());
+                let scale =
+                    real::<T>((var + call.eps).sqrt().recip()) * value(call.weight, channel, T::one());
                 let shift = value(call.bias, channel, T::zero());
                 for image in 0..call.rows.shape.n {
                     let at = call.rows.row(image, channel);
@@ -252,11 +240,7 @@ impl<T: Real> Kernel<T> for (&Train<T>, Range<usize>) {
 impl<T: Real> Train<T> {
     fn save(&self, channel: usize, mean: f64, var: f64) {
         put(self.saved.mean, channel, real(mean));
-        put(
-            self.saved.invstd,
-            channel,
-            real((var + self.eps).sqrt().recip()),
-        );
+        put(self.saved.invstd, channel, real((var + self.eps).sqrt().recip()));
         put(self.saved.var, channel, real(var));
     }
 }
@@ -275,14 +259,7 @@ pub unsafe fn batch_norm_train<T: Real>(
     y: *mut T,
     saved: SavedStatistics<T>,
 ) {
-    let call = Call(Train {
-        rows: Rows { shape, x },
-        weight,
-        bias,
-        eps,
-        y,
-        saved,
-    });
+    let call = Call(Train { rows: Rows { shape, x }, weight, bias, eps, y, saved });
     over_channels(shape, |channels| {
         let call = &call;
         T::dispatch(level(), (&call.0, channels));
@@ -326,15 +303,7 @@ impl<T: Real> Kernel<T> for (&Eval<T>, Range<usize>) {
                 let at = call.rows.row(image, channel);
                 // SAFETY: the row lies in `x` and `y`.
                 unsafe {
-                    affine(
-                        s,
-                        call.rows.x.add(at),
-                        call.y.add(at),
-                        call.rows.shape.l,
-                        mean,
-                        scale,
-                        shift,
-                    )
+                    affine(s, call.rows.x.add(at), call.y.add(at), call.rows.shape.l, mean, scale, shift)
                 }
             }
         }
@@ -353,13 +322,7 @@ pub unsafe fn batch_norm_eval<T: Real>(
     statistics: Statistics<T>,
     y: *mut T,
 ) {
-    let call = Call(Eval {
-        rows: Rows { shape, x },
-        weight,
-        bias,
-        statistics,
-        y,
-    });
+    let call = Call(Eval { rows: Rows { shape, x }, weight, bias, statistics, y });
     over_channels(shape, |channels| {
         let call = &call;
         T::dispatch(level(), (&call.0, channels));
@@ -391,28 +354,16 @@ impl<T: Real> Backward<T> {
         put(self.gradients.weight, channel, real(sums[1] * deviation));
         let gy_scale = invstd * value(self.weight, channel, T::one());
         if matches!(self.statistics, Statistics::Running { .. }) {
-            return InputGradient {
-                mean,
-                gy_scale,
-                x_scale: T::zero(),
-                shift: T::zero(),
-            };
+            return InputGradient { mean, gy_scale, x_scale: T::zero(), shift: T::zero() };
         }
         let scale = gy_scale.to_f64().unwrap_or(f64::NAN) / self.rows.count();
         let x_scale = real(-scale * deviation * deviation * sums[1]);
-        InputGradient {
-            mean,
-            gy_scale,
-            x_scale,
-            shift: real(-scale * sums[0]),
-        }
+        InputGradient { mean, gy_scale, x_scale, shift: real(-scale * sums[0]) }
     }
 
     fn needs_sums(&self) -> bool {
         let g = &self.gradients;
-        matches!(self.statistics, Statistics::Batch { .. })
-            || !g.weight.is_null()
-            || !g.bias.is_null()
+        matches!(self.statistics, Statistics::Batch { .. }) || !g.weight.is_null() || !g.bias.is_null()
     }
 
     #[inline(always)]
@@ -447,17 +398,9 @@ impl<T: Real> Backward<T> {
 
     #[inline(always)]
     unsafe fn write_row<S: Simd<T>>(&self, s: S, at: usize, len: usize, g: &InputGradient<T>) {
-        let (x, gy, gx) = (
-            self.rows.x.wrapping_add(at),
-            self.gy.wrapping_add(at),
-            self.gradients.x.wrapping_add(at),
-        );
-        let (mean, a, b, c) = (
-            s.splat(g.mean),
-            s.splat(g.gy_scale),
-            s.splat(g.x_scale),
-            s.splat(g.shift),
-        );
+        let (x, gy, gx) =
+            (self.rows.x.wrapping_add(at), self.gy.wrapping_add(at), self.gradients.x.wrapping_add(at));
+        let (mean, a, b, c) = (s.splat(g.mean), s.splat(g.gy_scale), s.splat(g.x_scale), s.splat(g.shift));
         let of = |gy, x| s.fma(gy, a, s.fma(s.sub(x, mean), b, c));
         let constant = matches!(self.statistics, Statistics::Running { .. });
         let mut i = 0;
@@ -467,11 +410,7 @@ impl<T: Real> Backward<T> {
                 let mask = s.mask(len - i);
                 let gy = s.load_masked(gy.add(i), mask);
                 // Not `0 * x`: an infinite input has a finite gradient here.
-                let g = if constant {
-                    s.mul(gy, a)
-                } else {
-                    of(gy, s.load_masked(x.add(i), mask))
-                };
+                let g = if constant { s.mul(gy, a) } else { of(gy, s.load_masked(x.add(i), mask)) };
                 s.store_masked(gx.add(i), mask, g);
                 i += S::LANES;
             }
@@ -491,11 +430,7 @@ impl<T: Real> Kernel<T> for (&Backward<T>, Range<usize>) {
         for channel in channels {
             // SAFETY: every row of the channel lies in the tensors.
             unsafe {
-                let sums = if call.needs_sums() {
-                    call.channel_sums(s, channel)
-                } else {
-                    [0.0; 2]
-                };
+                let sums = if call.needs_sums() { call.channel_sums(s, channel) } else { [0.0; 2] };
                 let gradient = call.finish(channel, sums);
                 if !call.gradients.x.is_null() {
                     for image in 0..shape.n {
@@ -520,13 +455,7 @@ pub unsafe fn batch_norm_backward<T: Real>(
     statistics: Statistics<T>,
     gradients: Gradients<T>,
 ) {
-    let call = Call(Backward {
-        rows: Rows { shape, x },
-        gy,
-        weight,
-        statistics,
-        gradients,
-    });
+    let call = Call(Backward { rows: Rows { shape, x }, gy, weight, statistics, gradients });
     over_channels(shape, |channels| {
         let call = &call;
         T::dispatch(level(), (&call.0, channels));

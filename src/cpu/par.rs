@@ -63,20 +63,12 @@ fn default_threads() -> usize {
     let asked = ["RUSTNN_NUM_THREADS", "OMP_NUM_THREADS"]
         .iter()
         .find_map(|name| parse_threads(&std::env::var(name).ok()?));
-    asked
-        .unwrap_or(available)
-        .min(available)
-        .clamp(1, MAX_THREADS)
+    asked.unwrap_or(available).min(available).clamp(1, MAX_THREADS)
 }
 
 /// `OMP_NUM_THREADS` may be a list, one number a nesting level: the first counts.
 fn parse_threads(text: &str) -> Option<usize> {
-    text.split(',')
-        .next()?
-        .trim()
-        .parse()
-        .ok()
-        .filter(|&n| n > 0)
+    text.split(',').next()?.trim().parse().ok().filter(|&n| n > 0)
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -202,11 +194,7 @@ impl Pool {
             busy: Padded(AtomicBool::new(false)),
             state: Padded(AtomicU64::new(0)),
             next: Padded(AtomicUsize::new(0)),
-            job: UnsafeCell::new(Job {
-                run: nothing,
-                body: std::ptr::null(),
-                chunks: 0,
-            }),
+            job: UnsafeCell::new(Job { run: nothing, body: std::ptr::null(), chunks: 0 }),
             panic: Mutex::new(None),
             workers: AtomicUsize::new(0),
             exhausted: AtomicBool::new(false),
@@ -230,14 +218,7 @@ impl Pool {
             self.busy.0.store(false, Ordering::Release);
             return false;
         }
-        self.open(
-            Job {
-                run: claim_all::<F>,
-                body: (&raw const *body).cast(),
-                chunks,
-            },
-            helpers,
-        );
+        self.open(Job { run: claim_all::<F>, body: (&raw const *body).cast(), chunks }, helpers);
         // SAFETY: `body` is an `F`, alive until this function returns.
         let mine = catch_unwind(AssertUnwindSafe(|| unsafe {
             claim_all::<F>((&raw const *body).cast(), 0, &self.next.0, chunks);
@@ -246,11 +227,7 @@ impl Pool {
             self.next.0.store(chunks, Ordering::Relaxed);
         }
         self.close();
-        let theirs = self
-            .panic
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let theirs = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.busy.0.store(false, Ordering::Release);
         if let Some(payload) = mine.err().or(theirs) {
             resume_unwind(payload);
@@ -324,11 +301,7 @@ impl Pool {
                 self.next.0.store(job.chunks, Ordering::Relaxed);
                 let mut panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
                 // A payload whose destructor panics must not take the worker down.
-                if panic.is_none() {
-                    *panic = Some(payload)
-                } else {
-                    std::mem::forget(payload)
-                }
+                if panic.is_none() { *panic = Some(payload) } else { std::mem::forget(payload) }
             }
             self.state.0.fetch_sub(ACTIVE, Ordering::Release);
         }
@@ -342,21 +315,14 @@ impl Pool {
             let state = self.state.0.load(Ordering::Relaxed);
             if has_seat(state, last) {
                 let taken = state - OPEN + ACTIVE;
-                if self
-                    .state
-                    .0
-                    .compare_exchange(state, taken, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
-                {
+                if self.state.0.compare_exchange(state, taken, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                     return (state / SERIAL, ((state / OPEN) & MASK) as usize);
                 }
                 continue;
             }
             std::hint::spin_loop();
             spins += 1;
-            if spins.is_multiple_of(16)
-                && idle_since.get_or_insert_with(Instant::now).elapsed() > SPIN
-            {
+            if spins.is_multiple_of(16) && idle_since.get_or_insert_with(Instant::now).elapsed() > SPIN {
                 self.sleep(last);
                 idle_since = None;
             }
@@ -368,10 +334,7 @@ impl Pool {
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.sleepers.fetch_add(1, Ordering::SeqCst);
         while !has_seat(self.state.0.load(Ordering::SeqCst), last) {
-            guard = self
-                .wake
-                .wait(guard)
-                .unwrap_or_else(PoisonError::into_inner);
+            guard = self.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
         }
         self.sleepers.fetch_sub(1, Ordering::SeqCst);
     }

@@ -11,7 +11,7 @@ use crate::cpu::loops::{Loops, MAX_OPERANDS, PerOperand};
 use crate::cpu::par;
 use crate::cpu::simd::{Level, level};
 use crate::dispatch;
-use crate::dtype::{C128, C64, Cast, DType, Element};
+use crate::dtype::{C64, C128, Cast, DType, Element};
 
 /// `kernel(n, out, inputs)`: `n` elements side by side; the output overlaps no input.
 pub type Kernel = unsafe fn(usize, *mut u8, *const *const u8);

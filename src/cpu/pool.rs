@@ -66,20 +66,13 @@ impl PoolShape {
     pub fn out_size(&self) -> Option<[usize; 2]> {
         let axis = |size: usize, i: usize| {
             let padded = size.checked_add(self.padding[i].checked_mul(2)?)?;
-            let reach = self.kernel[i]
-                .checked_sub(1)?
-                .checked_mul(self.dilation[i])?
-                .checked_add(1)?;
+            let reach = self.kernel[i].checked_sub(1)?.checked_mul(self.dilation[i])?.checked_add(1)?;
             let free = padded.checked_sub(reach)?;
             let stride = self.stride[i];
             if stride == 0 {
                 return None;
             }
-            let mut out = if self.ceil_mode {
-                free.div_ceil(stride)
-            } else {
-                free / stride
-            } + 1;
+            let mut out = if self.ceil_mode { free.div_ceil(stride) } else { free / stride } + 1;
             // The last window must start inside the image or its left padding.
             if self.ceil_mode && (out - 1) * stride >= size + self.padding[i] {
                 out -= 1;
@@ -100,17 +93,10 @@ impl PoolShape {
 
     /// The outputs along an axis whose tap `k` lies inside the image.
     fn inside(&self, axis: usize, k: usize, outputs: usize) -> Range<usize> {
-        let (size, stride, padding) = (
-            [self.h, self.w][axis],
-            self.stride[axis],
-            self.padding[axis],
-        );
+        let (size, stride, padding) = ([self.h, self.w][axis], self.stride[axis], self.padding[axis]);
         let tap = k * self.dilation[axis];
         let first = padding.saturating_sub(tap).div_ceil(stride);
-        let last = (size + padding)
-            .saturating_sub(tap)
-            .div_ceil(stride)
-            .min(outputs);
+        let last = (size + padding).saturating_sub(tap).div_ceil(stride).min(outputs);
         first.min(last)..last
     }
 
@@ -121,9 +107,7 @@ impl PoolShape {
 
     /// The first tap of an output that lies inside the image, the code of an all-`LOWEST` window.
     fn first_tap(&self, axis: usize, o: usize) -> usize {
-        self.padding[axis]
-            .saturating_sub(o * self.stride[axis])
-            .div_ceil(self.dilation[axis])
+        self.padding[axis].saturating_sub(o * self.stride[axis]).div_ceil(self.dilation[axis])
     }
 
     /// The flat index in the plane that a code of output (row, col) stands for.
@@ -223,12 +207,7 @@ impl<T: Number> Forward<T> {
             let x = unsafe { std::slice::from_raw_parts(self.x.add(plane * p.h * p.w), p.h * p.w) };
             for row in 0..oh {
                 for first in (0..ow).step_by(STRIP) {
-                    self.strip(
-                        x,
-                        row,
-                        first..ow.min(first + STRIP),
-                        (plane * oh + row) * ow + first,
-                    );
+                    self.strip(x, row, first..ow.min(first + STRIP), (plane * oh + row) * ow + first);
                 }
             }
         }
@@ -240,16 +219,10 @@ impl<T: Number> Forward<T> {
         let len = strip.len();
         let whole = len.next_multiple_of(WHOLE).min(STRIP);
         let (mut best, mut codes) = ([T::LOWEST; STRIP], [0; STRIP]);
-        let top = if row * p.stride[0] < p.padding[0] {
-            p.first_tap(0, row) * p.kernel[1]
-        } else {
-            0
-        };
+        let top = if row * p.stride[0] < p.padding[0] { p.first_tap(0, row) * p.kernel[1] } else { 0 };
         codes[..whole].fill(top as u32);
-        for (col, code) in strip
-            .clone()
-            .zip(&mut codes)
-            .take_while(|(col, _)| col * p.stride[1] < p.padding[1])
+        for (col, code) in
+            strip.clone().zip(&mut codes).take_while(|(col, _)| col * p.stride[1] < p.padding[1])
         {
             *code = (top + p.first_tap(1, col)) as u32;
         }
@@ -265,8 +238,7 @@ impl<T: Number> Forward<T> {
                 }
                 let first = line + p.place(1, from, kx);
                 // Outputs beyond the strip are dropped: read on, as far as the plane goes.
-                if to == strip.end && first + (strip.start + whole - from) * p.stride[1] <= x.len()
-                {
+                if to == strip.end && first + (strip.start + whole - from) * p.stride[1] <= x.len() {
                     to = strip.start + whole;
                 }
                 let local = from - strip.start..to - strip.start;
@@ -290,8 +262,7 @@ impl<T: Number> Forward<T> {
                 Extra::Codes(to) => (0..len).for_each(|i| to.add(at + i).write(codes[i] as u8)),
                 Extra::Indices(to) => {
                     for (i, col) in strip.enumerate() {
-                        to.add(at + i)
-                            .write(p.index(row, col, codes[i] as usize) as i64);
+                        to.add(at + i).write(p.index(row, col, codes[i] as usize) as i64);
                     }
                 }
             }
@@ -300,19 +271,8 @@ impl<T: Number> Forward<T> {
 
     fn new(shape: PoolShape, x: *const T, y: *mut T, extra: Extra) -> Self {
         let out = shape.out();
-        let inside = [0, 1].map(|i| {
-            (0..shape.kernel[i])
-                .map(|k| shape.inside(i, k, out[i]))
-                .collect()
-        });
-        Forward {
-            shape,
-            out,
-            inside,
-            x,
-            y,
-            extra,
-        }
+        let inside = [0, 1].map(|i| (0..shape.kernel[i]).map(|k| shape.inside(i, k, out[i])).collect());
+        Forward { shape, out, inside, x, y, extra }
     }
 
     fn start(self) {
@@ -370,12 +330,7 @@ pub unsafe fn max_pool_codes<T: Number>(shape: PoolShape, x: *const T, y: *mut T
 ///
 /// # Safety
 /// As [`max_pool`]; `indices` has the extent of `y`.
-pub unsafe fn max_pool_indices<T: Number>(
-    shape: PoolShape,
-    x: *const T,
-    y: *mut T,
-    indices: *mut i64,
-) {
+pub unsafe fn max_pool_indices<T: Number>(shape: PoolShape, x: *const T, y: *mut T, indices: *mut i64) {
     Forward::new(shape, x, y, Extra::Indices(indices)).start();
 }
 
@@ -408,19 +363,14 @@ impl<T: Number> Backward<T> {
             let gx = self.gx.add(plane * pixels);
             match self.found {
                 Found::Codes(codes) if p.is_halving() => {
-                    self.halving(
-                        gy,
-                        std::slice::from_raw_parts(codes.add(plane * outputs), outputs),
-                        gx,
-                    );
+                    self.halving(gy, std::slice::from_raw_parts(codes.add(plane * outputs), outputs), gx);
                 }
                 Found::Codes(codes) => {
                     let gx = zeroed(gx, pixels);
                     // Where each code lies, relative to its window's corner.
                     let mut taps = [0; 256];
                     for (code, tap) in taps[..p.kernel[0] * p.kernel[1]].iter_mut().enumerate() {
-                        *tap = code / p.kernel[1] * p.dilation[0] * p.w
-                            + code % p.kernel[1] * p.dilation[1];
+                        *tap = code / p.kernel[1] * p.dilation[0] * p.w + code % p.kernel[1] * p.dilation[1];
                     }
                     let corner = p.padding[0] * p.w + p.padding[1];
                     for row in 0..oh {
@@ -428,9 +378,7 @@ impl<T: Number> Backward<T> {
                             let code = *codes.add(plane * outputs + row * ow + col);
                             let window = row * p.stride[0] * p.w + col * p.stride[1];
                             // A dilated window may lie wholly in the padding: nobody's gradient.
-                            if let Some(pixel) =
-                                gx.get_mut(window + taps[usize::from(code)] - corner)
-                            {
+                            if let Some(pixel) = gx.get_mut(window + taps[usize::from(code)] - corner) {
                                 *pixel = pixel.plus(gy[row * ow + col]);
                             }
                         }
@@ -439,8 +387,7 @@ impl<T: Number> Backward<T> {
                 Found::Indices(indices) => {
                     let gx = zeroed(gx, pixels);
                     for (i, &g) in gy.iter().enumerate() {
-                        if let Some(pixel) = gx.get_mut(*indices.add(plane * outputs + i) as usize)
-                        {
+                        if let Some(pixel) = gx.get_mut(*indices.add(plane * outputs + i) as usize) {
                             *pixel = pixel.plus(g);
                         }
                     }
@@ -472,10 +419,8 @@ impl<T: Number> Backward<T> {
                 for (col, (&g, &code)) in gy.iter().zip(codes).enumerate() {
                     // SAFETY: likewise.
                     unsafe {
-                        line.add(2 * col)
-                            .write(if code == left { g } else { T::ZERO });
-                        line.add(2 * col + 1)
-                            .write(if code == left + 1 { g } else { T::ZERO });
+                        line.add(2 * col).write(if code == left { g } else { T::ZERO });
+                        line.add(2 * col + 1).write(if code == left + 1 { g } else { T::ZERO });
                     }
                 }
             }
@@ -517,27 +462,13 @@ unsafe fn zeroed<'a, T: Number>(p: *mut T, len: usize) -> &'a mut [T] {
 /// # Safety
 /// `gy` has the output's extent, `found` is what the forward wrote for the same shape, `gx` has
 /// the input's extent; it may be uninitialised and overlaps nothing.
-pub unsafe fn max_pool_backward<T: Number>(
-    shape: PoolShape,
-    gy: *const T,
-    found: Found,
-    gx: *mut T,
-) {
-    let call = Backward {
-        shape,
-        gy,
-        found,
-        gx,
-    };
+pub unsafe fn max_pool_backward<T: Number>(shape: PoolShape, gy: *const T, found: Found, gx: *mut T) {
+    let call = Backward { shape, gy, found, gx };
     let cost = (shape.h * shape.w) as f64 * 0.5;
-    par::for_range(
-        shape.planes,
-        par::grain_for(shape.planes, cost),
-        &|planes| {
-            let call = &call;
-            f32::dispatch(level(), (call, planes));
-        },
-    );
+    par::for_range(shape.planes, par::grain_for(shape.planes, cost), &|planes| {
+        let call = &call;
+        f32::dispatch(level(), (call, planes));
+    });
 }
 
 #[cfg(test)]

@@ -156,7 +156,8 @@ unsafe fn typed<S: Element, A: Accumulator>(
     let mut inner: SmallVec<[Dim; 6]> = reduced.iter().copied().filter(|d| d.0 != 1).collect();
     inner.sort_by_key(|d| d.1.unsigned_abs());
     merge(&mut inner);
-    let columns = kept.last().is_some_and(|d| d.1 == size && d.0 > 1) && inner.first().is_none_or(|d| d.1 != size);
+    let columns =
+        kept.last().is_some_and(|d| d.1 == size && d.0 > 1) && inner.first().is_none_or(|d| d.1 != size);
     let step = if columns { kept.last().expect("has columns").0 } else { 1 };
     let strips = step.div_ceil(STRIP);
     let tasks = kept_count / step * strips;
@@ -231,10 +232,22 @@ const LANES: usize = 32;
 macro_rules! each_reduction {
     ($reduction:expr, $f:ident => $body:expr) => {
         match $reduction {
-            Reduction::Sum => { let $f = A::sum; $body }
-            Reduction::Prod => { let $f = A::prod; $body }
-            Reduction::Max => { let $f = A::max; $body }
-            Reduction::Min => { let $f = A::min; $body }
+            Reduction::Sum => {
+                let $f = A::sum;
+                $body
+            }
+            Reduction::Prod => {
+                let $f = A::prod;
+                $body
+            }
+            Reduction::Max => {
+                let $f = A::max;
+                $body
+            }
+            Reduction::Min => {
+                let $f = A::min;
+                $body
+            }
         }
     };
 }

@@ -28,23 +28,15 @@ impl<T: Copy> Scratch<T> {
     pub fn new(len: usize) -> Option<Scratch<T>> {
         let bytes = len.checked_mul(size_of::<T>())?;
         if bytes == 0 {
-            return Some(Scratch {
-                block: None,
-                marker: PhantomData,
-            });
+            return Some(Scratch { block: None, marker: PhantomData });
         }
         let block = Block::kept(bytes).or_else(|| Block::new(bytes))?;
-        Some(Scratch {
-            block: Some(block),
-            marker: PhantomData,
-        })
+        Some(Scratch { block: Some(block), marker: PhantomData })
     }
 
     /// Null if there is no room, for no elements.
     pub fn as_mut_ptr(&mut self) -> *mut T {
-        self.block
-            .as_ref()
-            .map_or(std::ptr::null_mut(), |b| b.ptr.cast())
+        self.block.as_ref().map_or(std::ptr::null_mut(), |b| b.ptr.cast())
     }
 }
 
@@ -73,10 +65,7 @@ impl Block {
     fn kept(bytes: usize) -> Option<Block> {
         let take = |kept: &RefCell<Vec<Block>>| {
             let mut kept = kept.borrow_mut();
-            let fits = kept
-                .iter()
-                .enumerate()
-                .filter(|(_, b)| b.layout.size() >= bytes);
+            let fits = kept.iter().enumerate().filter(|(_, b)| b.layout.size() >= bytes);
             let (i, _) = fits.min_by_key(|(_, b)| b.layout.size())?;
             Some(kept.swap_remove(i))
         };

@@ -65,8 +65,7 @@ pub fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
         let wish = std::env::var("RUSTNN_SIMD").ok();
-        wish.and_then(|name| Level::from_name(&name))
-            .map_or(best(), |wish| wish.min(best()))
+        wish.and_then(|name| Level::from_name(&name)).map_or(best(), |wish| wish.min(best()))
     })
 }
 

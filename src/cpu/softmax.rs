@@ -58,13 +58,9 @@ pub(super) fn row_max<T: Exp, S: Simd<T>>(s: S, x: &[T]) -> T {
         let mut lanes = [lowest; 64];
         // SAFETY: no vector has more than 64 lanes.
         unsafe { s.store(lanes.as_mut_ptr(), v) };
-        max = lanes[..S::LANES]
-            .iter()
-            .fold(lowest, |m, &v| if v > m { v } else { m });
+        max = lanes[..S::LANES].iter().fold(lowest, |m, &v| if v > m { v } else { m });
     }
-    x[whole..]
-        .iter()
-        .fold(max, |m, &v| if v > m { v } else { m })
+    x[whole..].iter().fold(max, |m, &v| if v > m { v } else { m })
 }
 
 /// The sum of `term(i, x[i])`, in as many partial sums as a block has places.
@@ -159,13 +155,7 @@ unsafe fn forward_places<T: Exp, const FUSED: bool>(log: bool, p: &Places, x: *c
     let (mut max, mut sum) = ([T::neg_infinity(); BLOCK], [T::zero(); BLOCK]);
     // SAFETY: the places lie in both tensors.
     unsafe {
-        p.sweep(|i, j| {
-            max[j] = if *x.add(i) > max[j] {
-                *x.add(i)
-            } else {
-                max[j]
-            }
-        });
+        p.sweep(|i, j| max[j] = if *x.add(i) > max[j] { *x.add(i) } else { max[j] });
         if log {
             p.sweep(|i, j| sum[j] = sum[j] + (*x.add(i) - max[j]).exp_in::<FUSED>());
             let shift = sum.map(T::ln);
@@ -215,9 +205,7 @@ impl<T: Exp> Call<T> {
                     let out = self.out.add(part * dim);
                     match self.task {
                         Task::Forward => forward_row::<T, S, FUSED>(s, self.log, row(self.a), out),
-                        Task::Backward => {
-                            backward_row::<T, FUSED>(self.log, row(self.a), row(self.b), out)
-                        }
+                        Task::Backward => backward_row::<T, FUSED>(self.log, row(self.a), row(self.b), out),
                     }
                 } else {
                     let blocks = inner.div_ceil(BLOCK);
@@ -229,9 +217,7 @@ impl<T: Exp> Call<T> {
                         inner,
                     };
                     match self.task {
-                        Task::Forward => {
-                            forward_places::<T, FUSED>(self.log, &places, self.a, self.out)
-                        }
+                        Task::Forward => forward_places::<T, FUSED>(self.log, &places, self.a, self.out),
                         Task::Backward => {
                             backward_places::<T, FUSED>(self.log, &places, self.a, self.b, self.out)
                         }
@@ -249,9 +235,7 @@ impl<T: Exp> Call<T> {
         let parts = outer * inner.div_ceil(BLOCK);
         // About a nanosecond an element.
         let grain = par::grain_for(parts, (dim * inner.min(BLOCK)) as f64);
-        par::for_range(parts, grain, &|range| {
-            T::dispatch(level(), Parts { call: &self, range })
-        });
+        par::for_range(parts, grain, &|range| T::dispatch(level(), Parts { call: &self, range }));
     }
 }
 
@@ -277,37 +261,15 @@ impl<T: Exp> Kernel<T> for Parts<'_, T> {
 /// # Safety
 /// `x` and `y` have the shape's extent; `y` may be uninitialised and overlaps nothing.
 pub unsafe fn forward<T: Exp>(shape: SoftmaxShape, log: bool, x: *const T, y: *mut T) {
-    Call {
-        shape,
-        task: Task::Forward,
-        log,
-        a: x,
-        b: std::ptr::null(),
-        out: y,
-    }
-    .start();
+    Call { shape, task: Task::Forward, log, a: x, b: std::ptr::null(), out: y }.start();
 }
 
 /// The input's gradient, from the forward's output `y` and its gradient `gy`.
 ///
 /// # Safety
 /// All have the shape's extent; `gx` may be uninitialised and overlaps nothing.
-pub unsafe fn backward<T: Exp>(
-    shape: SoftmaxShape,
-    log: bool,
-    y: *const T,
-    gy: *const T,
-    gx: *mut T,
-) {
-    Call {
-        shape,
-        task: Task::Backward,
-        log,
-        a: y,
-        b: gy,
-        out: gx,
-    }
-    .start();
+pub unsafe fn backward<T: Exp>(shape: SoftmaxShape, log: bool, y: *const T, gy: *const T, gx: *mut T) {
+    Call { shape, task: Task::Backward, log, a: y, b: gy, out: gx }.start();
 }
 
 #[cfg(test)]

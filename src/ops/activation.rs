@@ -35,10 +35,12 @@ pub const OPS: &[Op] = &[
     })
     .doc("x * Phi(x), with the Gaussian distribution function or its tanh approximation.")
     .samples("t(3, 4) | t(3, 4), approximate='tanh'"),
-    Op::new("leaky_relu(Tensor input, Scalar negative_slope=0.01) -> Tensor", |a| Ok(leaky_relu_call(a, false)?.into()))
-        .inplace_by(|a| Ok(leaky_relu_call(a, true)?.into()))
-        .doc("x where positive, negative_slope * x elsewhere.")
-        .samples("t(3, 4) | t(3), 0.2"),
+    Op::new("leaky_relu(Tensor input, Scalar negative_slope=0.01) -> Tensor", |a| {
+        Ok(leaky_relu_call(a, false)?.into())
+    })
+    .inplace_by(|a| Ok(leaky_relu_call(a, true)?.into()))
+    .doc("x where positive, negative_slope * x elsewhere.")
+    .samples("t(3, 4) | t(3), 0.2"),
     Op::new("elu(Tensor input, Scalar alpha=1) -> Tensor", |a| Ok(elu_call(a, false)?.into()))
         .inplace_by(|a| Ok(elu_call(a, true)?.into()))
         .doc("x where positive, alpha * (exp(x) - 1) elsewhere.")

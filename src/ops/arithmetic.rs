@@ -115,7 +115,9 @@ pub fn pow<'a>(base: impl Into<Arg<'a>>, exponent: impl Into<Arg<'a>>) -> Result
     let (base, exponent) = (base.into(), exponent.into());
     match (base, exponent) {
         (Arg::Tensor(t), Arg::Number(Scalar::Int(2))) if t.dtype() != DType::Bool => table::square(base),
-        (Arg::Tensor(t), Arg::Number(Scalar::Float(2.0))) if t.dtype().is_differentiable() => table::square(base),
+        (Arg::Tensor(t), Arg::Number(Scalar::Float(2.0))) if t.dtype().is_differentiable() => {
+            table::square(base)
+        }
         _ => apply(&rows::pow::ROW, &[base, exponent]),
     }
 }
@@ -134,9 +136,7 @@ fn clamp_call(a: &Args, inplace: bool) -> Result<Tensor> {
         (true, true) => bail!(Autograd, "torch.clamp: At least one of 'min' or 'max' must not be None"),
         (false, true) => run(&rows::clamp_min::ROW, &[x, Arg::from(&a.0[1])], inplace),
         (true, false) => run(&rows::clamp_max::ROW, &[x, Arg::from(&a.0[2])], inplace),
-        (false, false) => {
-            run(&rows::clamp::ROW, &[x, Arg::from(&a.0[1]), Arg::from(&a.0[2])], inplace)
-        }
+        (false, false) => run(&rows::clamp::ROW, &[x, Arg::from(&a.0[1]), Arg::from(&a.0[2])], inplace),
     }
 }
 
@@ -175,7 +175,11 @@ pub fn where_<'a>(condition: &'a Tensor, a: impl Into<Arg<'a>>, b: impl Into<Arg
 
 /// The absolute value; real also for complex numbers.
 pub fn abs(x: &Tensor) -> Result<Tensor> {
-    if x.dtype().is_complex() { copy::to_dtype(&table::complex_abs(x)?, x.dtype().to_real()) } else { table::abs(x) }
+    if x.dtype().is_complex() {
+        copy::to_dtype(&table::complex_abs(x)?, x.dtype().to_real())
+    } else {
+        table::abs(x)
+    }
 }
 
 fn abs_inplace(x: &Tensor) -> Result<Tensor> {

@@ -170,7 +170,8 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry) -
     Ok(autograd::record(out, "ConvolutionBackward0", &inputs, &save, move |cx| {
         let Some(gy) = cx.grad() else { return Ok(smallvec![None; 2 + has_bias as usize]) };
         let for_x = if cx.needs(0) { Some(input_gradient(gy, &cx.saved(1)?, &x_sizes, g)?) } else { None };
-        let for_weight = if cx.needs(1) { Some(weight_gradient(&cx.saved(0)?, gy, &w_sizes, g)?) } else { None };
+        let for_weight =
+            if cx.needs(1) { Some(weight_gradient(&cx.saved(0)?, gy, &w_sizes, g)?) } else { None };
         let mut grads = smallvec![for_x, for_weight];
         if has_bias {
             grads.push(if cx.needs(2) { Some(bias_gradient(gy)?) } else { None });
@@ -232,7 +233,8 @@ fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geometry) 
     Ok(autograd::record(out, "ConvolutionBackwardBackward0", &[gy, weight], &save, move |cx| {
         let Some(gx) = cx.grad() else { return Ok(smallvec![None, None]) };
         let for_gy = if cx.needs(0) { Some(conv2d(gx, &cx.saved(1)?, None, g)?) } else { None };
-        let for_weight = if cx.needs(1) { Some(weight_gradient(gx, &cx.saved(0)?, &w_sizes, g)?) } else { None };
+        let for_weight =
+            if cx.needs(1) { Some(weight_gradient(gx, &cx.saved(0)?, &w_sizes, g)?) } else { None };
         Ok(smallvec![for_gy, for_weight])
     }))
 }
@@ -271,11 +273,7 @@ pub fn pair(values: &[i64], name: &str, function: &str) -> Result<[usize; 2]> {
     let wide = match values {
         [one] => [*one, *one],
         [a, b] => [*a, *b],
-        _ => bail!(
-            Shape,
-            "{function}(): {name} must be one number or two, got {}",
-            Show(values)
-        ),
+        _ => bail!(Shape, "{function}(): {name} must be one number or two, got {}", Show(values)),
     };
     if wide.iter().any(|&v| v < 0) {
         bail!(Shape, "{function}(): negative {name} is not supported, got {}", Show(values));
@@ -296,7 +294,8 @@ fn conv2d_call(a: &Args) -> Result<Tensor> {
             bail!(Autograd, "padding='same' is not supported for strided convolutions");
         }
         // An even kernel leaves one more on the right.
-        let total = |i: usize| dilation[i] * (weight.sizes().get(2 + i).copied().unwrap_or(1).saturating_sub(1));
+        let total =
+            |i: usize| dilation[i] * (weight.sizes().get(2 + i).copied().unwrap_or(1).saturating_sub(1));
         let (rows, columns) = (total(0), total(1));
         Ok(([rows / 2, columns / 2], [rows - rows / 2, columns - columns / 2]))
     };
@@ -307,10 +306,7 @@ fn conv2d_call(a: &Args) -> Result<Tensor> {
         }
         Some("valid") => ([0, 0], [0, 0]),
         Some("same") => same(stride)?,
-        Some(other) => bail!(
-            Autograd,
-            "Invalid padding string: '{other}' (expected 'same' or 'valid')"
-        ),
+        Some(other) => bail!(Autograd, "Invalid padding string: '{other}' (expected 'same' or 'valid')"),
     };
     let geometry = Geometry { stride, padding, dilation, groups: groups as usize };
     let unbatched = x.ndim() == 3;

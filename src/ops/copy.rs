@@ -16,7 +16,8 @@ use crate::tensor::Tensor;
 
 /// Overwrites the elements of `dst` with those of `src`, converted and broadcast. No tape, no version.
 pub fn write(dst: &Tensor, src: &Tensor) -> Result<()> {
-    if dst.sizes() != src.sizes() && broadcast(dst.sizes(), src.sizes()).ok().as_deref() != Some(dst.sizes()) {
+    if dst.sizes() != src.sizes() && broadcast(dst.sizes(), src.sizes()).ok().as_deref() != Some(dst.sizes())
+    {
         return Err(expand_error(src, dst.sizes()));
     }
     if dst.numel() == 0 {
@@ -31,10 +32,8 @@ pub fn write(dst: &Tensor, src: &Tensor) -> Result<()> {
         }
     }
     let from = src.layout().broadcast_to(dst.sizes());
-    let loops = Loops::new(
-        dst.sizes(),
-        &[(dst.strides(), dst.dtype().size()), (&from.strides, src.dtype().size())],
-    );
+    let loops =
+        Loops::new(dst.sizes(), &[(dst.strides(), dst.dtype().size()), (&from.strides, src.dtype().size())]);
     // SAFETY: both layouts lie within their storages, and no bytes are shared.
     unsafe { cpu::copy::copy(dst.operand(), src.operand(), &loops) };
     Ok(())
@@ -93,7 +92,8 @@ pub fn values<T: Element>(x: &Tensor) -> Result<Vec<T>> {
     let mut values = alloc::vec_for(dense.numel())?;
     if dense.numel() > 0 {
         // SAFETY: contiguous, with that many elements of T.
-        values.extend_from_slice(unsafe { std::slice::from_raw_parts(dense.ptr().cast::<T>(), dense.numel()) });
+        values
+            .extend_from_slice(unsafe { std::slice::from_raw_parts(dense.ptr().cast::<T>(), dense.numel()) });
     }
     Ok(values)
 }
@@ -178,8 +178,10 @@ pub const OPS: &[Op] = &[
     })
     .method_only()
     .doc("Overwrites the tensor with the elements of src, converted and broadcast."),
-    Op::new("type_as(Tensor input, Tensor other) -> Tensor", |a| Ok(type_as(a.tensor(0), a.tensor(1))?.into()))
-        .method_only()
-        .doc("Converted to the dtype of other.")
-        .samples("t(3), ints(2) | ints(3), t(2)"),
+    Op::new("type_as(Tensor input, Tensor other) -> Tensor", |a| {
+        Ok(type_as(a.tensor(0), a.tensor(1))?.into())
+    })
+    .method_only()
+    .doc("Converted to the dtype of other.")
+    .samples("t(3), ints(2) | ints(3), t(2)"),
 ];

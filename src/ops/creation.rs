@@ -69,7 +69,9 @@ pub fn check_fits(value: Scalar, dtype: DType) -> Result<()> {
         DType::I8 => within(-128.0, 127.0),
         DType::I16 => within(-32768.0, 32767.0),
         DType::I32 => within(-2147483648.0, 2147483647.0),
-        DType::I64 => matches!(value, Scalar::Int(_)) || (-9223372036854775808.0..9223372036854775808.0).contains(&x),
+        DType::I64 => {
+            matches!(value, Scalar::Int(_)) || (-9223372036854775808.0..9223372036854775808.0).contains(&x)
+        }
         DType::F16 => !x.is_finite() || within(-65504.0, 65504.0),
         DType::BF16 | DType::F32 => !x.is_finite() || within(-f32::MAX as f64, f32::MAX as f64),
         DType::F64 | DType::C64 | DType::C128 => true,
@@ -140,7 +142,11 @@ pub fn linspace(start: f64, end: f64, steps: i64, dtype: DType) -> Result<Tensor
         if dtype == DType::F32 {
             let (a, b) = (start as f32, end as f32);
             let step = (b - a) / (n - 1) as f32;
-            return (if i < n / 2 { step.mul_add(i as f32, a) } else { (-step).mul_add((n - 1 - i) as f32, b) }) as f64;
+            return (if i < n / 2 {
+                step.mul_add(i as f32, a)
+            } else {
+                (-step).mul_add((n - 1 - i) as f32, b)
+            }) as f64;
         }
         let step = (end - start) / (n - 1) as f64;
         if i < n / 2 { step.mul_add(i as f64, start) } else { (-step).mul_add((n - 1 - i) as f64, end) }
@@ -187,7 +193,8 @@ fn full_dtype(value: Scalar, dtype: Option<DType>) -> DType {
 }
 
 fn arange_call(a: &Args, range: [Scalar; 3], dtype_at: usize) -> Result<Tensor> {
-    let inferred = || if range.iter().all(|v| v.dtype().is_integral()) { DType::I64 } else { default_dtype() };
+    let inferred =
+        || if range.iter().all(|v| v.dtype().is_integral()) { DType::I64 } else { default_dtype() };
     arange(range[0], range[1], range[2], a.dtype(dtype_at).unwrap_or_else(inferred))
 }
 

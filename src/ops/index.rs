@@ -18,7 +18,11 @@ use crate::tensor::Tensor;
 #[derive(Clone)]
 pub enum Index {
     Int(i64),
-    Slice { start: Option<i64>, end: Option<i64>, step: i64 },
+    Slice {
+        start: Option<i64>,
+        end: Option<i64>,
+        step: i64,
+    },
     /// A new dimension of size 1.
     NewAxis,
     Ellipsis,
@@ -112,10 +116,7 @@ fn locate(x: &Tensor, index: &[Index]) -> Result<Place> {
             }
             Index::Tensor(t) => {
                 if !t.dtype().is_integral() {
-                    bail!(
-                        Index,
-                        "tensors used as indices must be long, int, byte or bool tensors"
-                    );
+                    bail!(Index, "tensors used as indices must be long, int, byte or bool tensors");
                 }
                 put_index(&mut place.indices, dim, copy::to_dtype(&t.detached(), DType::I64)?);
                 dim += 1;
@@ -135,7 +136,11 @@ pub fn get(x: &Tensor, index: &[Index]) -> Result<Tensor> {
     let place = locate(x, index)?;
     if place.indices.is_empty() {
         // A view even where nothing was cut: x[...] is another tensor.
-        return Ok(if place.view.is(x) { view::reshape_to(x, x.sizes()).and_then(|v| same_strides(x, v))? } else { place.view });
+        return Ok(if place.view.is(x) {
+            view::reshape_to(x, x.sizes()).and_then(|v| same_strides(x, v))?
+        } else {
+            place.view
+        });
     }
     gather_at(&place.view, place.indices)
 }
@@ -411,7 +416,13 @@ fn check_index(index: &Tensor, name: &str) -> Result<Tensor> {
 pub fn index_select(x: &Tensor, dim: i64, index: &Tensor) -> Result<Tensor> {
     let dim = wrap_dim(dim, x.ndim())?;
     if index.ndim() > 1 {
-        bail!(Index, "index_select(): Index is supposed to be a vector, got dim: {} with dtype: {}, size: {}", index.ndim(), index.dtype(), Show(index.sizes()));
+        bail!(
+            Index,
+            "index_select(): Index is supposed to be a vector, got dim: {} with dtype: {}, size: {}",
+            index.ndim(),
+            index.dtype(),
+            Show(index.sizes())
+        );
     }
     let index = check_index(index, "index_select")?;
     let index = view::reshape(&index, &[-1])?;
@@ -538,7 +549,13 @@ fn view_prefix(x: &Tensor, sizes: &[usize]) -> Result<Tensor> {
     Ok(out)
 }
 
-fn scatter_checked(x: &Tensor, dim: i64, index: &Tensor, src: &Tensor, name: &str) -> Result<(usize, Tensor)> {
+fn scatter_checked(
+    x: &Tensor,
+    dim: i64,
+    index: &Tensor,
+    src: &Tensor,
+    name: &str,
+) -> Result<(usize, Tensor)> {
     let d = wrap_dim(dim, x.ndim())?;
     check_line_sizes(x, d, index, name)?;
     if x.dtype() != src.dtype() {
@@ -725,12 +742,15 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("The parts at the indices of a dimension.")
     .samples("t(3, 4), 0, ints(5, high=3) | t(3, 4), 1, ints(2, high=4)"),
-    Op::new("index_put_(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor", |a| {
-        let indices = a.tensors(1).iter().map(|t| Index::Tensor(t.clone())).collect::<Vec<_>>();
-        let place = locate(a.tensor(0), &indices)?;
-        put_at(&place.view, place.indices, a.tensor(2), a.bool(3))?;
-        Ok(a.tensor(0).clone().into())
-    })
+    Op::new(
+        "index_put_(Tensor input, Tensor[] indices, Tensor values, bool accumulate=False) -> Tensor",
+        |a| {
+            let indices = a.tensors(1).iter().map(|t| Index::Tensor(t.clone())).collect::<Vec<_>>();
+            let place = locate(a.tensor(0), &indices)?;
+            put_at(&place.view, place.indices, a.tensor(2), a.bool(3))?;
+            Ok(a.tensor(0).clone().into())
+        },
+    )
     .method_only()
     .doc("Writes values at the indices, or adds them."),
     Op::new("masked_fill(Tensor input, Tensor mask, Number|Tensor value) -> Tensor", |a| {

@@ -35,7 +35,12 @@ pub fn cat(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
             continue;
         }
         if t.ndim() != model.ndim() {
-            bail!(Shape, "Tensors must have same number of dimensions: got {} and {}", model.ndim(), t.ndim());
+            bail!(
+                Shape,
+                "Tensors must have same number of dimensions: got {} and {}",
+                model.ndim(),
+                t.ndim()
+            );
         }
         if (0..t.ndim()).any(|d| d != dim && t.size(d) != model.size(d)) {
             bail!(
@@ -59,7 +64,8 @@ pub fn cat(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
     if !autograd::needs_grad(&inputs) {
         return Ok(out);
     }
-    let parts: Vec<_> = tensors.iter().map(|t| (if is_skipped(t) { None } else { Some(t.size(dim)) }, t.dtype())).collect();
+    let parts: Vec<_> =
+        tensors.iter().map(|t| (if is_skipped(t) { None } else { Some(t.size(dim)) }, t.dtype())).collect();
     Ok(autograd::record(out, "cat", &inputs, &[], move |cx| {
         let Some(g) = cx.grad() else { return Ok(smallvec![None; parts.len()]) };
         let mut start = 0;
@@ -71,7 +77,11 @@ pub fn cat(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
             };
             let part = view::Part::Slice { dim, start, length, step: 1 };
             start += length;
-            grads.push(if cx.needs(i) { Some(copy::to_dtype(&view::take_part(g, part), *dtype)?) } else { None });
+            grads.push(if cx.needs(i) {
+                Some(copy::to_dtype(&view::take_part(g, part), *dtype)?)
+            } else {
+                None
+            });
         }
         Ok(grads)
     }))

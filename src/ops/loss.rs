@@ -46,7 +46,8 @@ fn to_rows(x: &Tensor) -> Result<Tensor> {
         1 => view::unsqueeze(x, 0),
         2 => Ok(x.clone()),
         n => {
-            let order: SmallVec<[i64; 6]> = std::iter::once(0).chain(2..n as i64).chain(std::iter::once(1)).collect();
+            let order: SmallVec<[i64; 6]> =
+                std::iter::once(0).chain(2..n as i64).chain(std::iter::once(1)).collect();
             let rows = view::permute(x, &order)?;
             view::reshape(&rows, &[-1, x.size(1) as i64])
         }
@@ -94,7 +95,12 @@ fn check_targets(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, name: &st
             );
         }
         if w.dtype() != x.dtype() {
-            bail!(DType, "expected scalar type {} but found {}", x.dtype().scalar_name(), w.dtype().scalar_name());
+            bail!(
+                DType,
+                "expected scalar type {} but found {}",
+                x.dtype().scalar_name(),
+                w.dtype().scalar_name()
+            );
         }
     }
     Ok(())
@@ -164,7 +170,13 @@ fn target_weights(target: &Tensor, c: &Classification, logits: &Tensor) -> Resul
 
 macro_rules! typed {
     ($dtype:expr, $t:ident => $body:expr) => {
-        if $dtype == DType::F64 { type $t = f64; $body } else { type $t = f32; $body }
+        if $dtype == DType::F64 {
+            type $t = f64;
+            $body
+        } else {
+            type $t = f32;
+            $body
+        }
     };
 }
 
@@ -246,7 +258,8 @@ fn target_distribution(
     autograd::no_grad(|| {
         let classes = logits.size(1);
         let counts = view::unsqueeze(&table::ne(target, Scalar::Int(ignore_index))?, 1)?;
-        let numbers = creation::arange(Scalar::Int(0), Scalar::Int(classes as i64), Scalar::Int(1), DType::I64)?;
+        let numbers =
+            creation::arange(Scalar::Int(0), Scalar::Int(classes as i64), Scalar::Int(1), DType::I64)?;
         let hit = copy::to_dtype(&table::eq(&view::unsqueeze(target, 1)?, &numbers)?, logits.dtype())?;
         let mut q = add(&mul(&hit, 1.0 - smoothing)?, smoothing / classes as f64)?;
         if let Some(w) = weight {

@@ -84,12 +84,8 @@ fn product_typed<T: Copy>(x: Operands, out: &Tensor, run: impl Fn(&Product<T>, &
         bias: bias.as_ref().map_or(Bias::None, |b| Bias::PerColumn(b.ptr().cast())),
     };
     let batch_stride = |t: &Tensor| if n == 3 { t.strides()[0] } else { 0 };
-    let batch = Batch {
-        count,
-        a: batch_stride(x.a),
-        b: batch_stride(x.b),
-        c: out.size(n - 2) * out.size(n - 1),
-    };
+    let batch =
+        Batch { count, a: batch_stride(x.a), b: batch_stride(x.b), c: out.size(n - 2) * out.size(n - 1) };
     run(&product, &batch);
     Ok(())
 }
@@ -180,13 +176,7 @@ pub fn bmm(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// Matrix times vector.
 fn mv(a: &Tensor, x: &Tensor) -> Result<Tensor> {
     if a.ndim() != 2 || x.ndim() != 1 {
-        bail!(
-            Shape,
-            "vector + matrix @ vector expected, got {}, {}, {}",
-            1,
-            a.ndim(),
-            x.ndim()
-        );
+        bail!(Shape, "vector + matrix @ vector expected, got {}, {}, {}", 1, a.ndim(), x.ndim());
     }
     if a.size(1) != x.size(0) {
         bail!(
@@ -303,10 +293,7 @@ pub fn linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<
     let last = input.size(input.ndim() - 1);
     let rows: usize = input.sizes()[..input.ndim() - 1].iter().product();
     if last != features {
-        bail!(
-            Shape,
-            "mat1 and mat2 shapes cannot be multiplied ({rows}x{last} and {features}x{outputs})"
-        );
+        bail!(Shape, "mat1 and mat2 shapes cannot be multiplied ({rows}x{last} and {features}x{outputs})");
     }
     if let Some(bias) = bias
         && bias.size(0) != outputs
@@ -368,11 +355,13 @@ fn scaled_sum(input: &Tensor, product: Tensor, beta: Scalar, alpha: Scalar) -> R
         let target: Vec<i64> = product.sizes().iter().map(|&s| s as i64).collect();
         view::expand(input, &target)?;
     }
-    let product = if alpha.to_complex() == Scalar::Int(1).to_complex() { product } else { mul(&product, alpha)? };
+    let product =
+        if alpha.to_complex() == Scalar::Int(1).to_complex() { product } else { mul(&product, alpha)? };
     if beta.is_zero() {
         return Ok(product);
     }
-    let input = if beta.to_complex() == Scalar::Int(1).to_complex() { input.clone() } else { mul(input, beta)? };
+    let input =
+        if beta.to_complex() == Scalar::Int(1).to_complex() { input.clone() } else { mul(input, beta)? };
     add(&input, &product)
 }
 
@@ -388,10 +377,15 @@ fn outer(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// The lower or upper triangle; the rest is zero.
 fn triangle(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
     if x.ndim() < 2 {
-        bail!(Autograd, "{}: input tensor must have at least 2 dimensions", if lower { "tril" } else { "triu" });
+        bail!(
+            Autograd,
+            "{}: input tensor must have at least 2 dimensions",
+            if lower { "tril" } else { "triu" }
+        );
     }
     let (n, m) = (x.size(x.ndim() - 2), x.size(x.ndim() - 1));
-    let range = |k: usize| creation::arange(Scalar::Int(0), Scalar::Int(k as i64), Scalar::Int(1), DType::I64);
+    let range =
+        |k: usize| creation::arange(Scalar::Int(0), Scalar::Int(k as i64), Scalar::Int(1), DType::I64);
     let (rows, columns) = (view::unsqueeze(&range(n)?, 1)?, range(m)?);
     let edge = add(&rows, Scalar::Int(diagonal))?;
     let keep = if lower { table::le(&columns, &edge)? } else { table::ge(&columns, &edge)? };

@@ -31,7 +31,11 @@ fn shape_of(x: &Tensor) -> BatchNormShape {
 
 fn check(b: &BatchNorm) -> Result<()> {
     if b.x.ndim() < 2 {
-        bail!(Shape, "Expected 2D or more input to batch_norm, but got a tensor of shape {}", Show(b.x.sizes()));
+        bail!(
+            Shape,
+            "Expected 2D or more input to batch_norm, but got a tensor of shape {}",
+            Show(b.x.sizes())
+        );
     }
     let channels = b.x.size(1);
     let named = [
@@ -45,7 +49,9 @@ fn check(b: &BatchNorm) -> Result<()> {
         if t.numel() != channels || t.ndim() != 1 {
             bail!(Shape, "{name} should contain {channels} elements not {}", t.numel());
         }
-        if t.dtype() != b.x.dtype() && !(matches!(b.x.dtype(), DType::F16 | DType::BF16) && t.dtype() == DType::F32) {
+        if t.dtype() != b.x.dtype()
+            && !(matches!(b.x.dtype(), DType::F16 | DType::BF16) && t.dtype() == DType::F32)
+        {
             bail!(
                 DType,
                 "expected {name} of batch_norm to have dtype {}, but got {}",
@@ -65,7 +71,13 @@ fn check(b: &BatchNorm) -> Result<()> {
 
 macro_rules! typed {
     ($dtype:expr, $t:ident => $body:expr) => {
-        if $dtype == DType::F64 { type $t = f64; $body } else { type $t = f32; $body }
+        if $dtype == DType::F64 {
+            type $t = f64;
+            $body
+        } else {
+            type $t = f32;
+            $body
+        }
     };
 }
 
@@ -145,7 +157,13 @@ fn batch_norm(b: &BatchNorm) -> Result<Tensor> {
     if b.weight.is_some() {
         save.push(Save::Input(1));
     }
-    let node = Recorded { shape, training: b.training, eps: b.eps, weight: b.weight.is_some(), bias: b.bias.is_some() };
+    let node = Recorded {
+        shape,
+        training: b.training,
+        eps: b.eps,
+        weight: b.weight.is_some(),
+        bias: b.bias.is_some(),
+    };
     Ok(autograd::record(out, "NativeBatchNormBackward0", &inputs, &save, move |cx| node.backward(cx)))
 }
 
@@ -216,7 +234,13 @@ impl Recorded {
     }
 
     /// The same in differentiable operations.
-    fn differentiable(&self, cx: &Backprop, gy: &Tensor, x: &Tensor, weight: Option<&Tensor>) -> Result<Grads> {
+    fn differentiable(
+        &self,
+        cx: &Backprop,
+        gy: &Tensor,
+        x: &Tensor,
+        weight: Option<&Tensor>,
+    ) -> Result<Grads> {
         let channels: Sizes = (0..x.ndim()).map(|d| if d == 1 { x.size(1) } else { 1 }).collect();
         let dims: Vec<i64> = (0..x.ndim() as i64).filter(|&d| d != 1).collect();
         let wide = |t: &Tensor| view::reshape_to(t, &channels);
@@ -235,7 +259,8 @@ impl Recorded {
             None => gy.clone(),
         };
         let for_x = if self.training {
-            let centred = sub(&sub(&scaled, &average(&scaled)?)?, &mul(&normal, &average(&mul(&scaled, &normal)?)?)?)?;
+            let centred =
+                sub(&sub(&scaled, &average(&scaled)?)?, &mul(&normal, &average(&mul(&scaled, &normal)?)?)?)?;
             div(&centred, &deviation)?
         } else {
             div(&scaled, &deviation)?

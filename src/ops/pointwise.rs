@@ -136,8 +136,12 @@ fn compute_small(row: &Row, args: &[Arg]) -> Option<Result<Tensor>> {
     let mut inputs = [std::ptr::null::<u8>(); MAX_OPERANDS];
     for (input, arg) in inputs.iter_mut().zip(args) {
         *input = match arg {
-            Arg::Tensor(t) if t.dtype() == dtype && t.sizes() == first.sizes() && t.is_contiguous() => t.ptr(),
-            Arg::Number(s @ (Scalar::Int(_) | Scalar::Float(_))) => splat(s.to_f64(), dtype, &mut free.next()?[..n]),
+            Arg::Tensor(t) if t.dtype() == dtype && t.sizes() == first.sizes() && t.is_contiguous() => {
+                t.ptr()
+            }
+            Arg::Number(s @ (Scalar::Int(_) | Scalar::Float(_))) => {
+                splat(s.to_f64(), dtype, &mut free.next()?[..n])
+            }
             _ => return None,
         };
     }
@@ -295,7 +299,11 @@ pub fn launch(
 }
 
 /// Memory of the arguments; numbers are put into `numbers`, as the common dtype holds them.
-fn operands_of(args: &[Arg], numbers: &mut [[u8; 16]; MAX_OPERANDS], common: DType) -> SmallVec<[Operand; 4]> {
+fn operands_of(
+    args: &[Arg],
+    numbers: &mut [[u8; 16]; MAX_OPERANDS],
+    common: DType,
+) -> SmallVec<[Operand; 4]> {
     args.iter()
         .zip(numbers)
         .map(|(arg, bytes)| match arg {
@@ -373,8 +381,12 @@ struct Recorded {
 
 /// Hangs a node behind the result of a row.
 fn record(row: &'static Row, args: &[Arg], out: Tensor) -> Tensor {
-    let mut recorded =
-        Recorded { row, sources: [Source::Unused; MAX_OPERANDS], numbers: SmallVec::new(), inputs: SmallVec::new() };
+    let mut recorded = Recorded {
+        row,
+        sources: [Source::Unused; MAX_OPERANDS],
+        numbers: SmallVec::new(),
+        inputs: SmallVec::new(),
+    };
     let mut tensors: SmallVec<[&Tensor; 3]> = SmallVec::new();
     let mut save: SmallVec<[Save; 3]> = SmallVec::new();
     for (i, arg) in args.iter().enumerate() {
@@ -440,14 +452,21 @@ impl Recorded {
                     grads.push(None);
                     continue;
                 }
-                return Err(Error::Autograd(format!("derivative for aten::{} is not implemented", self.row.name)));
+                return Err(Error::Autograd(format!(
+                    "derivative for aten::{} is not implemented",
+                    self.row.name
+                )));
             };
             let full = if formula.identity { g.clone() } else { self.evaluate(formula, cx, g)? };
             let summed = match sizes {
                 Some(sizes) => reduce::sum_to_size(&full, sizes)?,
                 None => full,
             };
-            grads.push(Some(if summed.dtype() == *dtype { summed } else { copy::to_dtype(&summed, *dtype)? }));
+            grads.push(Some(if summed.dtype() == *dtype {
+                summed
+            } else {
+                copy::to_dtype(&summed, *dtype)?
+            }));
         }
         Ok(grads)
     }

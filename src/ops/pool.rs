@@ -17,13 +17,23 @@ use crate::tensor::Tensor;
 
 fn check(x: &Tensor, s: &PoolShape) -> Result<[usize; 2]> {
     if s.kernel.contains(&0) {
-        bail!(Shape, "kernel size should be greater than zero, but got kH: {} kW: {}", s.kernel[0], s.kernel[1]);
+        bail!(
+            Shape,
+            "kernel size should be greater than zero, but got kH: {} kW: {}",
+            s.kernel[0],
+            s.kernel[1]
+        );
     }
     if s.stride.contains(&0) {
         bail!(Shape, "stride should be greater than zero, but got dH: {} dW: {}", s.stride[0], s.stride[1]);
     }
     if s.dilation.contains(&0) {
-        bail!(Shape, "dilation should be greater than zero, but got dilationH: {} dilationW: {}", s.dilation[0], s.dilation[1]);
+        bail!(
+            Shape,
+            "dilation should be greater than zero, but got dilationH: {} dilationW: {}",
+            s.dilation[0],
+            s.dilation[1]
+        );
     }
     if (0..2).any(|i| s.padding[i] > s.kernel[i] / 2) {
         bail!(
@@ -60,13 +70,34 @@ fn check(x: &Tensor, s: &PoolShape) -> Result<[usize; 2]> {
 macro_rules! typed {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
-            DType::F64 => { type $t = f64; $body }
-            DType::I64 => { type $t = i64; $body }
-            DType::I32 => { type $t = i32; $body }
-            DType::I16 => { type $t = i16; $body }
-            DType::I8 => { type $t = i8; $body }
-            DType::U8 => { type $t = u8; $body }
-            _ => { type $t = f32; $body }
+            DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            DType::I16 => {
+                type $t = i16;
+                $body
+            }
+            DType::I8 => {
+                type $t = i8;
+                $body
+            }
+            DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            _ => {
+                type $t = f32;
+                $body
+            }
         }
     };
 }
@@ -74,7 +105,11 @@ macro_rules! typed {
 /// The input in a dtype that kernels know, contiguous.
 fn computed(x: &Tensor) -> Result<Tensor> {
     let x = x.detached();
-    copy::contiguous(&if matches!(x.dtype(), DType::F16 | DType::BF16) { copy::to_dtype(&x, DType::F32)? } else { x })
+    copy::contiguous(&if matches!(x.dtype(), DType::F16 | DType::BF16) {
+        copy::to_dtype(&x, DType::F32)?
+    } else {
+        x
+    })
 }
 
 /// The largest of each window, with its place: a code byte a window, or the index in the plane.
@@ -111,18 +146,19 @@ fn max_pool2d(x: &Tensor, s: PoolShape, with_indices: bool) -> Result<(Tensor, O
     let out = copy::to_dtype(&out, x.dtype())?;
     let Some(places) = found.clone().filter(|_| graph) else { return Ok((out, found)) };
     let x_sizes: Sizes = x.sizes().into();
-    let out = autograd::record(out, "MaxPool2DWithIndicesBackward0", &[x], &[Save::Other(&places)], move |cx| {
-        let Some(gy) = cx.grad() else { return Ok(smallvec![None]) };
-        let gx = gradient(gy, &cx.saved(0)?, &x_sizes, s)?;
-        match cx.node.edges() {
-            // The places depend on the input, with a derivative of zero.
-            [Some(input)] if autograd::grad_enabled() => {
-                let input = creation::zeros(&x_sizes, gx.dtype())?.with_producer(input.clone());
-                Ok(smallvec![Some(add(&gx, &table::zero_of(&input)?)?)])
+    let out =
+        autograd::record(out, "MaxPool2DWithIndicesBackward0", &[x], &[Save::Other(&places)], move |cx| {
+            let Some(gy) = cx.grad() else { return Ok(smallvec![None]) };
+            let gx = gradient(gy, &cx.saved(0)?, &x_sizes, s)?;
+            match cx.node.edges() {
+                // The places depend on the input, with a derivative of zero.
+                [Some(input)] if autograd::grad_enabled() => {
+                    let input = creation::zeros(&x_sizes, gx.dtype())?.with_producer(input.clone());
+                    Ok(smallvec![Some(add(&gx, &table::zero_of(&input)?)?)])
+                }
+                _ => Ok(smallvec![Some(gx)]),
             }
-            _ => Ok(smallvec![Some(gx)]),
-        }
-    });
+        });
     Ok((out, found))
 }
 
@@ -137,7 +173,11 @@ fn gradient(gy: &Tensor, places: &Tensor, x_sizes: &[usize], s: PoolShape) -> Re
         return view::reshape_to(&added, x_sizes);
     }
     let grad = computed(gy)?;
-    let out = if gy.numel() == 0 { creation::zeros(x_sizes, grad.dtype())? } else { Tensor::empty(x_sizes, grad.dtype())? };
+    let out = if gy.numel() == 0 {
+        creation::zeros(x_sizes, grad.dtype())?
+    } else {
+        Tensor::empty(x_sizes, grad.dtype())?
+    };
     if gy.numel() > 0 {
         let found = match places.dtype() {
             DType::U8 => Found::Codes(places.ptr()),

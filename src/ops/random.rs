@@ -60,7 +60,11 @@ pub fn uniform_(t: &Tensor, low: f64, high: f64, generator: &Generator) -> Resul
         bail!(Autograd, "uniform_ expects to return a [from, to) range, but found from={low} > to={high}");
     }
     if !(high - low).is_finite() {
-        bail!(Autograd, "uniform_ expects to-from <= std::numeric_limits<{}>::max(), but found to={high} and from={low} which result in to-from to exceed the limit", t.dtype().scalar_name());
+        bail!(
+            Autograd,
+            "uniform_ expects to-from <= std::numeric_limits<{}>::max(), but found to={high} and from={low} which result in to-from to exceed the limit",
+            t.dtype().scalar_name()
+        );
     }
     in_place(t, |t| generator.with(|mt| fill_uniform(t, low, high, mt)))
 }
@@ -95,7 +99,11 @@ fn normal_block_f64(block: &mut [f64], mean: f64, std: f64) {
 }
 
 /// 16 elements or more: uniforms first, then blocks of 16; a short last block is drawn anew.
-fn normal_values<T: Copy + Default>(n: usize, mut uniform: impl FnMut() -> T, mut block: impl FnMut(&mut [T])) -> Result<Vec<T>> {
+fn normal_values<T: Copy + Default>(
+    n: usize,
+    mut uniform: impl FnMut() -> T,
+    mut block: impl FnMut(&mut [T]),
+) -> Result<Vec<T>> {
     let mut values = alloc::vec_for(n)?;
     values.extend((0..n).map(|_| uniform()));
     let whole = n - n % 16;
@@ -256,7 +264,11 @@ pub fn dropout(x: &Tensor, p: f64, train: bool) -> Result<Tensor> {
         return table::mul(x, 0.0);
     }
     if !x.dtype().is_differentiable() {
-        bail!(DType, "result type Float can't be cast to the desired output type {}", x.dtype().scalar_name());
+        bail!(
+            DType,
+            "result type Float can't be cast to the desired output type {}",
+            x.dtype().scalar_name()
+        );
     }
     let mask = Tensor::empty(x.sizes(), DType::Bool)?;
     bernoulli_fill(&mask, 1.0 - p, Generator::default_generator())?;
@@ -277,7 +289,11 @@ fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: &Generator)
         bail!(Autograd, "prob_dist must be 1 or 2 dim");
     }
     if !p.dtype().is_floating() {
-        bail!(Autograd, "multinomial only supports floating-point dtypes for input, got: {}", p.dtype().scalar_name());
+        bail!(
+            Autograd,
+            "multinomial only supports floating-point dtypes for input, got: {}",
+            p.dtype().scalar_name()
+        );
     }
     let classes = p.size(p.ndim() - 1);
     if count <= 0 {
@@ -299,7 +315,10 @@ fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: &Generator)
             bail!(Autograd, "invalid multinomial distribution (sum of probabilities <= 0)");
         }
         if !replacement && positive < count as usize {
-            bail!(Autograd, "invalid multinomial distribution (with replacement=False, not enough non-negative category to sample)");
+            bail!(
+                Autograd,
+                "invalid multinomial distribution (with replacement=False, not enough non-negative category to sample)"
+            );
         }
         generator.with(|mt| {
             if !replacement || count == 1 {

@@ -42,7 +42,9 @@ fn reduce(x: &Tensor, reduction: Reduction, mask: u64, keepdim: bool, dtype: DTy
     let size = x.dtype().size() as isize;
     if mask == u64::MAX && x.is_contiguous() {
         // SAFETY: one run over all elements of the input; the output is fresh.
-        unsafe { crate::cpu::reduce::reduce(reduction, out.operand(), x.operand(), &[], &[(x.numel(), size)]) };
+        unsafe {
+            crate::cpu::reduce::reduce(reduction, out.operand(), x.operand(), &[], &[(x.numel(), size)])
+        };
         return Ok(out);
     }
     let dims = |reduced: bool| -> SmallVec<[Dim; 6]> {
@@ -74,7 +76,8 @@ fn sum_dtype(x: &Tensor, dtype: Option<DType>) -> DType {
 fn sum_mask(x: &Tensor, mask: u64, keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
     let dtype = sum_dtype(x, dtype);
     // A dtype that changes the kind of number has to act before the sum.
-    let x = &if dtype.category() != x.dtype().category() && !(x.dtype().is_integral() && dtype.is_integral()) {
+    let x = &if dtype.category() != x.dtype().category() && !(x.dtype().is_integral() && dtype.is_integral())
+    {
         copy::to_dtype(x, dtype)?
     } else {
         x.clone()
@@ -210,7 +213,13 @@ fn running_sum(x: &Tensor, dim: usize, from_end: bool) -> Result<Tensor> {
 ///
 /// # Safety
 /// Every `step`-th element from `line` on can be read and written.
-unsafe fn scan<T: Element, A: Element>(line: *mut T, n: usize, step: usize, from_end: bool, add: impl Fn(A, A) -> A) {
+unsafe fn scan<T: Element, A: Element>(
+    line: *mut T,
+    n: usize,
+    step: usize,
+    from_end: bool,
+    add: impl Fn(A, A) -> A,
+) {
     let mut total: Option<A> = None;
     for i in 0..n {
         // SAFETY: the caller's promise.
@@ -314,7 +323,8 @@ fn arg_extreme_along(x: &Tensor, largest: bool, dim: i64, keepdim: bool, name: &
             // SAFETY: within the layout of x; the output is fresh and contiguous.
             unsafe {
                 let run = source.0.offset(offset * bytes);
-                let best = crate::dispatch!(x.dtype(), S => arg_extreme::<S>(run, n, stride * bytes, largest));
+                let best =
+                    crate::dispatch!(x.dtype(), S => arg_extreme::<S>(run, n, stride * bytes, largest));
                 target.0.cast::<i64>().add(i).write(best as i64);
             }
         }
@@ -332,13 +342,22 @@ pub fn argmax(x: &Tensor, dim: Option<i64>, keepdim: bool) -> Result<Tensor> {
     arg_extreme_call(x, true, dim, keepdim, "argmax")
 }
 
-fn arg_extreme_call(x: &Tensor, largest: bool, dim: Option<i64>, keepdim: bool, name: &str) -> Result<Tensor> {
+fn arg_extreme_call(
+    x: &Tensor,
+    largest: bool,
+    dim: Option<i64>,
+    keepdim: bool,
+    name: &str,
+) -> Result<Tensor> {
     if x.dtype() == DType::Bool {
         bail!(DType, "{name}(): does not support bool input");
     }
     let Some(dim) = dim else {
         if x.numel() == 0 {
-            bail!(Index, "{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument.");
+            bail!(
+                Index,
+                "{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the 'dim' argument."
+            );
         }
         let flat = view::reshape(&x.detached(), &[-1])?;
         let out = arg_extreme_along(&flat, largest, 0, false, name)?;
@@ -354,7 +373,8 @@ pub fn all_nonzero(x: &Tensor) -> Result<bool> {
 
 /// `all` and `any`: the extreme of truth values.
 fn logic(x: &Tensor, all: bool, mask: u64, keepdim: bool) -> Result<Tensor> {
-    let truth = if x.dtype() == DType::Bool { x.detached() } else { table::ne(&x.detached(), Scalar::Int(0))? };
+    let truth =
+        if x.dtype() == DType::Bool { x.detached() } else { table::ne(&x.detached(), Scalar::Int(0))? };
     let out_dtype = if x.dtype() == DType::U8 { DType::U8 } else { DType::Bool };
     let kind = if all { Reduction::Min } else { Reduction::Max };
     if reduced_count(x.sizes(), mask) == 0 {
@@ -374,7 +394,8 @@ fn var_mean(x: &Tensor, dims: Option<&[i64]>, correction: f64, keepdim: bool) ->
     let distance = if x.dtype().is_complex() { crate::ops::arithmetic::abs(&centred)? } else { centred };
     let squares = sum_mask(&table::square(&distance)?, mask, keepdim, None)?;
     let degrees = (reduced_count(x.sizes(), mask) as f64 - correction).max(0.0);
-    let average = if keepdim { average } else { view::reshape_to(&average, &reduced_sizes(x.sizes(), mask, false))? };
+    let average =
+        if keepdim { average } else { view::reshape_to(&average, &reduced_sizes(x.sizes(), mask, false))? };
     Ok((div(&squares, degrees)?, average))
 }
 
@@ -425,13 +446,19 @@ fn euclidean_norm(x: &Tensor, mask: u64, keepdim: bool) -> Result<Tensor> {
         return Ok(out);
     }
     let sizes: Sizes = x.sizes().into();
-    Ok(autograd::record(out, "LinalgVectorNormBackward0", &[x], &[Save::Input(0), Save::Output(0)], move |cx| {
-        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
-        let (x, y) = (cx.saved(0)?, expand_back(&cx.saved(1)?, &sizes, mask)?);
-        let direction = div(&x, &y)?;
-        let safe = crate::ops::arithmetic::where_(&table::eq(&y, 0.0)?, 0.0, &direction)?;
-        Ok(smallvec![Some(mul(&expand_back(g, &sizes, mask)?, &safe)?)])
-    }))
+    Ok(autograd::record(
+        out,
+        "LinalgVectorNormBackward0",
+        &[x],
+        &[Save::Input(0), Save::Output(0)],
+        move |cx| {
+            let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
+            let (x, y) = (cx.saved(0)?, expand_back(&cx.saved(1)?, &sizes, mask)?);
+            let direction = div(&x, &y)?;
+            let safe = crate::ops::arithmetic::where_(&table::eq(&y, 0.0)?, 0.0, &direction)?;
+            Ok(smallvec![Some(mul(&expand_back(g, &sizes, mask)?, &safe)?)])
+        },
+    ))
 }
 
 /// Adds `g` into a layout whose indices may reach an element more than once.

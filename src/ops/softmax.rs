@@ -18,12 +18,22 @@ fn shape_of(x: &Tensor, dim: usize) -> SoftmaxShape {
         return SoftmaxShape { outer: 1, dim: 1, inner: 1 };
     }
     let sizes = x.sizes();
-    SoftmaxShape { outer: sizes[..dim].iter().product(), dim: sizes[dim], inner: sizes[dim + 1..].iter().product() }
+    SoftmaxShape {
+        outer: sizes[..dim].iter().product(),
+        dim: sizes[dim],
+        inner: sizes[dim + 1..].iter().product(),
+    }
 }
 
 macro_rules! typed {
     ($dtype:expr, $t:ident => $body:expr) => {
-        if $dtype == DType::F64 { type $t = f64; $body } else { type $t = f32; $body }
+        if $dtype == DType::F64 {
+            type $t = f64;
+            $body
+        } else {
+            type $t = f32;
+            $body
+        }
     };
 }
 
@@ -84,10 +94,12 @@ fn gradient(g: &Tensor, y: &Tensor, dim: usize, log: bool) -> Result<Tensor> {
 
 /// log(sum(exp(x))) over dimensions, without overflow.
 fn logsumexp(x: &Tensor, dims: &[i64], keepdim: bool) -> Result<Tensor> {
-    let x = &if x.dtype().is_integral() { copy::to_dtype(x, crate::scalar::default_dtype())? } else { x.clone() };
+    let x =
+        &if x.dtype().is_integral() { copy::to_dtype(x, crate::scalar::default_dtype())? } else { x.clone() };
     let largest = autograd::no_grad(|| {
         let x = x.detached();
-        let mut top = copy::to_dtype(&x, if x.dtype().is_complex() { x.dtype().to_real() } else { x.dtype() })?;
+        let mut top =
+            copy::to_dtype(&x, if x.dtype().is_complex() { x.dtype().to_real() } else { x.dtype() })?;
         crate::layout::wrap_dims(dims, x.ndim())?;
         for &d in dims {
             let index = reduce::argmax(&top, Some(d), true)?;

@@ -18,8 +18,8 @@
 //! for gradients of gradients, a computation over tensors (`ops::graph_math`).
 //! `on` is where the tests draw samples.
 
-// Constants are written to double precision and read as f32 too.
-#![allow(clippy::excessive_precision)]
+// Constants are written out, to double precision: the text has to mean the same to f32, f64 and CUDA C.
+#![allow(clippy::excessive_precision, clippy::approx_constant)]
 
 use crate::bail;
 use crate::cpu::pointwise::Typed;
@@ -85,15 +85,25 @@ macro_rules! row_kernels {
 }
 
 macro_rules! signature_of {
-    ($name:ident; $x:ident) => { concat!(stringify!($name), "(Tensor input) -> Tensor") };
-    ($name:ident; $a:ident $b:ident) => { concat!(stringify!($name), "(Tensor input, Number|Tensor other) -> Tensor") };
-    ($name:ident; $($v:ident)+) => { "" };
+    ($name:ident; $x:ident) => {
+        concat!(stringify!($name), "(Tensor input) -> Tensor")
+    };
+    ($name:ident; $a:ident $b:ident) => {
+        concat!(stringify!($name), "(Tensor input, Number|Tensor other) -> Tensor")
+    };
+    ($name:ident; $($v:ident)+) => {
+        ""
+    };
 }
 
 /// Operations on bits take integers alone; other rows are sampled over their domain.
 macro_rules! samples_of {
-    ((int) $a:ident $b:ident) => { "ints(3, 4), ints(3, 4) | ints(3, 1), ints(4) | ints(3), 2 | ints(0, 3), ints(3) | t(3, 4), t(3, 4)" };
-    ($compute:tt $($in:ident)+) => { "" };
+    ((int) $a:ident $b:ident) => {
+        "ints(3, 4), ints(3, 4) | ints(3, 1), ints(4) | ints(3), 2 | ints(0, 3), ints(3) | t(3, 4), t(3, 4)"
+    };
+    ($compute:tt $($in:ident)+) => {
+        ""
+    };
 }
 
 macro_rules! declared {

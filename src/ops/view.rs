@@ -386,10 +386,7 @@ fn split(x: &Tensor, size: i64, dim: i64) -> Result<Vec<Tensor>> {
     }
     let total = x.size(wrap_dim(dim, x.ndim())?) as i64;
     if size == 0 && total != 0 {
-        bail!(
-            Autograd,
-            "split_size can only be 0 if dimension size is 0, but got dimension size of {total}"
-        );
+        bail!(Autograd, "split_size can only be 0 if dimension size is 0, but got dimension size of {total}");
     }
     let mut lengths = vec![size.min(total); if size == 0 { 1 } else { (total / size) as usize }];
     if size > 0 && total % size != 0 {
@@ -468,7 +465,8 @@ impl BaseGeometry {
         let storage = Storage::new(self.extent.max(1) * dtype.size())?;
         // SAFETY: the storage is fresh; all-zero bytes are zero in every dtype.
         unsafe { std::ptr::write_bytes(storage.ptr(), 0, storage.bytes()) };
-        let layout = Layout { sizes: self.sizes.clone(), strides: self.strides.clone(), offset: self.base_offset };
+        let layout =
+            Layout { sizes: self.sizes.clone(), strides: self.strides.clone(), offset: self.base_offset };
         Tensor::from_storage(storage, layout, dtype)
     }
 
@@ -576,26 +574,28 @@ pub const OPS: &[Op] = &[
         .method()
         .doc("The same elements in another shape; copied only where strides force it.")
         .samples("t(3, 4), (2, 6) | nc(3, 4), (-1,) | t(2, 3), (3, 2)"),
-    Op::new("view_as(Tensor input, Tensor other) -> Tensor", |a| Ok(view(a.tensor(0), &int_list(a.tensor(1).sizes()))?.into()))
-        .method_only()
-        .doc("A view in the shape of other.")
-        .samples("t(3, 4), t(2, 6)"),
-    Op::new("reshape_as(Tensor input, Tensor other) -> Tensor", |a| Ok(reshape(a.tensor(0), &int_list(a.tensor(1).sizes()))?.into()))
-        .method_only()
-        .doc("Reshaped to the shape of other.")
-        .samples("t(3, 4), t(2, 6)"),
+    Op::new("view_as(Tensor input, Tensor other) -> Tensor", |a| {
+        Ok(view(a.tensor(0), &int_list(a.tensor(1).sizes()))?.into())
+    })
+    .method_only()
+    .doc("A view in the shape of other.")
+    .samples("t(3, 4), t(2, 6)"),
+    Op::new("reshape_as(Tensor input, Tensor other) -> Tensor", |a| {
+        Ok(reshape(a.tensor(0), &int_list(a.tensor(1).sizes()))?.into())
+    })
+    .method_only()
+    .doc("Reshaped to the shape of other.")
+    .samples("t(3, 4), t(2, 6)"),
     Op::new("flatten(Tensor input, int start_dim=0, int end_dim=-1) -> Tensor", |a| {
         Ok(flatten(a.tensor(0), a.int(1), a.int(2))?.into())
     })
     .method()
     .doc("Merges the dimensions from start_dim to end_dim.")
     .samples("t(2, 3, 4) | t(2, 3, 4), 1 | t() | nc(3, 4)"),
-    Op::new("ravel(Tensor input) -> Tensor", |a| {
-        Ok(reshape(&copy::contiguous(a.tensor(0))?, &[-1])?.into())
-    })
-    .method()
-    .doc("All elements in one dimension.")
-    .samples("t(2, 3) | nc(3, 4) | t()"),
+    Op::new("ravel(Tensor input) -> Tensor", |a| Ok(reshape(&copy::contiguous(a.tensor(0))?, &[-1])?.into()))
+        .method()
+        .doc("All elements in one dimension.")
+        .samples("t(2, 3) | nc(3, 4) | t()"),
     Op::new("unflatten(Tensor input, int dim, int[] sizes) -> Tensor", |a| {
         Ok(unflatten(a.tensor(0), a.int(1), a.ints(2))?.into())
     })
@@ -606,25 +606,33 @@ pub const OPS: &[Op] = &[
         .method()
         .doc("Without the dimensions of size 1.")
         .samples("t(1, 3, 1) | t(2) | t()"),
-    Op::new("squeeze(Tensor input, int[1] dim) -> Tensor", |a| Ok(squeeze(a.tensor(0), Some(a.ints(1)))?.into()))
-        .method()
-        .samples("t(1, 3, 1), 0 | t(1, 3, 1), 1 | t(1, 3, 1), (0, 2)"),
+    Op::new("squeeze(Tensor input, int[1] dim) -> Tensor", |a| {
+        Ok(squeeze(a.tensor(0), Some(a.ints(1)))?.into())
+    })
+    .method()
+    .samples("t(1, 3, 1), 0 | t(1, 3, 1), 1 | t(1, 3, 1), (0, 2)"),
     Op::new("unsqueeze(Tensor input, int dim) -> Tensor", |a| Ok(unsqueeze(a.tensor(0), a.int(1))?.into()))
         .method()
         .doc("With a dimension of size 1 at dim.")
         .samples("t(3), 0 | t(3), -1 | nc(3, 4), 1 | t(), 0"),
-    Op::new("expand(Tensor input, *int[] size, *, bool implicit=False) -> Tensor", |a| Ok(expand(a.tensor(0), a.ints(1))?.into()))
-        .method_only()
-        .doc("Dimensions of size 1 repeated without a copy; -1 keeps a size.")
-        .samples("t(3, 1), 3, 4 | t(3), (2, 3) | t(1, 3), -1, 3 | t(), 2"),
-    Op::new("expand_as(Tensor input, Tensor other) -> Tensor", |a| Ok(expand_to(a.tensor(0), a.tensor(1).sizes())?.into()))
-        .method_only()
-        .doc("Expanded to the shape of other.")
-        .samples("t(3, 1), t(3, 4)"),
-    Op::new("broadcast_to(Tensor input, int[] size) -> Tensor", |a| Ok(expand(a.tensor(0), a.ints(1))?.into()))
-        .method()
-        .doc("Expanded to a shape.")
-        .samples("t(3, 1), (3, 4)"),
+    Op::new("expand(Tensor input, *int[] size, *, bool implicit=False) -> Tensor", |a| {
+        Ok(expand(a.tensor(0), a.ints(1))?.into())
+    })
+    .method_only()
+    .doc("Dimensions of size 1 repeated without a copy; -1 keeps a size.")
+    .samples("t(3, 1), 3, 4 | t(3), (2, 3) | t(1, 3), -1, 3 | t(), 2"),
+    Op::new("expand_as(Tensor input, Tensor other) -> Tensor", |a| {
+        Ok(expand_to(a.tensor(0), a.tensor(1).sizes())?.into())
+    })
+    .method_only()
+    .doc("Expanded to the shape of other.")
+    .samples("t(3, 1), t(3, 4)"),
+    Op::new("broadcast_to(Tensor input, int[] size) -> Tensor", |a| {
+        Ok(expand(a.tensor(0), a.ints(1))?.into())
+    })
+    .method()
+    .doc("Expanded to a shape.")
+    .samples("t(3, 1), (3, 4)"),
     Op::new("transpose(Tensor input, int dim0, int dim1) -> Tensor", |a| {
         Ok(transpose(a.tensor(0), a.int(1), a.int(2))?.into())
     })
@@ -688,10 +696,13 @@ pub const OPS: &[Op] = &[
         .method()
         .doc("The parts at each index of a dimension.")
         .samples("t(3, 2) | t(3, 4), 1"),
-    Op::new("as_strided(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor", as_strided_call)
-        .method()
-        .doc("A view with strides of the caller's choice.")
-        .samples("t(12), (3, 2), (4, 1) | t(12), (3, 3), (2, 1), 1"),
+    Op::new(
+        "as_strided(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
+        as_strided_call,
+    )
+    .method()
+    .doc("A view with strides of the caller's choice.")
+    .samples("t(12), (3, 2), (4, 1) | t(12), (3, 3), (2, 1), 1"),
     Op::new("detach(Tensor input) -> Tensor", |a| Ok(detach(a.tensor(0)).into()))
         .method()
         .doc("The same memory, cut off from the graph.")

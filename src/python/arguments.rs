@@ -30,11 +30,23 @@ pub struct Extras {
 
 /// Why arguments do not fit.
 pub enum Mismatch {
-    TooMany { takes: usize },
-    Missing { names: Vec<&'static str> },
-    Wrong { argument: &'static str, position: usize, expected: &'static str },
-    Unexpected { keyword: String },
-    Duplicate { keyword: String },
+    TooMany {
+        takes: usize,
+    },
+    Missing {
+        names: Vec<&'static str>,
+    },
+    Wrong {
+        argument: &'static str,
+        position: usize,
+        expected: &'static str,
+    },
+    Unexpected {
+        keyword: String,
+    },
+    Duplicate {
+        keyword: String,
+    },
     /// An exception of its own, such as an overflow.
     Raised(PyErr),
 }
@@ -74,7 +86,10 @@ pub fn bind<'py>(
     let own = this.is_some() as usize;
     for (i, parameter) in parameters.clone().enumerate() {
         let position = i + 1;
-        if parameter.variadic && next < call.positional.len() && index_of(&call.positional[next]).map_or(true, |i| i.is_some()) {
+        if parameter.variadic
+            && next < call.positional.len()
+            && index_of(&call.positional[next]).map_or(true, |i| i.is_some())
+        {
             let mut list = SmallVec::new();
             for (at, item) in call.positional[next..].iter().enumerate() {
                 match index_of(item).map_err(|_| unpack_error(parameter.name, at + 1))? {
@@ -115,7 +130,8 @@ pub fn bind<'py>(
                 Some(value) => value,
                 None => {
                     let missing = |p: &&Parameter| p.default.is_none() && !p.keyword_only;
-                    let names = signature.parameters[own + i..].iter().filter(missing).map(|p| p.name).collect();
+                    let names =
+                        signature.parameters[own + i..].iter().filter(missing).map(|p| p.name).collect();
                     return Err(Mismatch::Missing { names });
                 }
             },
@@ -231,7 +247,13 @@ fn tensors(value: &Bound<'_, PyAny>) -> Option<Vec<Tensor>> {
 }
 
 /// The exception for arguments that fit no signature of a function.
-pub fn explain(name: &str, overloads: &[&Signature], is_method: bool, call: &Call<'_, '_>, mismatch: Mismatch) -> PyErr {
+pub fn explain(
+    name: &str,
+    overloads: &[&Signature],
+    is_method: bool,
+    call: &Call<'_, '_>,
+    mismatch: Mismatch,
+) -> PyErr {
     if let Mismatch::Raised(error) = mismatch {
         return error;
     }
@@ -266,13 +288,22 @@ pub fn explain(name: &str, overloads: &[&Signature], is_method: bool, call: &Cal
         Mismatch::Wrong { argument, position, expected } => {
             let at = position - 1;
             let given = call.positional.get(at).map(type_name).or_else(|| {
-                let found = call.keywords.iter().find(|(n, _)| n.to_str().is_ok_and(|n| alias(n) == argument || n == argument));
+                let found = call
+                    .keywords
+                    .iter()
+                    .find(|(n, _)| n.to_str().is_ok_and(|n| alias(n) == argument || n == argument));
                 found.map(|(_, v)| type_name(v))
             });
-            let place = if at < call.positional.len() { format!(" (position {position})") } else { String::new() };
-            format!("{name}(): argument '{argument}'{place} must be {expected}, not {}", given.unwrap_or_default())
+            let place =
+                if at < call.positional.len() { format!(" (position {position})") } else { String::new() };
+            format!(
+                "{name}(): argument '{argument}'{place} must be {expected}, not {}",
+                given.unwrap_or_default()
+            )
         }
-        Mismatch::Unexpected { keyword } => format!("{name}() got an unexpected keyword argument '{keyword}'"),
+        Mismatch::Unexpected { keyword } => {
+            format!("{name}() got an unexpected keyword argument '{keyword}'")
+        }
         Mismatch::Duplicate { keyword } => format!("{name}() got multiple values for argument '{keyword}'"),
         Mismatch::Raised(_) => unreachable!("returned above"),
     })

@@ -37,7 +37,8 @@ fn node_object(py: Python<'_>, node: NodeRef) -> PyResult<Bound<'_, PyAny>> {
         None => {
             let body = PyDict::new(py);
             body.set_item("__module__", "rustnn.autograd.graph")?;
-            let class = py.get_type::<pyo3::types::PyType>().call1((&name, (py.get_type::<PyNode>(),), body))?;
+            let class =
+                py.get_type::<pyo3::types::PyType>().call1((&name, (py.get_type::<PyNode>(),), body))?;
             classes.set_item(&name, &class)?;
             class
         }
@@ -308,7 +309,9 @@ pub fn register_hook(t: &Tensor, hook: &Bound<'_, PyAny>) -> PyResult<HookHandle
 pub fn register_accumulate_hook(slf: &Bound<'_, PyTensor>, hook: &Bound<'_, PyAny>) -> PyResult<HookHandle> {
     let t = handle(slf);
     if !t.requires_grad() {
-        return Err(PyRuntimeError::new_err("cannot register a hook on a tensor that doesn't require gradient"));
+        return Err(PyRuntimeError::new_err(
+            "cannot register a hook on a tensor that doesn't require gradient",
+        ));
     }
     if !t.is_leaf() {
         return Err(PyRuntimeError::new_err(

@@ -135,7 +135,11 @@ pub fn index_of(value: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
         return int_value(value).map(Some);
     }
     if let Some(t) = tensor_of(value) {
-        if t.numel() == 1 && t.ndim() == 0 && t.dtype().is_integral() && !matches!(t.dtype(), crate::dtype::DType::Bool) {
+        if t.numel() == 1
+            && t.ndim() == 0
+            && t.dtype().is_integral()
+            && !matches!(t.dtype(), crate::dtype::DType::Bool)
+        {
             return Ok(Some(reduce::item(&t)?.to_i64()));
         }
         return Ok(None);

@@ -30,7 +30,11 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>, copied: bool) 
         if data.hasattr("__array_interface__")? {
             let shared = numpy::from_array(data)?;
             let to = dtype.unwrap_or(shared.dtype());
-            return Ok(if copied && to == shared.dtype() { copy::clone(&shared)? } else { copy::to_dtype(&shared, to)? });
+            return Ok(if copied && to == shared.dtype() {
+                copy::clone(&shared)?
+            } else {
+                copy::to_dtype(&shared, to)?
+            });
         }
         if data.is_instance_of::<PyString>() {
             return Err(PyTypeError::new_err("new(): invalid data type 'str'"));
@@ -103,7 +107,9 @@ impl Reader {
         }
         if let Some(t) = tensor_of(data) {
             if t.numel() != 1 {
-                return Err(PyValueError::new_err("only one element tensors can be converted to Python scalars"));
+                return Err(PyValueError::new_err(
+                    "only one element tensors can be converted to Python scalars",
+                ));
             }
             self.push(reduce::item(&t)?, t.dtype());
             return Ok(());
@@ -271,7 +277,10 @@ pub fn legacy_tensor(args: &Bound<'_, PyTuple>, dtype: DType) -> PyResult<Tensor
         let is_size = first.get_type().name()? == "Size";
         if !is_size && index_of(&first)?.is_none() {
             if python_number(&first)?.is_some() {
-                return Err(PyTypeError::new_err(format!("new(): data must be a sequence (got {})", first.get_type().name()?)));
+                return Err(PyTypeError::new_err(format!(
+                    "new(): data must be a sequence (got {})",
+                    first.get_type().name()?
+                )));
             }
             return tensor_from(&first, Some(dtype), true);
         }
@@ -320,7 +329,10 @@ pub fn read_to(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) ->
                 target.copy = arg.is_truthy()?;
             }
             flags += 1;
-        } else if arg.is_instance_of::<PyString>() || arg.cast::<device::PyDevice>().is_ok() || index_of(&arg)?.is_some() {
+        } else if arg.is_instance_of::<PyString>()
+            || arg.cast::<device::PyDevice>().is_ok()
+            || index_of(&arg)?.is_some()
+        {
             device::check(&arg)?;
             given = true;
         } else {
@@ -339,7 +351,11 @@ pub fn read_to(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) ->
                     None => return Err(invalid_to(&value)?),
                 },
                 "non_blocking" | "memory_format" => {}
-                other => return Err(PyTypeError::new_err(format!("to() got an unexpected keyword argument '{other}'"))),
+                other => {
+                    return Err(PyTypeError::new_err(format!(
+                        "to() got an unexpected keyword argument '{other}'"
+                    )));
+                }
             }
         }
     }
@@ -363,7 +379,11 @@ pub fn type_argument(value: &Bound<'_, PyAny>) -> PyResult<Option<DType>> {
     if let Some(d) = dtype::of(value) {
         return Ok(Some(d));
     }
-    let name = if value.is_instance_of::<PyString>() { value.str()?.to_string() } else { value.getattr("__name__")?.to_string() };
+    let name = if value.is_instance_of::<PyString>() {
+        value.str()?.to_string()
+    } else {
+        value.getattr("__name__")?.to_string()
+    };
     if !name.starts_with("torch.") && value.is_instance_of::<PyString>() {
         return Err(PyValueError::new_err(format!("invalid type: '{name}'")));
     }

@@ -116,7 +116,11 @@ fn can_cast(from_: &Bound<'_, PyDType>, to: &Bound<'_, PyDType>) -> bool {
 
 /// The dtype of an operation over two tensors or numbers.
 #[pyfunction]
-fn result_type(py: Python<'_>, tensor1: &Bound<'_, PyAny>, tensor2: &Bound<'_, PyAny>) -> PyResult<Py<PyDType>> {
+fn result_type(
+    py: Python<'_>,
+    tensor1: &Bound<'_, PyAny>,
+    tensor2: &Bound<'_, PyAny>,
+) -> PyResult<Py<PyDType>> {
     let mut result = ResultType::default();
     for value in [tensor1, tensor2] {
         result = if let Some(t) = convert::tensor_of(value) {

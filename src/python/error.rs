@@ -13,13 +13,19 @@ impl From<Error> for PyErr {
     fn from(error: Error) -> PyErr {
         let message = error.to_string();
         match error {
-            Error::Shape(_) | Error::DType(_) | Error::Device(_) | Error::Autograd(_) => PyRuntimeError::new_err(message),
-            Error::OutOfMemory { .. } => PyRuntimeError::new_err(format!("[enforce fail at alloc] DefaultCPUAllocator: {message}")),
+            Error::Shape(_) | Error::DType(_) | Error::Device(_) | Error::Autograd(_) => {
+                PyRuntimeError::new_err(message)
+            }
+            Error::OutOfMemory { .. } => {
+                PyRuntimeError::new_err(format!("[enforce fail at alloc] DefaultCPUAllocator: {message}"))
+            }
             Error::Index(_) => PyIndexError::new_err(message),
             Error::Type(_) => PyTypeError::new_err(message),
             Error::Value(_) => PyValueError::new_err(message),
             Error::Unsupported(_) => PyNotImplementedError::new_err(message),
-            Error::Callback { token, .. } => take_raised(token).unwrap_or_else(|| PyRuntimeError::new_err(message)),
+            Error::Callback { token, .. } => {
+                take_raised(token).unwrap_or_else(|| PyRuntimeError::new_err(message))
+            }
         }
     }
 }

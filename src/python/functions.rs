@@ -393,7 +393,9 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
             let entry = entry_of(&METHOD_ENTRIES, i);
             let def = definition(&group.name, doc, entry)?;
             // SAFETY: the definition is never freed; the result is a new reference or an error.
-            let method = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), def))? };
+            let method = unsafe {
+                Bound::from_owned_ptr_or_err(py, ffi::PyDescr_NewMethod(class.as_type_ptr(), def))?
+            };
             class.setattr(group.name.as_str(), method)?;
         }
         // In-place twins of functions that are no methods are functions too: relu_, dropout_.
@@ -401,7 +403,10 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
             let def = definition(&group.name, doc, entry_of(&FUNCTION_ENTRIES, i))?;
             // SAFETY: the definition is never freed; the arguments are borrowed for the call.
             let function = unsafe {
-                Bound::from_owned_ptr_or_err(py, ffi::PyCFunction_NewEx(def, m.as_ptr(), module_name.as_ptr()))?
+                Bound::from_owned_ptr_or_err(
+                    py,
+                    ffi::PyCFunction_NewEx(def, m.as_ptr(), module_name.as_ptr()),
+                )?
             };
             m.add(group.name.as_str(), function)?;
         }

@@ -47,7 +47,11 @@ fn read_item(item: &Bound<'_, PyAny>) -> PyResult<Index> {
         if step <= 0 {
             return Err(PyValueError::new_err("step must be greater than zero"));
         }
-        return Ok(Index::Slice { start: bound(&slice.getattr("start")?)?, end: bound(&slice.getattr("stop")?)?, step });
+        return Ok(Index::Slice {
+            start: bound(&slice.getattr("start")?)?,
+            end: bound(&slice.getattr("stop")?)?,
+            step,
+        });
     }
     if item.is_none() {
         return Ok(Index::NewAxis);
@@ -57,7 +61,10 @@ fn read_item(item: &Bound<'_, PyAny>) -> PyResult<Index> {
     }
     if let Some(t) = tensor_of(item) {
         // A 0-d integer chooses like a number.
-        if t.ndim() == 0 && t.dtype().is_integral() && !matches!(t.dtype(), crate::dtype::DType::Bool | crate::dtype::DType::U8) {
+        if t.ndim() == 0
+            && t.dtype().is_integral()
+            && !matches!(t.dtype(), crate::dtype::DType::Bool | crate::dtype::DType::U8)
+        {
             return Ok(Index::Int(crate::ops::reduce::item(&t)?.to_i64()));
         }
         return Ok(Index::Tensor(t));
@@ -65,7 +72,10 @@ fn read_item(item: &Bound<'_, PyAny>) -> PyResult<Index> {
     if let Some(i) = index_of(item)? {
         return Ok(Index::Int(i));
     }
-    if item.is_instance_of::<PyList>() || item.is_instance_of::<PyTuple>() || item.hasattr("__array_interface__")? {
+    if item.is_instance_of::<PyList>()
+        || item.is_instance_of::<PyTuple>()
+        || item.hasattr("__array_interface__")?
+    {
         let t = data::tensor_from(item, None, true)?;
         let t = if t.numel() == 0 { crate::ops::copy::to_dtype(&t, crate::dtype::DType::I64)? } else { t };
         return Ok(Index::Tensor(t));
@@ -84,9 +94,13 @@ fn bound(value: &Bound<'_, PyAny>) -> PyResult<Option<i64>> {
     if value.is_none() {
         return Ok(None);
     }
-    let number = if value.is_instance_of::<PyInt>() { value.clone() } else { value.call_method0("__index__").map_err(|_| {
-        PyTypeError::new_err("slice indices must be integers or None or have an __index__ method")
-    })? };
+    let number = if value.is_instance_of::<PyInt>() {
+        value.clone()
+    } else {
+        value.call_method0("__index__").map_err(|_| {
+            PyTypeError::new_err("slice indices must be integers or None or have an __index__ method")
+        })?
+    };
     match number.extract::<i64>() {
         Ok(i) => Ok(Some(i)),
         Err(_) => Ok(Some(if number.lt(0)? { i64::MIN } else { i64::MAX })),

@@ -74,11 +74,16 @@ pub fn dtype_of(dtype: &Bound<'_, PyAny>) -> Option<DType> {
 pub fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     let interface = array.getattr("__array_interface__")?;
     let kind: String = interface.get_item("typestr")?.extract()?;
-    let dtype = DType::ALL.into_iter().find(|&d| type_string(d) == Some(kind.as_str()) || type_string(d).is_some_and(|s| s.len() == 3 && s.starts_with('|') && kind.ends_with(&s[1..])));
+    let dtype = DType::ALL.into_iter().find(|&d| {
+        type_string(d) == Some(kind.as_str())
+            || type_string(d).is_some_and(|s| s.len() == 3 && s.starts_with('|') && kind.ends_with(&s[1..]))
+    });
     let Some(dtype) = dtype else {
         let name = array.getattr("dtype").map_or(kind, |d| d.to_string());
         if name.starts_with('>') {
-            return Err(PyValueError::new_err("given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported."));
+            return Err(PyValueError::new_err(
+                "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.",
+            ));
         }
         return Err(PyTypeError::new_err(format!(
             "can't convert np.ndarray of type numpy.{name}. The only supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint8, and bool."
@@ -120,7 +125,8 @@ pub fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Tensor> {
 #[pyfunction]
 fn from_numpy<'py>(py: Python<'py>, array: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let class = array.get_type();
-    let is_array = class.mro().iter().any(|c| c.getattr("__name__").is_ok_and(|n| n.to_string() == "ndarray"));
+    let is_array =
+        class.mro().iter().any(|c| c.getattr("__name__").is_ok_and(|n| n.to_string() == "ndarray"));
     if !is_array {
         return Err(PyTypeError::new_err(format!("expected np.ndarray (got {})", class.name()?)));
     }
@@ -139,14 +145,19 @@ fn frombuffer<'py>(
     requires_grad: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let dtype = dtype.get().0;
-    let view = pyo3::buffer::PyBuffer::<u8>::get(buffer)
-        .or_else(|_| pyo3::buffer::PyBuffer::<u8>::get(&py.import("builtins")?.call_method1("memoryview", (buffer,))?.call_method1("cast", ("B",))?))?;
+    let view = pyo3::buffer::PyBuffer::<u8>::get(buffer).or_else(|_| {
+        pyo3::buffer::PyBuffer::<u8>::get(
+            &py.import("builtins")?.call_method1("memoryview", (buffer,))?.call_method1("cast", ("B",))?,
+        )
+    })?;
     let bytes = view.len_bytes();
     if !view.is_c_contiguous() {
         return Err(PyValueError::new_err("the buffer has to be contiguous"));
     }
     if bytes == 0 || count == 0 {
-        return Err(PyValueError::new_err(format!("both buffer length ({bytes}) and count ({count}) must not be 0")));
+        return Err(PyValueError::new_err(format!(
+            "both buffer length ({bytes}) and count ({count}) must not be 0"
+        )));
     }
     if offset < 0 || offset as usize >= bytes {
         return Err(PyValueError::new_err(format!(
@@ -174,7 +185,8 @@ fn frombuffer<'py>(
     let start = view.buf_ptr().cast::<u8>().wrapping_add(offset as usize);
     // SAFETY: the buffer is held by `view`, which is kept, and has that many bytes after the offset.
     let storage = unsafe { Storage::foreign(start, n * dtype.size(), Box::new(KeepBuffer { _view: view })) };
-    let t = Tensor::from_storage(storage, Layout::contiguous(&SmallVec::<[usize; 1]>::from_elem(n, 1)), dtype)?;
+    let t =
+        Tensor::from_storage(storage, Layout::contiguous(&SmallVec::<[usize; 1]>::from_elem(n, 1)), dtype)?;
     t.set_requires_grad(requires_grad)?;
     wrap(py, t)
 }

@@ -178,7 +178,11 @@ impl PyTensor {
         binary(slf, base, |a, b| arithmetic::pow(b, a))
     }
 
-    fn __ipow__(slf: &Bound<'_, Self>, exponent: &Bound<'_, PyAny>, modulo: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn __ipow__(
+        slf: &Bound<'_, Self>,
+        exponent: &Bound<'_, PyAny>,
+        modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let _ = modulo;
         match inplace(slf, exponent, into_left(&rows::pow::ROW))? {
             Some(()) => Ok(()),
@@ -242,7 +246,11 @@ impl PyTensor {
         wrap(slf.py(), result)
     }
 
-    fn __setitem__(slf: &Bound<'_, Self>, index: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn __setitem__(
+        slf: &Bound<'_, Self>,
+        index: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let this = handle(slf);
         let value = match Other::read(value)? {
             Some(Other::Tensor(t)) => t,
@@ -259,7 +267,10 @@ impl PyTensor {
             }
         };
         let index = indexing::read(index)?;
-        if value.dtype() != this.dtype() && index.iter().any(|i| matches!(i, crate::ops::index::Index::Tensor(_))) && value.ndim() > 0 {
+        if value.dtype() != this.dtype()
+            && index.iter().any(|i| matches!(i, crate::ops::index::Index::Tensor(_)))
+            && value.ndim() > 0
+        {
             return Err(pyo3::exceptions::PyRuntimeError::new_err(format!(
                 "Index put requires the source and destination dtypes match, got {} for the destination and {} for the source.",
                 this.dtype().scalar_name(),

@@ -84,7 +84,12 @@ fn _adam_step(
         .into_iter()
         .zip(squares)
         .zip(steps)
-        .map(|((exp_avg, exp_avg_sq), step)| AdamState { exp_avg, exp_avg_sq, max_exp_avg_sq: largest.next(), step })
+        .map(|((exp_avg, exp_avg_sq), step)| AdamState {
+            exp_avg,
+            exp_avg_sq,
+            max_exp_avg_sq: largest.next(),
+            step,
+        })
         .collect();
     let settings = Adam { lr, beta1, beta2, eps, weight_decay, maximize, decoupled_weight_decay };
     let step = || adam_step(&params, &grads, &states, settings);

@@ -204,11 +204,19 @@ mod tests {
 
     #[test]
     fn the_notation() {
-        let s = Signature::read("f(Tensor input, *int[] size, int[2] stride=1, *, float? eps=1e-05, int[] d=[1, 2]) -> Tensor");
+        let s = Signature::read(
+            "f(Tensor input, *int[] size, int[2] stride=1, *, float? eps=1e-05, int[] d=[1, 2]) -> Tensor",
+        );
         let names: Vec<_> = s.parameters.iter().map(|p| (p.name, p.keyword_only, p.variadic)).collect();
         assert_eq!(
             names,
-            [("input", false, false), ("size", false, true), ("stride", false, false), ("eps", true, false), ("d", true, false)]
+            [
+                ("input", false, false),
+                ("size", false, true),
+                ("stride", false, false),
+                ("eps", true, false),
+                ("d", true, false)
+            ]
         );
         assert!(s.parameters[3].nullable && s.returns_tensor && !s.is_factory);
     }

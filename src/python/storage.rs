@@ -38,14 +38,25 @@ impl PyStorage {
     }
 
     /// The bytes themselves, through `memoryview`.
-    unsafe fn __getbuffer__(slf: Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: std::ffi::c_int) -> PyResult<()> {
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: std::ffi::c_int,
+    ) -> PyResult<()> {
         if view.is_null() {
             return Err(PyBufferError::new_err("the view is null"));
         }
         let storage = &slf.get().0;
         // SAFETY: CPython gives a view to fill; the object it keeps keeps the storage.
         let status = unsafe {
-            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), storage.ptr().cast(), storage.bytes() as ffi::Py_ssize_t, 0, flags)
+            ffi::PyBuffer_FillInfo(
+                view,
+                slf.as_ptr(),
+                storage.ptr().cast(),
+                storage.bytes() as ffi::Py_ssize_t,
+                0,
+                flags,
+            )
         };
         if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }

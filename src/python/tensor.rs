@@ -67,7 +67,9 @@ fn single(t: &Tensor, what: &str) -> PyResult<crate::scalar::Scalar> {
             ("bool", 0) => "Boolean value of Tensor with no values is ambiguous".to_owned(),
             ("bool", _) => "Boolean value of Tensor with more than one value is ambiguous".to_owned(),
             ("number", _) => {
-                return Err(PyValueError::new_err("only one element tensors can be converted to Python scalars"));
+                return Err(PyValueError::new_err(
+                    "only one element tensors can be converted to Python scalars",
+                ));
             }
             _ => format!("a Tensor with {} elements cannot be converted to Scalar", t.numel()),
         };
@@ -147,10 +149,17 @@ impl PyTensor {
         {
             return Ok(value);
         }
-        Err(PyAttributeError::new_err(format!("'{}' object has no attribute '{name}'", slf.get_type().name()?)))
+        Err(PyAttributeError::new_err(format!(
+            "'{}' object has no attribute '{name}'",
+            slf.get_type().name()?
+        )))
     }
 
-    fn __setattr__<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyString>, value: &Bound<'py, PyAny>) -> PyResult<()> {
+    fn __setattr__<'py>(
+        slf: &Bound<'py, Self>,
+        name: &Bound<'py, PyString>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
         // SAFETY: plain call of CPython with objects that are alive.
         let status = unsafe { ffi::PyObject_GenericSetAttr(slf.as_ptr(), name.as_ptr(), value.as_ptr()) };
         if status == 0 {
@@ -166,13 +175,16 @@ impl PyTensor {
 
     fn __delattr__<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyString>) -> PyResult<()> {
         // SAFETY: plain call of CPython with objects that are alive; null deletes.
-        let status = unsafe { ffi::PyObject_GenericSetAttr(slf.as_ptr(), name.as_ptr(), std::ptr::null_mut()) };
+        let status =
+            unsafe { ffi::PyObject_GenericSetAttr(slf.as_ptr(), name.as_ptr(), std::ptr::null_mut()) };
         if status == 0 {
             return Ok(());
         }
         let error = PyErr::fetch(slf.py());
         match slf.get().attributes.get() {
-            Some(attributes) if attributes.bind(slf.py()).contains(name)? => attributes.bind(slf.py()).del_item(name),
+            Some(attributes) if attributes.bind(slf.py()).contains(name)? => {
+                attributes.bind(slf.py()).del_item(name)
+            }
             _ => Err(error),
         }
     }
@@ -462,7 +474,10 @@ impl PyTensor {
         autograd::backward_of(slf.py(), &handle(slf), gradient, retain_graph, create_graph, inputs)
     }
 
-    fn register_hook<'py>(slf: &Bound<'py, Self>, hook: &Bound<'py, PyAny>) -> PyResult<autograd::HookHandle> {
+    fn register_hook<'py>(
+        slf: &Bound<'py, Self>,
+        hook: &Bound<'py, PyAny>,
+    ) -> PyResult<autograd::HookHandle> {
         autograd::register_hook(&handle(slf), hook)
     }
 
@@ -508,7 +523,9 @@ impl PyTensor {
     fn __int__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let value = single(slf.get().tensor(), "number")?;
         if matches!(value, crate::scalar::Scalar::Complex(_)) {
-            return Err(PyRuntimeError::new_err("value cannot be converted to type int64_t without overflow"));
+            return Err(PyRuntimeError::new_err(
+                "value cannot be converted to type int64_t without overflow",
+            ));
         }
         let value = scalar_object(slf.py(), value);
         slf.py().get_type::<PyInt>().call1((value,))
@@ -522,7 +539,9 @@ impl PyTensor {
     fn __index__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let t = slf.get().tensor();
         if !t.dtype().is_integral() || t.numel() != 1 {
-            return Err(PyTypeError::new_err("only integer tensors of a single element can be converted to an index"));
+            return Err(PyTypeError::new_err(
+                "only integer tensors of a single element can be converted to an index",
+            ));
         }
         Ok(PyInt::new(slf.py(), reduce::item(t)?.to_i64()).into_any())
     }
@@ -541,7 +560,11 @@ impl PyTensor {
                 element.get_type()
             )));
         }
-        slf.as_any().rich_compare(element, pyo3::basic::CompareOp::Eq)?.call_method0("any")?.call_method0("item")?.is_truthy()
+        slf.as_any()
+            .rich_compare(element, pyo3::basic::CompareOp::Eq)?
+            .call_method0("any")?
+            .call_method0("item")?
+            .is_truthy()
     }
 
     fn __hash__(slf: &Bound<'_, Self>) -> isize {
@@ -583,7 +606,11 @@ impl PyTensor {
 
     /// The name of the tensor's type, or the tensor converted to a type or dtype.
     #[pyo3(signature = (dtype=None, non_blocking=false))]
-    fn r#type<'py>(slf: &Bound<'py, Self>, dtype: Option<&Bound<'py, PyAny>>, non_blocking: bool) -> PyResult<Bound<'py, PyAny>> {
+    fn r#type<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        non_blocking: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let _ = non_blocking;
         let t = slf.get().tensor();
         match dtype {
@@ -653,7 +680,11 @@ impl PyTensor {
     }
 
     #[pyo3(signature = (device=None, non_blocking=false))]
-    fn cuda<'py>(slf: &Bound<'py, Self>, device: Option<&Bound<'py, PyAny>>, non_blocking: bool) -> PyResult<()> {
+    fn cuda<'py>(
+        slf: &Bound<'py, Self>,
+        device: Option<&Bound<'py, PyAny>>,
+        non_blocking: bool,
+    ) -> PyResult<()> {
         let _ = (device, non_blocking);
         device::check(PyString::new(slf.py(), "cuda").as_any())
     }
@@ -703,10 +734,7 @@ impl PyTensor {
         slf.py().import("rustnn.copying")?.call_method1("reduce_tensor", (slf,))
     }
 
-    fn new_tensor<'py>(
-        slf: &Bound<'py, Self>,
-        data: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn new_tensor<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let t = data::tensor_from(data, Some(slf.get().tensor().dtype()), true)?;
         wrap(slf.py(), t)
     }

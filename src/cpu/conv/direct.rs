@@ -37,8 +37,7 @@ struct Pixels {
 
 impl Pixels {
     fn place(&self, row: usize, col: usize) -> u32 {
-        ((self.start[0] + row * self.step[0]) * self.cols + self.start[1] + col * self.step[1])
-            as u32
+        ((self.start[0] + row * self.step[0]) * self.cols + self.start[1] + col * self.step[1]) as u32
     }
 
     /// Cuts the pixels into vectors, an even number of them. Either each row by itself, or, where
@@ -55,17 +54,10 @@ impl Pixels {
         if dense && 11 * joined.div_ceil(lanes) < 10 * rows * cols.div_ceil(lanes) {
             for first in (0..joined).step_by(lanes) {
                 let kept = |p: &usize| *p < joined && p % window_cols < cols;
-                let mask = (0..lanes)
-                    .filter(|l| kept(&(first + l)))
-                    .fold(0, |m, l| m | 1 << l);
+                let mask = (0..lanes).filter(|l| kept(&(first + l))).fold(0, |m, l| m | 1 << l);
                 if let Some(p) = (first..first + lanes).find(kept) {
                     let dst = self.place(p / window_cols, p % window_cols);
-                    slots.push(Slot {
-                        src: first as u32,
-                        dst,
-                        mask,
-                        step: 1,
-                    });
+                    slots.push(Slot { src: first as u32, dst, mask, step: 1 });
                 }
             }
         } else {
@@ -82,10 +74,7 @@ impl Pixels {
             }
         }
         if slots.len() % 2 == 1 {
-            slots.push(Slot {
-                step: 1,
-                ..Slot::default()
-            });
+            slots.push(Slot { step: 1, ..Slot::default() });
         }
         slots
     }
@@ -164,20 +153,13 @@ impl Plan<'_> {
         let s = self.shape;
         let (_, kernels) = kernels(level);
         let panels = Panels::new(self.rows, kernels.len());
-        let packed_len: Vec<usize> = self
-            .passes
-            .iter()
-            .map(|p| scratch::lines(self.rows * p.weights.len()))
-            .collect();
+        let packed_len: Vec<usize> =
+            self.passes.iter().map(|p| scratch::lines(self.rows * p.weights.len())).collect();
         let group_len: usize = packed_len.iter().sum();
         // Vectors at the end of the last row read past it.
         let window_len = scratch::lines(self.depth * self.window.channel_len() + 64);
         let threads = par::num_threads();
-        let work: usize = self
-            .passes
-            .iter()
-            .map(|p| p.offsets.len() * p.slots.len())
-            .sum::<usize>()
+        let work: usize = self.passes.iter().map(|p| p.offsets.len() * p.slots.len()).sum::<usize>()
             * self.rows
             * s.n
             * s.groups
@@ -188,16 +170,10 @@ impl Plan<'_> {
         let shared = !serial && jobs < 2 * threads;
         let windows = if shared || serial { 1 } else { threads };
         scratch::with(s.groups * group_len + windows * window_len, |scratch| {
-            let (packed, window) = (
-                Shared::new(scratch),
-                Shared::new(scratch.wrapping_add(s.groups * group_len)),
-            );
-            let (src, weight, bias, y) = (
-                Shared::of(src),
-                Shared::of(weight),
-                Shared::of(bias),
-                Shared::new(y),
-            );
+            let (packed, window) =
+                (Shared::new(scratch), Shared::new(scratch.wrapping_add(s.groups * group_len)));
+            let (src, weight, bias, y) =
+                (Shared::of(src), Shared::of(weight), Shared::of(bias), Shared::new(y));
             let weight_group = s.group_c() * s.group_oc() * s.taps();
             // Where a pass's weights are packed.
             let packed_at = |group: usize, pass: usize| {
@@ -210,56 +186,38 @@ impl Plan<'_> {
                     let (group, panel) = (i / panels.count, i % panels.count);
                     for (p, pass) in self.passes.iter().enumerate() {
                         let weight = weight.at(group * weight_group);
-                        pack(
-                            weight,
-                            self.weight_row,
-                            &pass.weights,
-                            panels,
-                            panel,
-                            packed_at(group, p),
-                        );
+                        pack(weight, self.weight_row, &pass.weights, panels, panel, packed_at(group, p));
                     }
                 });
                 let source_of = |job: usize| src.at(job * self.depth * self.source_plane);
                 let fill = |job: usize, window: *mut f32, ch: usize| {
                     let len = self.window.channel_len();
-                    self.window.copy_channel(
-                        source_of(job).add(ch * self.source_plane),
-                        window.add(ch * len),
-                    );
+                    self.window
+                        .copy_channel(source_of(job).add(ch * self.source_plane), window.add(ch * len));
                     if ch + 1 == self.depth {
                         std::ptr::write_bytes(window.add(self.depth * len), 0, 64);
                     }
                 };
                 // Vectors read past the last row of the last image: that one is copied.
                 let in_place = |job: usize| self.window.is_source() && job + 1 < jobs;
-                let compute =
-                    |job: usize, window: *const f32, p: usize, pairs: std::ops::Range<usize>| {
-                        let group = job % s.groups;
-                        let bias = if bias.get().is_null() {
-                            bias.get()
-                        } else {
-                            bias.at(group * self.rows)
-                        };
-                        let y = y.at(job * self.rows * self.output_plane);
-                        self.multiply(
-                            kernels,
-                            panels,
-                            &self.passes[p],
-                            packed_at(group, p),
-                            window,
-                            bias,
-                            y,
-                            pairs,
-                        );
-                    };
+                let compute = |job: usize, window: *const f32, p: usize, pairs: std::ops::Range<usize>| {
+                    let group = job % s.groups;
+                    let bias = if bias.get().is_null() { bias.get() } else { bias.at(group * self.rows) };
+                    let y = y.at(job * self.rows * self.output_plane);
+                    self.multiply(
+                        kernels,
+                        panels,
+                        &self.passes[p],
+                        packed_at(group, p),
+                        window,
+                        bias,
+                        y,
+                        pairs,
+                    );
+                };
                 if shared {
                     for job in 0..jobs {
-                        let plane = if in_place(job) {
-                            source_of(job)
-                        } else {
-                            window.get()
-                        };
+                        let plane = if in_place(job) { source_of(job) } else { window.get() };
                         if !in_place(job) {
                             each(false, self.depth, &|_, ch| fill(job, window.get(), ch));
                         }
@@ -302,10 +260,7 @@ impl Plan<'_> {
         pairs: std::ops::Range<usize>,
     ) {
         // A sum without terms still has to write its zeros.
-        let blocks = Panels {
-            size: pass.offsets.len(),
-            count: pass.offsets.len().div_ceil(BLOCK).max(1),
-        };
+        let blocks = Panels { size: pass.offsets.len(), count: pass.offsets.len().div_ceil(BLOCK).max(1) };
         for block in blocks.iter() {
             for pair in pairs.clone() {
                 let slots = [pass.slots[2 * pair], pass.slots[2 * pair + 1]];
@@ -317,11 +272,7 @@ impl Plan<'_> {
                             a: packed.add(block.start * self.rows + rows.start * block.len()),
                             b: slots.map(|s| window.add(s.src as usize)),
                             offsets: pass.offsets.as_ptr().add(block.start),
-                            bias: if bias.is_null() {
-                                bias
-                            } else {
-                                bias.add(rows.start)
-                            },
+                            bias: if bias.is_null() { bias } else { bias.add(rows.start) },
                             accumulate: block.start > 0,
                             y: y.add(rows.start * self.output_plane),
                             ldy: self.output_plane,
@@ -350,10 +301,7 @@ pub fn displacements(taps: usize, dilation: usize) -> Vec<usize> {
 
 /// The window of the input that the outputs read.
 pub fn input_window(s: &Conv2dShape) -> Window {
-    let (dy, dx) = (
-        displacements(s.kh, s.dilation[0]),
-        displacements(s.kw, s.dilation[1]),
-    );
+    let (dy, dx) = (displacements(s.kh, s.dilation[0]), displacements(s.kw, s.dilation[1]));
     let origin = s.padding.map(|p| -(p as isize));
     Window::new([s.h, s.w], origin, s.stride, s.out(), [&dy, &dx])
 }
@@ -385,12 +333,7 @@ pub unsafe fn forward(
     let [oh, ow] = s.out();
     let window = input_window(s);
     let offsets = term_offsets(s, &window);
-    let pixels = Pixels {
-        size: [oh, ow],
-        start: [0, 0],
-        step: [1, 1],
-        cols: ow,
-    };
+    let pixels = Pixels { size: [oh, ow], start: [0, 0], step: [1, 1], cols: ow };
     let slots = pixels.slots(window.cols, kernels(level).0);
     let plan = Plan {
         shape: s,
@@ -399,11 +342,7 @@ pub unsafe fn forward(
         weight_row: offsets.len(),
         source_plane: s.h * s.w,
         output_plane: oh * ow,
-        passes: vec![Pass {
-            weights: (0..offsets.len() as u32).collect(),
-            offsets,
-            slots,
-        }],
+        passes: vec![Pass { weights: (0..offsets.len() as u32).collect(), offsets, slots }],
         window,
     };
     // SAFETY: the caller's promise.
@@ -444,29 +383,13 @@ pub unsafe fn backward_input(
             .map(|phase| taps_of_phase(phase, kernel[i], s.stride[i], s.padding[i], s.dilation[i]))
             .collect()
     });
-    let low: [isize; 2] = std::array::from_fn(|i| {
-        phases[i]
-            .iter()
-            .flatten()
-            .map(|&(_, shift)| shift)
-            .min()
-            .unwrap_or(0)
-    });
+    let low: [isize; 2] =
+        std::array::from_fn(|i| phases[i].iter().flatten().map(|&(_, shift)| shift).min().unwrap_or(0));
     let displacements: [Vec<usize>; 2] = std::array::from_fn(|i| {
-        phases[i]
-            .iter()
-            .flatten()
-            .map(|&(_, shift)| (shift - low[i]) as usize)
-            .collect()
+        phases[i].iter().flatten().map(|&(_, shift)| (shift - low[i]) as usize).collect()
     });
     let outputs = std::array::from_fn(|i| size[i].div_ceil(s.stride[i]));
-    let window = Window::new(
-        s.out(),
-        low,
-        [1, 1],
-        outputs,
-        [&displacements[0], &displacements[1]],
-    );
+    let window = Window::new(s.out(), low, [1, 1], outputs, [&displacements[0], &displacements[1]]);
     let mut passes = Vec::new();
     for (py, rows) in phases[0].iter().enumerate() {
         for (px, cols) in phases[1].iter().enumerate() {
@@ -488,11 +411,7 @@ pub unsafe fn backward_input(
                 cols: s.w,
             };
             let slots = pixels.slots(window.cols, kernels(level).0);
-            passes.push(Pass {
-                offsets,
-                weights,
-                slots,
-            });
+            passes.push(Pass { offsets, weights, slots });
         }
     }
     let plan = Plan {

@@ -13,12 +13,7 @@ const FILTERS: usize = 16;
 
 /// Calls `f(k, t, source)` for every weight `k` of a filter and every pixel `first + t` of a tile
 /// that reads inside the image, with the place in the group's channels that it reads.
-fn for_each_tap(
-    s: &Conv2dShape,
-    first: usize,
-    count: usize,
-    mut f: impl FnMut(usize, usize, usize),
-) {
+fn for_each_tap(s: &Conv2dShape, first: usize, count: usize, mut f: impl FnMut(usize, usize, usize)) {
     let ow = s.out()[1];
     let place = |o: usize, k: usize, axis: usize, size: usize| {
         let i = (o * s.stride[axis] + k * s.dilation[axis]).checked_sub(s.padding[axis])?;
@@ -41,9 +36,7 @@ fn for_each_tap(
 /// Zeroed scratch for every thread, in one vector.
 fn zeroed<T: Real>(len: usize) -> Result<Vec<T>, AllocError> {
     let mut v = Vec::new();
-    let error = AllocError {
-        bytes: len.saturating_mul(size_of::<T>()),
-    };
+    let error = AllocError { bytes: len.saturating_mul(size_of::<T>()) };
     v.try_reserve_exact(len).map_err(|_| error)?;
     v.resize(len, T::zero());
     Ok(v)
@@ -66,31 +59,21 @@ pub unsafe fn forward<T: Real>(
     let mut unfolded = zeroed::<T>(threads * k * TILE)?;
     let unfolded = Shared::new(unfolded.as_mut_ptr());
     par::for_each_with_slot(threads, s.n * s.groups * tiles, &|slot, job| {
-        let (image, group, first) = (
-            job / tiles / s.groups,
-            job / tiles % s.groups,
-            job % tiles * TILE,
-        );
+        let (image, group, first) = (job / tiles / s.groups, job / tiles % s.groups, job % tiles * TILE);
         let count = TILE.min(pixels - first);
         // SAFETY: a job writes its own pixels of its own channels; a slot is not shared.
         unsafe {
             let unfolded = std::slice::from_raw_parts_mut(unfolded.at(slot * k * TILE), k * TILE);
             let x = x.at((image * s.c + group * s.group_c()) * s.h * s.w);
             unfolded.fill(T::zero());
-            for_each_tap(s, first, count, |k, t, source| {
-                unfolded[k * TILE + t] = *x.add(source)
-            });
+            for_each_tap(s, first, count, |k, t, source| unfolded[k * TILE + t] = *x.add(source));
             for o in group * s.group_oc()..(group + 1) * s.group_oc() {
                 let mut sum = [bias.as_ref().map_or(T::zero(), |b| *b.at(o)); TILE];
                 for (i, row) in unfolded.chunks_exact(TILE).enumerate() {
                     let w = *weight.at(o * k + i);
                     sum.iter_mut().zip(row).for_each(|(s, &v)| *s = *s + w * v);
                 }
-                std::ptr::copy_nonoverlapping(
-                    sum.as_ptr(),
-                    y.at((image * s.oc + o) * pixels + first),
-                    count,
-                );
+                std::ptr::copy_nonoverlapping(sum.as_ptr(), y.at((image * s.oc + o) * pixels + first), count);
             }
         }
     });
@@ -124,10 +107,7 @@ pub unsafe fn backward_input<T: Real>(
                 let count = TILE.min(pixels - first);
                 unfolded.fill(T::zero());
                 for o in group * s.group_oc()..(group + 1) * s.group_oc() {
-                    let g = std::slice::from_raw_parts(
-                        gy.at((image * s.oc + o) * pixels + first),
-                        count,
-                    );
+                    let g = std::slice::from_raw_parts(gy.at((image * s.oc + o) * pixels + first), count);
                     for (i, row) in unfolded.chunks_exact_mut(TILE).enumerate() {
                         let w = *weight.at(o * k + i);
                         row.iter_mut().zip(g).for_each(|(r, &g)| *r = *r + w * g);
@@ -152,11 +132,7 @@ pub unsafe fn backward_weight<T: Real>(
     gw: *mut T,
 ) -> Result<(), AllocError> {
     let [oh, ow] = s.out();
-    let (pixels, k, blocks) = (
-        oh * ow,
-        s.group_c() * s.taps(),
-        s.group_oc().div_ceil(FILTERS),
-    );
+    let (pixels, k, blocks) = (oh * ow, s.group_c() * s.taps(), s.group_oc().div_ceil(FILTERS));
     let (x, gy, gw) = (Shared::of(x), Shared::of(gy), Shared::new(gw));
     let threads = par::num_threads();
     let mut unfolded = zeroed::<T>(threads * k * TILE)?;
@@ -176,19 +152,11 @@ pub unsafe fn backward_weight<T: Real>(
                 for first in (0..pixels).step_by(TILE) {
                     let count = TILE.min(pixels - first);
                     unfolded.fill(T::zero());
-                    for_each_tap(s, first, count, |k, t, source| {
-                        unfolded[k * TILE + t] = *x.add(source)
-                    });
+                    for_each_tap(s, first, count, |k, t, source| unfolded[k * TILE + t] = *x.add(source));
                     for o in filters.clone() {
-                        let g = std::slice::from_raw_parts(
-                            gy.at((image * s.oc + o) * pixels + first),
-                            count,
-                        );
+                        let g = std::slice::from_raw_parts(gy.at((image * s.oc + o) * pixels + first), count);
                         for (i, row) in unfolded.chunks_exact(TILE).enumerate() {
-                            let sum = row
-                                .iter()
-                                .zip(g)
-                                .fold(T::zero(), |sum, (&u, &g)| sum + u * g);
+                            let sum = row.iter().zip(g).fold(T::zero(), |sum, (&u, &g)| sum + u * g);
                             *gw.at(o * k + i) = *gw.at(o * k + i) + sum;
                         }
                     }

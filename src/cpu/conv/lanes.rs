@@ -214,11 +214,7 @@ mod x86 {
             unsafe {
                 let halves: [[f32; 4]; 2] = std::mem::transmute(v);
                 Portable::store_packed(p, mask & 15, halves[0]);
-                Portable::store_packed(
-                    p.add((mask & 15).count_ones() as usize),
-                    mask >> 4,
-                    halves[1],
-                );
+                Portable::store_packed(p.add((mask & 15).count_ones() as usize), mask >> 4, halves[1]);
             }
         }
         #[inline(always)]
@@ -226,8 +222,7 @@ mod x86 {
             // SAFETY: as for `store_packed`.
             unsafe {
                 let low = Portable::load_packed(p, mask & 15);
-                let high =
-                    Portable::load_packed(p.add((mask & 15).count_ones() as usize), mask >> 4);
+                let high = Portable::load_packed(p.add((mask & 15).count_ones() as usize), mask >> 4);
                 std::mem::transmute([low, high])
             }
         }

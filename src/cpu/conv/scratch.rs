@@ -5,9 +5,7 @@ use crate::cpu::scratch::Scratch;
 
 /// Runs `f` over `len` uninitialised floats, aligned to a cache line.
 pub fn with<R>(len: usize, f: impl FnOnce(*mut f32) -> R) -> Result<R, AllocError> {
-    let error = AllocError {
-        bytes: len.saturating_mul(size_of::<f32>()),
-    };
+    let error = AllocError { bytes: len.saturating_mul(size_of::<f32>()) };
     let mut scratch = Scratch::<f32>::new(len).ok_or(error)?;
     Ok(f(scratch.as_mut_ptr()))
 }

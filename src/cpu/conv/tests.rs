@@ -4,9 +4,7 @@ use super::*;
 fn noise(len: usize, seed: u64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 40) as f64 / (1u64 << 23) as f64 - 1.0
     };
     (0..len).map(|_| next()).collect()
@@ -43,10 +41,8 @@ fn reference(s: &Conv2dShape, x: &[f64], w: &[f64], b: &[f64], gy: &[f64]) -> Re
                     for ch in 0..s.group_c() {
                         for ky in 0..s.kh {
                             for kx in 0..s.kw {
-                                let y = (oy * s.stride[0] + ky * s.dilation[0])
-                                    .wrapping_sub(s.padding[0]);
-                                let xx = (ox * s.stride[1] + kx * s.dilation[1])
-                                    .wrapping_sub(s.padding[1]);
+                                let y = (oy * s.stride[0] + ky * s.dilation[0]).wrapping_sub(s.padding[0]);
+                                let xx = (ox * s.stride[1] + kx * s.dilation[1]).wrapping_sub(s.padding[1]);
                                 if y >= s.h || xx >= s.w {
                                     continue;
                                 }
@@ -70,10 +66,7 @@ fn close<T: Real>(what: &str, s: &Conv2dShape, got: &[T], want: &[f64], toleranc
     let scale = want.iter().fold(1.0, |m: f64, v| m.max(v.abs()));
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         let g = g.to_f64().unwrap();
-        assert!(
-            (g - w).abs() <= tolerance * scale,
-            "{what} of {s:?}: [{i}] is {g}, not {w}"
-        );
+        assert!((g - w).abs() <= tolerance * scale, "{what} of {s:?}: [{i}] is {g}, not {w}");
     }
 }
 
@@ -87,23 +80,10 @@ struct Results<T> {
 fn run<T: Real>(mode: Mode, s: &Conv2dShape, x: &[T], w: &[T], b: &[T], gy: &[T]) -> Results<T> {
     // Filled with NaN: whatever is not written shows.
     let nan = |len| vec![T::nan(); len];
-    let mut r = Results {
-        y: nan(gy.len()),
-        gx: nan(x.len()),
-        gw: nan(w.len()),
-        gb: nan(b.len()),
-    };
+    let mut r = Results { y: nan(gy.len()), gx: nan(x.len()), gw: nan(w.len()), gb: nan(b.len()) };
     // SAFETY: the vectors have the shape's extents.
     unsafe {
-        forward_in(
-            mode,
-            s,
-            x.as_ptr(),
-            w.as_ptr(),
-            Some(b.as_ptr()),
-            r.y.as_mut_ptr(),
-        )
-        .unwrap();
+        forward_in(mode, s, x.as_ptr(), w.as_ptr(), Some(b.as_ptr()), r.y.as_mut_ptr()).unwrap();
         backward_input_in(mode, s, gy.as_ptr(), w.as_ptr(), r.gx.as_mut_ptr()).unwrap();
         backward_weight_in(mode, s, x.as_ptr(), gy.as_ptr(), r.gw.as_mut_ptr()).unwrap();
         backward_bias(s, gy.as_ptr(), r.gb.as_mut_ptr());
@@ -113,9 +93,7 @@ fn run<T: Real>(mode: Mode, s: &Conv2dShape, x: &[T], w: &[T], b: &[T], gy: &[T]
 
 fn modes() -> Vec<Mode> {
     let levels = Level::ALL.into_iter().filter(|l| *l <= simd::best());
-    levels
-        .flat_map(|level| [true, false].map(|winograd| Mode { level, winograd }))
-        .collect()
+    levels.flat_map(|level| [true, false].map(|winograd| Mode { level, winograd })).collect()
 }
 
 fn check(s: &Conv2dShape) {
@@ -134,17 +112,8 @@ fn check(s: &Conv2dShape) {
     let wide = |v: Vec<f32>| v.into_iter().map(f64::from).collect::<Vec<f64>>();
     for mode in modes() {
         let r = run(mode, s, &f32s(&x), &f32s(&w), &f32s(&b), &f32s(&gy));
-        let r = Results {
-            y: wide(r.y),
-            gx: wide(r.gx),
-            gw: wide(r.gw),
-            gb: wide(r.gb),
-        };
-        all(
-            &format!("{:?} winograd {}", mode.level, mode.winograd),
-            2e-5,
-            r,
-        );
+        let r = Results { y: wide(r.y), gx: wide(r.gx), gw: wide(r.gw), gb: wide(r.gb) };
+        all(&format!("{:?} winograd {}", mode.level, mode.winograd), 2e-5, r);
     }
 }
 
@@ -166,98 +135,36 @@ fn shape(n: usize, c: usize, hw: [usize; 2], oc: usize, k: [usize; 2]) -> Conv2d
 
 #[test]
 fn ordinary_shapes() {
-    check(&Conv2dShape {
-        padding: [1, 1],
-        ..shape(3, 1, [28, 28], 16, [3, 3])
-    });
-    check(&Conv2dShape {
-        padding: [1, 1],
-        ..shape(2, 16, [14, 14], 33, [3, 3])
-    });
-    check(&Conv2dShape {
-        padding: [2, 2],
-        ..shape(2, 5, [14, 15], 7, [5, 5])
-    });
-    check(&Conv2dShape {
-        padding: [3, 3],
-        stride: [2, 2],
-        ..shape(2, 3, [33, 37], 15, [7, 7])
-    });
-    check(&Conv2dShape {
-        padding: [1, 1],
-        ..shape(1, 64, [19, 58], 70, [3, 3])
-    });
-    check(&Conv2dShape {
-        padding: [1, 1],
-        ..shape(3, 16, [14, 14], 19, [3, 3])
-    });
-    check(&Conv2dShape {
-        padding: [0, 2],
-        ..shape(2, 17, [18, 30], 16, [3, 3])
-    });
-    check(&Conv2dShape {
-        padding: [2, 0],
-        ..shape(1, 33, [31, 31], 30, [3, 3])
-    });
+    check(&Conv2dShape { padding: [1, 1], ..shape(3, 1, [28, 28], 16, [3, 3]) });
+    check(&Conv2dShape { padding: [1, 1], ..shape(2, 16, [14, 14], 33, [3, 3]) });
+    check(&Conv2dShape { padding: [2, 2], ..shape(2, 5, [14, 15], 7, [5, 5]) });
+    check(&Conv2dShape { padding: [3, 3], stride: [2, 2], ..shape(2, 3, [33, 37], 15, [7, 7]) });
+    check(&Conv2dShape { padding: [1, 1], ..shape(1, 64, [19, 58], 70, [3, 3]) });
+    check(&Conv2dShape { padding: [1, 1], ..shape(3, 16, [14, 14], 19, [3, 3]) });
+    check(&Conv2dShape { padding: [0, 2], ..shape(2, 17, [18, 30], 16, [3, 3]) });
+    check(&Conv2dShape { padding: [2, 0], ..shape(1, 33, [31, 31], 30, [3, 3]) });
     check(&shape(2, 20, [9, 17], 29, [1, 1]));
-    check(&Conv2dShape {
-        stride: [2, 2],
-        ..shape(2, 20, [9, 17], 29, [1, 1])
-    });
-    check(&Conv2dShape {
-        padding: [1, 1],
-        groups: 6,
-        ..shape(2, 6, [13, 35], 6, [3, 3])
-    });
-    check(&Conv2dShape {
-        padding: [1, 1],
-        groups: 6,
-        ..shape(2, 6, [13, 35], 12, [3, 3])
-    });
+    check(&Conv2dShape { stride: [2, 2], ..shape(2, 20, [9, 17], 29, [1, 1]) });
+    check(&Conv2dShape { padding: [1, 1], groups: 6, ..shape(2, 6, [13, 35], 6, [3, 3]) });
+    check(&Conv2dShape { padding: [1, 1], groups: 6, ..shape(2, 6, [13, 35], 12, [3, 3]) });
     // A sum of more than one block of terms.
-    check(&Conv2dShape {
-        padding: [1, 1],
-        stride: [2, 1],
-        ..shape(1, 100, [7, 7], 17, [3, 3])
-    });
+    check(&Conv2dShape { padding: [1, 1], stride: [2, 1], ..shape(1, 100, [7, 7], 17, [3, 3]) });
 }
 
 #[test]
 fn odd_shapes() {
     // Empty batch; kernel larger than the image; dilation beyond the image.
-    check(&Conv2dShape {
-        padding: [1, 1],
-        ..shape(0, 2, [5, 5], 3, [3, 3])
-    });
-    check(&Conv2dShape {
-        padding: [3, 3],
-        ..shape(2, 2, [2, 1], 3, [5, 6])
-    });
-    check(&Conv2dShape {
-        padding: [4, 5],
-        dilation: [4, 5],
-        ..shape(2, 2, [3, 3], 3, [3, 3])
-    });
-    check(&Conv2dShape {
-        padding: [2, 0],
-        stride: [3, 4],
-        ..shape(1, 2, [4, 9], 3, [2, 3])
-    });
-    check(&Conv2dShape {
-        padding: [7, 7],
-        ..shape(1, 1, [1, 1], 1, [1, 1])
-    });
-    check(&Conv2dShape {
-        stride: [5, 5],
-        ..shape(2, 3, [7, 11], 2, [2, 2])
-    });
+    check(&Conv2dShape { padding: [1, 1], ..shape(0, 2, [5, 5], 3, [3, 3]) });
+    check(&Conv2dShape { padding: [3, 3], ..shape(2, 2, [2, 1], 3, [5, 6]) });
+    check(&Conv2dShape { padding: [4, 5], dilation: [4, 5], ..shape(2, 2, [3, 3], 3, [3, 3]) });
+    check(&Conv2dShape { padding: [2, 0], stride: [3, 4], ..shape(1, 2, [4, 9], 3, [2, 3]) });
+    check(&Conv2dShape { padding: [7, 7], ..shape(1, 1, [1, 1], 1, [1, 1]) });
+    check(&Conv2dShape { stride: [5, 5], ..shape(2, 3, [7, 11], 2, [2, 2]) });
 }
 
 #[test]
 fn random_shapes() {
-    let mut random = noise(10_000, 7)
-        .into_iter()
-        .map(|x| ((x + 1.0) * 1e6) as usize);
+    let mut random = noise(10_000, 7).into_iter().map(|x| ((x + 1.0) * 1e6) as usize);
     let mut pick = |from: usize, to: usize| from + random.next().unwrap() % (to - from + 1);
     let mut checked = 0;
     while checked < 150 {
@@ -285,10 +192,7 @@ fn random_shapes() {
 /// An infinite pixel reaches the weights that it is multiplied with, and no others.
 #[test]
 fn infinities_stay_where_they_belong() {
-    let s = Conv2dShape {
-        padding: [1, 1],
-        ..shape(1, 8, [14, 14], 3, [3, 3])
-    };
+    let s = Conv2dShape { padding: [1, 1], ..shape(1, 8, [14, 14], 3, [3, 3]) };
     let mut x = vec![1.0f32; 8 * 14 * 14];
     // The last column is under no output for the first column of the kernel's taps.
     x[13] = f32::INFINITY;
@@ -297,17 +201,8 @@ fn infinities_stay_where_they_belong() {
         let mut gw = vec![0.0; 3 * 8 * 9];
         // SAFETY: the vectors have the shape's extents.
         unsafe {
-            backward_weight_in(
-                Mode {
-                    winograd: false,
-                    ..mode
-                },
-                &s,
-                x.as_ptr(),
-                gy.as_ptr(),
-                gw.as_mut_ptr(),
-            )
-            .unwrap()
+            backward_weight_in(Mode { winograd: false, ..mode }, &s, x.as_ptr(), gy.as_ptr(), gw.as_mut_ptr())
+                .unwrap()
         };
         for (i, v) in gw.iter().enumerate() {
             let reached = i / 9 % 8 == 0 && i % 9 / 3 < 2 && i % 3 > 0;
@@ -321,23 +216,10 @@ fn infinities_stay_where_they_belong() {
 #[test]
 fn threads_do_not_change_results() {
     let shapes = [
-        Conv2dShape {
-            padding: [1, 1],
-            ..shape(9, 16, [14, 14], 33, [3, 3])
-        },
-        Conv2dShape {
-            padding: [2, 2],
-            ..shape(1, 8, [28, 28], 16, [5, 5])
-        },
-        Conv2dShape {
-            padding: [1, 1],
-            ..shape(7, 1, [28, 28], 16, [3, 3])
-        },
-        Conv2dShape {
-            stride: [2, 2],
-            groups: 2,
-            ..shape(2, 40, [15, 15], 6, [3, 3])
-        },
+        Conv2dShape { padding: [1, 1], ..shape(9, 16, [14, 14], 33, [3, 3]) },
+        Conv2dShape { padding: [2, 2], ..shape(1, 8, [28, 28], 16, [5, 5]) },
+        Conv2dShape { padding: [1, 1], ..shape(7, 1, [28, 28], 16, [3, 3]) },
+        Conv2dShape { stride: [2, 2], groups: 2, ..shape(2, 40, [15, 15], 6, [3, 3]) },
     ];
     for s in &shapes {
         let [oh, ow] = s.out();
@@ -347,17 +229,11 @@ fn threads_do_not_change_results() {
         for mode in modes() {
             let bits = || {
                 let r = run(mode, s, &x, &w, &b, &gy);
-                [r.y, r.gx, r.gw, r.gb]
-                    .concat()
-                    .iter()
-                    .map(|v| v.to_bits())
-                    .collect::<Vec<_>>()
+                [r.y, r.gx, r.gw, r.gb].concat().iter().map(|v| v.to_bits()).collect::<Vec<_>>()
             };
             let together = bits();
             // Inside a region everything runs on its caller.
-            crate::cpu::par::for_each(2, &|_| {
-                assert!(bits() == together, "{s:?} {:?}", mode.level)
-            });
+            crate::cpu::par::for_each(2, &|_| assert!(bits() == together, "{s:?} {:?}", mode.level));
         }
     }
 }

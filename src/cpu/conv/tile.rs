@@ -4,10 +4,7 @@
 //! Sums start from zero, a bias or the output, and go to pixels of the output's plane: in the usual
 //! case two runs of neighbours, otherwise with gaps or at a distance.
 
-#![allow(
-    clippy::needless_range_loop,
-    reason = "tiles of registers are arrays that several indices address"
-)]
+#![allow(clippy::needless_range_loop, reason = "tiles of registers are arrays that several indices address")]
 
 use super::lanes::{Lanes, Portable};
 use crate::cpu::simd::Level;
@@ -109,10 +106,7 @@ unsafe fn start<S: Lanes, const ROWS: usize>(t: &Tile) -> [[S::V; 2]; ROWS] {
             let mut old = [[[0.0; 16]; 2]; ROWS];
             for i in 0..ROWS {
                 for j in 0..2 {
-                    S::store(
-                        old[i][j].as_mut_ptr(),
-                        load_slot::<S>(t.y.add(i * t.ldy), t.slots[j]),
-                    );
+                    S::store(old[i][j].as_mut_ptr(), load_slot::<S>(t.y.add(i * t.ldy), t.slots[j]));
                 }
             }
             for i in 0..ROWS {
@@ -203,14 +197,7 @@ pub fn kernels(level: Level) -> (usize, &'static [TileFn]) {
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => (
             8,
-            &[
-                tile_avx2::<1>,
-                tile_avx2::<2>,
-                tile_avx2::<3>,
-                tile_avx2::<4>,
-                tile_avx2::<5>,
-                tile_avx2::<6>,
-            ],
+            &[tile_avx2::<1>, tile_avx2::<2>, tile_avx2::<3>, tile_avx2::<4>, tile_avx2::<5>, tile_avx2::<6>],
         ),
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => (
@@ -232,15 +219,7 @@ pub fn kernels(level: Level) -> (usize, &'static [TileFn]) {
                 tile_avx512::<14>,
             ],
         ),
-        _ => (
-            4,
-            &[
-                tile_portable::<1>,
-                tile_portable::<2>,
-                tile_portable::<3>,
-                tile_portable::<4>,
-            ],
-        ),
+        _ => (4, &[tile_portable::<1>, tile_portable::<2>, tile_portable::<3>, tile_portable::<4>]),
     }
 }
 
@@ -262,12 +241,7 @@ pub unsafe fn panel_product(
     y: *mut f32,
     ldy: usize,
 ) {
-    let slot = |dst| Slot {
-        src: 0,
-        dst,
-        mask: 0xffff,
-        step: 1,
-    };
+    let slot = |dst| Slot { src: 0, dst, mask: 0xffff, step: 1 };
     // SAFETY: the caller's promise.
     unsafe {
         kernels(Level::Avx512).1[rows - 1](&Tile {
@@ -293,10 +267,7 @@ pub struct Panels {
 
 impl Panels {
     pub fn new(size: usize, max: usize) -> Panels {
-        Panels {
-            size,
-            count: size.div_ceil(max),
-        }
+        Panels { size, count: size.div_ceil(max) }
     }
 
     pub fn get(self, i: usize) -> std::ops::Range<usize> {

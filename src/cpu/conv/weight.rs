@@ -10,10 +10,7 @@
 //!
 //! Images are cut into parts by shape alone; each part has its own sums, added in order at the end.
 
-#![allow(
-    clippy::needless_range_loop,
-    reason = "tiles of registers are arrays that several indices address"
-)]
+#![allow(clippy::needless_range_loop, reason = "tiles of registers are arrays that several indices address")]
 
 use super::direct::{each, input_window, term_offsets};
 use super::lanes::{Lanes, Portable};
@@ -194,22 +191,16 @@ fn kernels(level: Level) -> Kernels {
     }
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2 => Kernels {
-            lanes: 8,
-            dots: four!(dots_avx2, 1 2),
-            outer: two!(outer_avx2, 1 2 3 4 5 6),
-        },
+        Level::Avx2 => {
+            Kernels { lanes: 8, dots: four!(dots_avx2, 1 2), outer: two!(outer_avx2, 1 2 3 4 5 6) }
+        }
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => Kernels {
             lanes: 16,
             dots: four!(dots_avx512, 1 2 3 4 5),
             outer: two!(outer_avx512, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         },
-        _ => Kernels {
-            lanes: 4,
-            dots: four!(dots_portable, 1 2),
-            outer: two!(outer_portable, 1 2 3 4),
-        },
+        _ => Kernels { lanes: 4, dots: four!(dots_portable, 1 2), outer: two!(outer_portable, 1 2 3 4) },
     }
 }
 
@@ -233,18 +224,9 @@ impl Kernel<f32> for Transpose {
                 let cols = S::LANES.min(self.pixels - pixel);
                 // SAFETY: the blocks lie in the planes and, transposed, in `pixels` rows of `width`.
                 unsafe {
-                    let from = self
-                        .from
-                        .add(first.min(self.filters - rows) * self.pixels + pixel);
+                    let from = self.from.add(first.min(self.filters - rows) * self.pixels + pixel);
                     let to = self.to.add(pixel * self.width + first);
-                    s.transpose(
-                        from,
-                        self.pixels as isize,
-                        (rows, cols),
-                        to,
-                        self.width,
-                        step,
-                    );
+                    s.transpose(from, self.pixels as isize, (rows, cols), to, self.width, step);
                 }
             }
         }
@@ -283,8 +265,7 @@ pub unsafe fn backward_weight(
         }
     }
 
-    let (depth, filters, taps, channel) =
-        (s.group_c(), s.group_oc(), s.taps(), window.channel_len());
+    let (depth, filters, taps, channel) = (s.group_c(), s.group_oc(), s.taps(), window.channel_len());
     let gw_len = s.oc * depth * taps;
     let parts = s.n.min(PARTS).min((PARTS_LEN / gw_len).max(1));
     // Channels of a job: as many as the cache holds, fewer where there would be few jobs.
@@ -293,19 +274,11 @@ pub unsafe fn backward_weight(
     let blocks = depth.div_ceil(channels);
     let images = (WINDOW_LEN / (channels * channel)).clamp(1, s.n.div_ceil(parts));
     // Filters of a call, and, for `outer`, the floats that a pixel takes for all filters.
-    let width = if use_outer {
-        (2 * kernels.lanes).min(filters.next_multiple_of(kernels.lanes))
-    } else {
-        4
-    };
+    let width = if use_outer { (2 * kernels.lanes).min(filters.next_multiple_of(kernels.lanes)) } else { 4 };
     let gy_pixel = filters.next_multiple_of(width);
     // A job's window and, after it, its gradient, transposed.
     let window_len = scratch::lines(images * channels * channel + 16);
-    let gy_len = if use_outer {
-        scratch::lines(images * oh * ow * gy_pixel)
-    } else {
-        0
-    };
+    let gy_len = if use_outer { scratch::lines(images * oh * ow * gy_pixel) } else { 0 };
     let slot_len = window_len + gy_len;
     let serial = s.n * gw_len * oh * ow < SERIAL;
     let slots = if serial { 1 } else { par::num_threads() };
@@ -317,11 +290,7 @@ pub unsafe fn backward_weight(
         let windows = Shared::new(scratch.wrapping_add(sums_len));
         let (x, gy, gw) = (Shared::of(x), Shared::of(gy), Shared::new(gw));
         each(serial, parts * s.groups * blocks, &|slot, job| {
-            let (part, group, block) = (
-                job / blocks / s.groups,
-                job / blocks % s.groups,
-                job % blocks,
-            );
+            let (part, group, block) = (job / blocks / s.groups, job / blocks % s.groups, job % blocks);
             let channels = block * channels..((block + 1) * channels).min(depth);
             let part_images = s.n * part / parts..s.n * (part + 1) / parts;
             let image_len = channels.len() * channel;
@@ -334,10 +303,7 @@ pub unsafe fn backward_weight(
                     for image in batch.clone() {
                         let mut to = filled.add((image - first) * image_len);
                         for ch in channels.clone() {
-                            window.copy_channel(
-                                x.at((image * s.c + group * depth + ch) * s.h * s.w),
-                                to,
-                            );
+                            window.copy_channel(x.at((image * s.c + group * depth + ch) * s.h * s.w), to);
                             to = to.add(channel);
                         }
                     }
@@ -352,8 +318,7 @@ pub unsafe fn backward_weight(
                                         from: gy.at((image * s.oc + filter) * oh * ow),
                                         pixels: oh * ow,
                                         filters: width.min(filters - some),
-                                        to: transposed
-                                            .add(((image - first) * gy_pixel + some) * oh * ow),
+                                        to: transposed.add(((image - first) * gy_pixel + some) * oh * ow),
                                         width,
                                     },
                                 );
@@ -363,11 +328,7 @@ pub unsafe fn backward_weight(
                     for some in (0..filters).step_by(width) {
                         let count = width.min(filters - some);
                         let filter = group * filters + some;
-                        let max_terms = if use_outer {
-                            kernels.outer.len()
-                        } else {
-                            kernels.dots.len()
-                        };
+                        let max_terms = if use_outer { kernels.outer.len() } else { kernels.dots.len() };
                         for terms in ranges(channels.len() * taps, max_terms) {
                             let at = filter * depth * taps + channels.start * taps + terms.start;
                             let call = Sums {
@@ -380,11 +341,7 @@ pub unsafe fn backward_weight(
                                 } else {
                                     gy.at((first * s.oc + filter) * oh * ow)
                                 },
-                                gy_image: if use_outer {
-                                    gy_pixel * oh * ow
-                                } else {
-                                    s.oc * oh * ow
-                                },
+                                gy_image: if use_outer { gy_pixel * oh * ow } else { s.oc * oh * ow },
                                 gy_filter: oh * ow,
                                 runs: &runs,
                                 pixels: [oh, ow],
@@ -450,11 +407,8 @@ pub unsafe fn backward_bias<T: Real>(s: &Conv2dShape, gy: *const T, gb: *mut T) 
         let mut total = 0.0;
         for image in 0..s.n {
             // SAFETY: the planes of channel `o` are inside `gy`.
-            let plane =
-                unsafe { std::slice::from_raw_parts(gy.at((image * s.oc + o) * pixels), pixels) };
-            total += T::dispatch(crate::cpu::simd::level(), PlaneSum(plane))
-                .to_f64()
-                .unwrap_or(f64::NAN);
+            let plane = unsafe { std::slice::from_raw_parts(gy.at((image * s.oc + o) * pixels), pixels) };
+            total += T::dispatch(crate::cpu::simd::level(), PlaneSum(plane)).to_f64().unwrap_or(f64::NAN);
         }
         // SAFETY: one element a job.
         unsafe { gb.at(o).write(T::from(total).unwrap_or(T::nan())) };

@@ -30,26 +30,13 @@ impl Window {
         let mut phases = [Vec::new(), Vec::new()];
         let mut size = [0; 2];
         for axis in 0..2 {
-            phases[axis] = displacements[axis]
-                .iter()
-                .map(|d| d % stride[axis])
-                .collect();
+            phases[axis] = displacements[axis].iter().map(|d| d % stride[axis]).collect();
             phases[axis].sort_unstable();
             phases[axis].dedup();
-            let reach = displacements[axis]
-                .iter()
-                .max()
-                .map_or(0, |d| d / stride[axis]);
+            let reach = displacements[axis].iter().max().map_or(0, |d| d / stride[axis]);
             size[axis] = outputs[axis] + reach;
         }
-        Window {
-            source,
-            origin,
-            stride,
-            phases,
-            rows: size[0],
-            cols: size[1],
-        }
+        Window { source, origin, stride, phases, rows: size[0], cols: size[1] }
     }
 
     /// The window is the image itself: nothing to copy.
@@ -66,9 +53,7 @@ impl Window {
     pub fn offset(&self, row: usize, col: usize) -> usize {
         let index = |axis: usize, d: usize| {
             let phase = d % self.stride[axis];
-            self.phases[axis]
-                .binary_search(&phase)
-                .expect("a displacement of this window")
+            self.phases[axis].binary_search(&phase).expect("a displacement of this window")
         };
         let plane = index(0, row) * self.phases[1].len() + index(1, col);
         (plane * self.rows + row / self.stride[0]) * self.cols + col / self.stride[1]
@@ -104,18 +89,9 @@ impl Window {
         let step = self.stride[1];
         let first = phase as isize + self.origin[1];
         // Columns q in `from..to` lie inside the source.
-        let from = if first >= 0 {
-            0
-        } else {
-            first.unsigned_abs().div_ceil(step).min(self.cols)
-        };
+        let from = if first >= 0 { 0 } else { first.unsigned_abs().div_ceil(step).min(self.cols) };
         let inside = self.source[1] as isize - first;
-        let to = if inside <= 0 {
-            0
-        } else {
-            (inside as usize).div_ceil(step).min(self.cols)
-        }
-        .max(from);
+        let to = if inside <= 0 { 0 } else { (inside as usize).div_ceil(step).min(self.cols) }.max(from);
         // SAFETY: by the choice of `from` and `to`.
         unsafe {
             std::ptr::write_bytes(dst, 0, from);

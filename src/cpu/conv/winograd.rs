@@ -13,10 +13,7 @@
 //! AVX-512 only: the transforms are made of its permutations. An infinity or NaN spoils the whole
 //! tile that it is in.
 
-#![allow(
-    clippy::needless_range_loop,
-    reason = "tiles of registers are arrays that several indices address"
-)]
+#![allow(clippy::needless_range_loop, reason = "tiles of registers are arrays that several indices address")]
 
 use super::scratch::{self, Shared};
 use super::tile::{self, Panels};
@@ -58,8 +55,7 @@ impl Problem {
 
 /// Whether this algorithm can run, and is likely to be faster than the direct one.
 pub fn pays(s: &Conv2dShape) -> bool {
-    let plain =
-        [s.kh, s.kw] == [3, 3] && s.stride == [1, 1] && s.dilation == [1, 1] && s.groups == 1;
+    let plain = [s.kh, s.kw] == [3, 3] && s.stride == [1, 1] && s.dilation == [1, 1] && s.groups == 1;
     let quads = |size: [usize; 2]| size[0].div_ceil(4) * size[1].div_ceil(16);
     // The products of whole quads against those of the direct sum; below about 16 channels the
     // transforms cost more than the products.
@@ -89,19 +85,13 @@ struct Quad {
 
 /// Lanes `l` with `0 <= start + l < size`.
 fn lanes(start: isize, size: usize) -> u16 {
-    (0..16)
-        .filter(|l| (0..size as isize).contains(&(start + l)))
-        .fold(0, |m, l| m | 1 << l)
+    (0..16).filter(|l| (0..size as isize).contains(&(start + l))).fold(0, |m, l| m | 1 << l)
 }
 
 impl Problem {
     fn quad(&self, index: usize) -> Quad {
         let [rows, cols] = self.grid();
-        let (image, row, col) = (
-            index / cols / rows,
-            index / cols % rows * 4,
-            index % cols * 16,
-        );
+        let (image, row, col) = (index / cols / rows, index / cols % rows * 4, index % cols * 16);
         if image >= self.images {
             return Quad::default();
         }
@@ -168,18 +158,8 @@ unsafe fn input_transform(d: [V; 6]) -> [V; 6] {
 unsafe fn output_transform(m: [V; 6]) -> [V; 4] {
     // SAFETY: arithmetic.
     unsafe {
-        let (s1, d1, s2, d2) = (
-            add(m[1], m[2]),
-            sub(m[1], m[2]),
-            add(m[3], m[4]),
-            sub(m[3], m[4]),
-        );
-        [
-            add(add(m[0], s1), s2),
-            fma(2.0, d2, d1),
-            fma(4.0, s2, s1),
-            add(fma(8.0, d2, d1), m[5]),
-        ]
+        let (s1, d1, s2, d2) = (add(m[1], m[2]), sub(m[1], m[2]), add(m[3], m[4]), sub(m[3], m[4]));
+        [add(add(m[0], s1), s2), fma(2.0, d2, d1), fma(4.0, s2, s1), add(fma(8.0, d2, d1), m[5])]
     }
 }
 
@@ -193,14 +173,7 @@ unsafe fn filter_transform(g: [V; 3]) -> [V; 6] {
         let b = fma(1.0 / 6.0, g[1], zero);
         let c = fma(1.0 / 24.0, g[0], fma(1.0 / 6.0, g[2], zero));
         let d = fma(1.0 / 12.0, g[1], zero);
-        [
-            fma(0.25, g[0], zero),
-            sub(a, b),
-            add(a, b),
-            add(c, d),
-            sub(c, d),
-            g[2],
-        ]
+        [fma(0.25, g[0], zero), sub(a, b), add(a, b), add(c, d), sub(c, d), g[2]]
     }
 }
 
@@ -211,14 +184,9 @@ unsafe fn split_tiles(q: [V; 4]) -> [V; 4] {
     unsafe {
         let first = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
         let second = _mm512_setr_epi32(2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31);
-        let (a0, a1) = (
-            _mm512_permutex2var_ps(q[0], first, q[1]),
-            _mm512_permutex2var_ps(q[2], first, q[3]),
-        );
-        let (b0, b1) = (
-            _mm512_permutex2var_ps(q[0], second, q[1]),
-            _mm512_permutex2var_ps(q[2], second, q[3]),
-        );
+        let (a0, a1) = (_mm512_permutex2var_ps(q[0], first, q[1]), _mm512_permutex2var_ps(q[2], first, q[3]));
+        let (b0, b1) =
+            (_mm512_permutex2var_ps(q[0], second, q[1]), _mm512_permutex2var_ps(q[2], second, q[3]));
         [
             _mm512_shuffle_f32x4::<0x44>(a0, a1),
             _mm512_shuffle_f32x4::<0xee>(a0, a1),
@@ -234,43 +202,22 @@ unsafe fn join_tiles(p: [V; 4]) -> [V; 4] {
     // SAFETY: arithmetic.
     unsafe {
         let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-        let second =
-            _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        let second = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
         // Pairs of pixels: tiles 0 to 7 and 8 to 15 of columns 0, 1 and of columns 2, 3.
-        let (a, b) = (
-            _mm512_permutex2var_ps(p[0], first, p[1]),
-            _mm512_permutex2var_ps(p[0], second, p[1]),
-        );
-        let (c, d) = (
-            _mm512_permutex2var_ps(p[2], first, p[3]),
-            _mm512_permutex2var_ps(p[2], second, p[3]),
-        );
+        let (a, b) = (_mm512_permutex2var_ps(p[0], first, p[1]), _mm512_permutex2var_ps(p[0], second, p[1]));
+        let (c, d) = (_mm512_permutex2var_ps(p[2], first, p[3]), _mm512_permutex2var_ps(p[2], second, p[3]));
         let low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
         let high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
         let pairs = |index, a, c| {
-            _mm512_castpd_ps(_mm512_permutex2var_pd(
-                _mm512_castps_pd(a),
-                index,
-                _mm512_castps_pd(c),
-            ))
+            _mm512_castpd_ps(_mm512_permutex2var_pd(_mm512_castps_pd(a), index, _mm512_castps_pd(c)))
         };
-        [
-            pairs(low, a, c),
-            pairs(high, a, c),
-            pairs(low, b, d),
-            pairs(high, b, d),
-        ]
+        [pairs(low, a, c), pairs(high, a, c), pairs(low, b, d), pairs(high, b, d)]
     }
 }
 
 /// The filters of one panel of output rows, transformed: `[place][channel][row]`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn transform_filters(
-    p: &Problem,
-    panel: std::ops::Range<usize>,
-    weight: *const f32,
-    to: *mut f32,
-) {
+unsafe fn transform_filters(p: &Problem, panel: std::ops::Range<usize>, weight: *const f32, to: *mut f32) {
     let rows = panel.len();
     let mask = ((1u32 << rows) - 1) as u16;
     // SAFETY: `rows` lanes are read and written, at most 14.
@@ -306,13 +253,7 @@ unsafe fn transform_filters(
 
 /// V of one channel and 16 tiles: `to[place * stride]`.
 #[inline(always)]
-unsafe fn transform_input(
-    p: &Problem,
-    plane: &[*const f32; 4],
-    quads: &[Quad],
-    to: *mut f32,
-    stride: usize,
-) {
+unsafe fn transform_input(p: &Problem, plane: &[*const f32; 4], quads: &[Quad], to: *mut f32, stride: usize) {
     // SAFETY: the masks keep to the columns of the image, the test to its rows.
     unsafe {
         let mut half = [[splat(0.0); 6]; 6];
@@ -321,9 +262,8 @@ unsafe fn transform_input(
             for (i, quad) in quads.iter().enumerate() {
                 let row = (quad.row + r).wrapping_sub(p.padding[0]);
                 if row < p.source[0] {
-                    let pixels = plane[i]
-                        .wrapping_add(row * p.source[1] + quad.col)
-                        .wrapping_sub(p.padding[1]);
+                    let pixels =
+                        plane[i].wrapping_add(row * p.source[1] + quad.col).wrapping_sub(p.padding[1]);
                     near[i] = _mm512_maskz_loadu_ps(quad.near, pixels);
                     far[i] = _mm512_maskz_loadu_ps(quad.far, pixels.wrapping_add(4));
                 }
@@ -354,9 +294,8 @@ unsafe fn write_output(
     unsafe {
         let mut half = [[splat(0.0); 6]; 4];
         for x in 0..6 {
-            let column = output_transform(std::array::from_fn(|r| {
-                _mm512_loadu_ps(m.add((r * 6 + x) * stride))
-            }));
+            let column =
+                output_transform(std::array::from_fn(|r| _mm512_loadu_ps(m.add((r * 6 + x) * stride))));
             for r in 0..4 {
                 half[r][x] = column[r];
             }
@@ -386,9 +325,8 @@ struct BlockScratch {
 unsafe fn transform_block(p: &Problem, quads: &[Quad; QUADS], x: *const f32, b: &BlockScratch) {
     for (half, quads) in quads.chunks_exact(4).enumerate() {
         for ch in 0..p.depth {
-            let plane = |q: usize| {
-                x.wrapping_add((quads[q].image * p.depth + ch) * p.source[0] * p.source[1])
-            };
+            let plane =
+                |q: usize| x.wrapping_add((quads[q].image * p.depth + ch) * p.source[0] * p.source[1]);
             // SAFETY: V has 36 places of `depth` rows of a block.
             unsafe {
                 let to = b.v.add(ch * BLOCK + half * 16);
@@ -399,18 +337,11 @@ unsafe fn transform_block(p: &Problem, quads: &[Quad; QUADS], x: *const f32, b: 
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn finish_block(
-    p: &Problem,
-    quads: &[Quad; QUADS],
-    bias: *const f32,
-    y: *mut f32,
-    b: &BlockScratch,
-) {
+unsafe fn finish_block(p: &Problem, quads: &[Quad; QUADS], bias: *const f32, y: *mut f32, b: &BlockScratch) {
     for (half, quads) in quads.chunks_exact(4).enumerate() {
         for row in 0..p.rows {
-            let plane = |q: usize| {
-                y.wrapping_add((quads[q].image * p.rows + row) * p.output[0] * p.output[1])
-            };
+            let plane =
+                |q: usize| y.wrapping_add((quads[q].image * p.rows + row) * p.output[0] * p.output[1]);
             // SAFETY: M has 36 places of `rows` rows of a block; `bias` is null or has `rows`.
             unsafe {
                 let bias = if bias.is_null() { 0.0 } else { *bias.add(row) };
@@ -438,19 +369,10 @@ impl Problem {
         let slot_len = scratch::lines(PLACES * (v_stride + m_stride));
         let slots = par::num_threads().min(blocks);
         scratch::with(filters_len + slots * slot_len, |scratch| {
-            let (filters, blocks_at) = (
-                Shared::new(scratch),
-                Shared::new(scratch.wrapping_add(filters_len)),
-            );
-            let (x, weight, bias, y) = (
-                Shared::of(x),
-                Shared::of(weight),
-                Shared::of(bias),
-                Shared::new(y),
-            );
+            let (filters, blocks_at) = (Shared::new(scratch), Shared::new(scratch.wrapping_add(filters_len)));
+            let (x, weight, bias, y) = (Shared::of(x), Shared::of(weight), Shared::of(bias), Shared::new(y));
             // Panels follow each other, each with all its places.
-            let panel_at =
-                |rows: &std::ops::Range<usize>| filters.at(PLACES * rows.start * self.depth);
+            let panel_at = |rows: &std::ops::Range<usize>| filters.at(PLACES * rows.start * self.depth);
             par::for_each(panels.count, &|i| {
                 let rows = panels.get(i);
                 // SAFETY: a panel writes its own filters; this level has AVX-512.
@@ -459,12 +381,7 @@ impl Problem {
             par::for_each_with_slot(slots, blocks, &|slot, block| {
                 let quads: [Quad; QUADS] = std::array::from_fn(|i| self.quad(block * QUADS + i));
                 let v = blocks_at.at(slot * slot_len);
-                let scratch = BlockScratch {
-                    v,
-                    v_stride,
-                    m: v.wrapping_add(PLACES * v_stride),
-                    m_stride,
-                };
+                let scratch = BlockScratch { v, v_stride, m: v.wrapping_add(PLACES * v_stride), m_stride };
                 // SAFETY: a slot's scratch is not shared, quads are disjoint; this level has AVX-512.
                 unsafe {
                     transform_block(self, &quads, x.get(), &scratch);

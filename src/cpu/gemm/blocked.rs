@@ -57,11 +57,7 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
     let depth = p.k.div_ceil(p.k.div_ceil(K_BLOCK));
     // In place, a last panel that is not whole vectors has to be copied and padded.
     let copy_tail = !pack_b && p.n % (width / VECTORS) != 0;
-    let b_panels = if pack_b {
-        p.n.min(N_BLOCK).div_ceil(width)
-    } else {
-        usize::from(copy_tail)
-    };
+    let b_panels = if pack_b { p.n.min(N_BLOCK).div_ceil(width) } else { usize::from(copy_tail) };
     let a_rows = if pack_a { p.m.min(M_BLOCK) } else { 0 };
     let Some(mut b_scratch) = Scratch::<T>::new(depth * b_panels * width) else {
         return false;
@@ -145,11 +141,7 @@ impl<T: GemmElement> Block<T> {
         } else {
             0..0
         };
-        let a_panels = if self.packed_a.is_null() {
-            0
-        } else {
-            self.rows.panels
-        };
+        let a_panels = if self.packed_a.is_null() { 0 } else { self.rows.panels };
         each_chunk(parallel, b_panels.len() + a_panels, &|i| {
             // SAFETY: panels of this block.
             unsafe {
@@ -201,11 +193,7 @@ impl<T: GemmElement> Block<T> {
 
     fn left(&self) -> Left<T> {
         if self.packed_a.is_null() {
-            Left::Strided {
-                ptr: self.a.ptr,
-                rs: self.a.rs,
-                cs: self.a.cs,
-            }
+            Left::Strided { ptr: self.a.ptr, rs: self.a.rs, cs: self.a.cs }
         } else {
             Left::Packed(self.packed_a)
         }
@@ -213,20 +201,10 @@ impl<T: GemmElement> Block<T> {
 
     fn right(&self) -> Right<T> {
         if self.packed_b.is_null() {
-            Right {
-                ptr: self.b.ptr,
-                panel: self.width,
-                row: self.b.rs,
-                tail: self.tail,
-            }
+            Right { ptr: self.b.ptr, panel: self.width, row: self.b.rs, tail: self.tail }
         } else {
             let panel = self.width * self.k;
-            Right {
-                ptr: self.packed_b,
-                panel,
-                row: self.width as isize,
-                tail: null_mut(),
-            }
+            Right { ptr: self.packed_b, panel, row: self.width as isize, tail: null_mut() }
         }
     }
 
@@ -247,11 +225,7 @@ impl<T: GemmElement> Block<T> {
 
     unsafe fn pack_b(&self, panel: usize) {
         let j = panel * self.width;
-        let dst = if self.packed_b.is_null() {
-            self.tail
-        } else {
-            self.packed_b.wrapping_add(j * self.k)
-        };
+        let dst = if self.packed_b.is_null() { self.tail } else { self.packed_b.wrapping_add(j * self.k) };
         let job = Pack {
             src: self.b.ptr.wrapping_offset(j as isize * self.b.cs),
             across_stride: self.b.cs,

@@ -46,20 +46,14 @@ pub(crate) struct Panels {
 
 impl Panels {
     pub fn new(len: usize, max: usize) -> Panels {
-        Panels {
-            len,
-            panels: len.div_ceil(max),
-        }
+        Panels { len, panels: len.div_ceil(max) }
     }
 
     /// First row and height of a panel.
     #[inline(always)]
     pub fn get(&self, panel: usize) -> (usize, usize) {
         let (height, extra) = (self.len / self.panels, self.len % self.panels);
-        (
-            panel * height + panel.min(extra),
-            height + usize::from(panel < extra),
-        )
+        (panel * height + panel.min(extra), height + usize::from(panel < extra))
     }
 }
 
@@ -131,33 +125,17 @@ impl<T: Element + std::ops::Add<Output = T>> Kernel<T> for Tiles<T> {
                     let c = self.c.at(i, j * width);
                     let direct = cols == width && !c.transposed && matches!(c.bias, Bias::None);
                     let out = if direct {
-                        Out {
-                            ptr: c.ptr,
-                            ld: c.ld,
-                            accumulate: c.accumulate,
-                        }
+                        Out { ptr: c.ptr, ld: c.ld, accumulate: c.accumulate }
                     } else {
-                        Out {
-                            ptr: buffer,
-                            ld: width,
-                            accumulate: false,
-                        }
+                        Out { ptr: buffer, ld: width, accumulate: false }
                     };
                     match self.a {
                         Left::Packed(a) => {
-                            let a = Strided {
-                                ptr: a.add(i * self.k),
-                                rs: 1,
-                                cs: rows as isize,
-                            };
+                            let a = Strided { ptr: a.add(i * self.k), rs: 1, cs: rows as isize };
                             tile::<T, S, true>(s, self.k, rows, cols, a, (b, b_row), out);
                         }
                         Left::Strided { ptr, rs, cs } => {
-                            let a = Strided {
-                                ptr: ptr.offset(i as isize * rs),
-                                rs,
-                                cs,
-                            };
+                            let a = Strided { ptr: ptr.offset(i as isize * rs), rs, cs };
                             tile::<T, S, false>(s, self.k, rows, cols, a, (b, b_row), out);
                         }
                     }
@@ -227,11 +205,7 @@ unsafe fn micro<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize, const P
     out: Out<T>,
 ) {
     // A packed panel has strides the compiler knows.
-    let (a_rs, a_cs) = if PACKED {
-        (1, ROWS as isize)
-    } else {
-        (a.rs, a.cs)
-    };
+    let (a_rs, a_cs) = if PACKED { (1, ROWS as isize) } else { (a.rs, a.cs) };
     // SAFETY: the caller's promise.
     unsafe {
         for i in 0..ROWS {
@@ -243,11 +217,7 @@ unsafe fn micro<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize, const P
         for i in 0..ROWS {
             for j in 0..NV {
                 let p = out.ptr.add(i * out.ld + j * S::LANES);
-                let v = if out.accumulate {
-                    s.add(s.load(p), acc[i][j])
-                } else {
-                    acc[i][j]
-                };
+                let v = if out.accumulate { s.add(s.load(p), acc[i][j]) } else { acc[i][j] };
                 s.store(p, v);
             }
         }
@@ -296,19 +266,9 @@ impl<T: Element + std::ops::Add<Output = T>> Target<T> {
     /// (i, j) lies in the product.
     #[inline(always)]
     pub unsafe fn at(&self, i: usize, j: usize) -> Target<T> {
-        let offset = if self.transposed {
-            j * self.ld + i
-        } else {
-            i * self.ld + j
-        };
+        let offset = if self.transposed { j * self.ld + i } else { i * self.ld + j };
         // SAFETY: the caller's promise.
-        unsafe {
-            Target {
-                ptr: self.ptr.add(offset),
-                bias: self.bias.at(i, j),
-                ..*self
-            }
-        }
+        unsafe { Target { ptr: self.ptr.add(offset), bias: self.bias.at(i, j), ..*self } }
     }
 
     /// Moves a tile from the buffer (rows of a whole tile's width) to its place, adding what is to
@@ -328,10 +288,7 @@ impl<T: Element + std::ops::Add<Output = T>> Target<T> {
         let turned = turned.as_mut_ptr().cast::<T>();
         // Columns of the tile become rows of `turned`, this far apart: whole vectors.
         let ld = rows.next_multiple_of(S::LANES);
-        let c = Target {
-            bias: self.bias.swapped(),
-            ..self
-        };
+        let c = Target { bias: self.bias.swapped(), ..self };
         // SAFETY: `cols` rows of `ld` elements fit: cols is at most 2 LANES, and `ld` less than
         // rows + LANES, at most 14 LANES. Every block is LANES x LANES at most.
         unsafe {
@@ -339,14 +296,7 @@ impl<T: Element + std::ops::Add<Output = T>> Target<T> {
                 for j in (0..cols).step_by(S::LANES) {
                     let block = (S::LANES.min(rows - i), S::LANES.min(cols - j));
                     let from = buffer.add(i * width + j);
-                    s.transpose(
-                        from,
-                        width as isize,
-                        block,
-                        turned.add(j * ld + i),
-                        ld,
-                        block.0,
-                    );
+                    s.transpose(from, width as isize, block, turned.add(j * ld + i), ld, block.0);
                 }
             }
             c.write(s, turned, ld, (cols, rows));

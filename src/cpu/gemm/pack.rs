@@ -100,11 +100,7 @@ impl<T: Element + num_traits::Zero> Pack<T> {
                 let offset = x as isize * self.across_stride + p as isize * self.k_stride;
                 // SAFETY: (x, p) lies in the source where it is read.
                 unsafe {
-                    let v = if x < self.across {
-                        *self.src.offset(offset)
-                    } else {
-                        T::zero()
-                    };
+                    let v = if x < self.across { *self.src.offset(offset) } else { T::zero() };
                     *self.dst.add(p * self.width + x) = v;
                 }
             }

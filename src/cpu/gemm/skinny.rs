@@ -28,9 +28,7 @@ const STRIP_BYTES: usize = 16 << 10;
 /// As [`super::gemm`]; no size is zero.
 pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel: bool) -> bool {
     // SAFETY: the caller's promise.
-    unsafe {
-        by_rows(level, p, (p.ldc, 1), parallel) || by_rows(level, &p.t(), (1, p.ldc), parallel)
-    }
+    unsafe { by_rows(level, p, (p.ldc, 1), parallel) || by_rows(level, &p.t(), (1, p.ldc), parallel) }
 }
 
 /// As `run`, for few rows only; element (i, j) of C is at `i * c_rs + j * c_cs`.
@@ -48,39 +46,19 @@ unsafe fn by_rows<T: GemmElement>(
         let Some((a, _scratch)) = contiguous_rows(level, p) else {
             return false;
         };
-        let job = Dots {
-            a,
-            c: (p.c, c_rs, c_cs),
-            product: *p,
-            cols: 0..p.n,
-        };
+        let job = Dots { a, c: (p.c, c_rs, c_cs), product: *p, cols: 0..p.n };
         let grain = grain.next_multiple_of(8);
         each_chunk(parallel, p.n.div_ceil(grain), &|i| {
-            T::dispatch(
-                level,
-                Dots {
-                    cols: i * grain..p.n.min((i + 1) * grain),
-                    ..job.clone()
-                },
-            );
+            T::dispatch(level, Dots { cols: i * grain..p.n.min((i + 1) * grain), ..job.clone() });
         });
         return true;
     }
     if p.m <= ROW_ROWS && p.b.cs == 1 && (c_cs == 1 || p.n == 1) {
         let most = STRIP_BYTES / size_of::<T>() / p.m;
         let grain = grain.next_multiple_of(64).min(most);
-        let job = Rows {
-            product: Product { ldc: c_rs, ..*p },
-            cols: 0..p.n,
-        };
+        let job = Rows { product: Product { ldc: c_rs, ..*p }, cols: 0..p.n };
         each_chunk(parallel, p.n.div_ceil(grain), &|i| {
-            T::dispatch(
-                level,
-                Rows {
-                    cols: i * grain..p.n.min((i + 1) * grain),
-                    ..job.clone()
-                },
-            );
+            T::dispatch(level, Rows { cols: i * grain..p.n.min((i + 1) * grain), ..job.clone() });
         });
         return true;
     }
@@ -88,10 +66,7 @@ unsafe fn by_rows<T: GemmElement>(
 }
 
 /// A with contiguous rows: itself, or a copy that lives as long as the scratch.
-fn contiguous_rows<T: GemmElement>(
-    level: Level,
-    p: &Product<T>,
-) -> Option<(Mat<T>, Option<Scratch<T>>)> {
+fn contiguous_rows<T: GemmElement>(level: Level, p: &Product<T>) -> Option<(Mat<T>, Option<Scratch<T>>)> {
     if p.a.cs == 1 {
         return Some((p.a, None));
     }
@@ -100,25 +75,9 @@ fn contiguous_rows<T: GemmElement>(
     let (src, across_stride, k_stride) = (p.a.ptr, p.a.cs, p.a.rs);
     T::dispatch(
         level,
-        Pack {
-            src,
-            across_stride,
-            k_stride,
-            across: p.k,
-            readable: p.k,
-            k: p.m,
-            dst,
-            width: p.k,
-        },
+        Pack { src, across_stride, k_stride, across: p.k, readable: p.k, k: p.m, dst, width: p.k },
     );
-    Some((
-        Mat {
-            ptr: dst,
-            rs: p.k as isize,
-            cs: 1,
-        },
-        Some(scratch),
-    ))
+    Some((Mat { ptr: dst, rs: p.k as isize, cs: 1 }, Some(scratch)))
 }
 
 /// C(i, j) = the dot product of row i of A and column j of B, both contiguous.
@@ -280,13 +239,8 @@ impl<T: Element + Add<Output = T>> Rows<T> {
             for i in 0..ROWS {
                 for d in 0..DEPTH {
                     let (i, p) = (i as isize, (p + d) as isize);
-                    x[i as usize][d] = s.splat(
-                        *self
-                            .product
-                            .a
-                            .ptr
-                            .offset(i * self.product.a.rs + p * self.product.a.cs),
-                    );
+                    x[i as usize][d] =
+                        s.splat(*self.product.a.ptr.offset(i * self.product.a.rs + p * self.product.a.cs));
                 }
             }
             let b = self.product.b.ptr.offset(p as isize * self.product.b.rs);
@@ -309,16 +263,11 @@ impl<T: Element + Add<Output = T>> Rows<T> {
                 let mask = s.mask(self.cols.end - whole);
                 let mut row = [s.zero(); DEPTH];
                 for d in 0..DEPTH {
-                    row[d] =
-                        s.load_masked(b.offset(d as isize * self.product.b.rs).add(whole), mask);
+                    row[d] = s.load_masked(b.offset(d as isize * self.product.b.rs).add(whole), mask);
                 }
                 for i in 0..ROWS {
                     let c = self.product.c.add(i * self.product.ldc + whole);
-                    let mut v = if fresh {
-                        s.zero()
-                    } else {
-                        s.load_masked(c, mask)
-                    };
+                    let mut v = if fresh { s.zero() } else { s.load_masked(c, mask) };
                     for d in 0..DEPTH {
                         v = s.fma(x[i][d], row[d], v);
                     }

@@ -9,10 +9,7 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> f64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (self.0 >> 11) as f64 / (1u64 << 52) as f64 - 1.0
     }
 
@@ -35,17 +32,8 @@ enum Strides {
 }
 use Strides::*;
 
-const STRIDES: [Strides; 9] = [
-    Rows,
-    Columns,
-    PaddedRows,
-    PaddedColumns,
-    Neither,
-    ReversedRows,
-    ReversedColumns,
-    OneRow,
-    OneColumn,
-];
+const STRIDES: [Strides; 9] =
+    [Rows, Columns, PaddedRows, PaddedColumns, Neither, ReversedRows, ReversedColumns, OneRow, OneColumn];
 
 /// A matrix in memory of exactly the size its strides reach over.
 struct Operand<T> {
@@ -75,20 +63,11 @@ impl<T: GemmElement> Operand<T> {
         let len = (ends.iter().max().unwrap() - low) as usize + 1;
         let len = if rows * cols == 0 { 0 } else { len };
         let data = (0..len).map(|_| T::from(random.next()).unwrap()).collect();
-        Operand {
-            data,
-            first: -low as usize,
-            rs,
-            cs,
-        }
+        Operand { data, first: -low as usize, rs, cs }
     }
 
     fn mat(&self) -> Mat<T> {
-        Mat {
-            ptr: self.data.as_ptr().wrapping_add(self.first),
-            rs: self.rs,
-            cs: self.cs,
-        }
+        Mat { ptr: self.data.as_ptr().wrapping_add(self.first), rs: self.rs, cs: self.cs }
     }
 
     fn at(&self, i: usize, j: usize) -> T {
@@ -113,16 +92,7 @@ struct Case {
 
 impl Case {
     fn plain(m: usize, n: usize, k: usize) -> Case {
-        Case {
-            m,
-            n,
-            k,
-            a: Rows,
-            b: Rows,
-            pad: 0,
-            accumulate: false,
-            bias: 0,
-        }
+        Case { m, n, k, a: Rows, b: Rows, pad: 0, accumulate: false, bias: 0 }
     }
 
     /// Runs `f` on random operands and compares what it did to C with the definition.
@@ -131,13 +101,9 @@ impl Case {
         let mut random = Random(seed);
         let a = Operand::<T>::new(m, k, self.a, &mut random);
         let b = Operand::<T>::new(k, n, self.b, &mut random);
-        let bias: Vec<T> = (0..m.max(n))
-            .map(|_| T::from(random.next()).unwrap())
-            .collect();
+        let bias: Vec<T> = (0..m.max(n)).map(|_| T::from(random.next()).unwrap()).collect();
         let ldc = n + self.pad;
-        let before: Vec<T> = (0..m * ldc)
-            .map(|_| T::from(random.next()).unwrap())
-            .collect();
+        let before: Vec<T> = (0..m * ldc).map(|_| T::from(random.next()).unwrap()).collect();
         let mut c = before.clone();
         if !self.accumulate {
             // Must not be read.
@@ -163,19 +129,14 @@ impl Case {
             for j in 0..ldc {
                 let got = wide(c[i * ldc + j]);
                 if j >= n {
-                    let kept = if self.accumulate {
-                        wide(before[i * ldc + j])
-                    } else {
-                        f64::NAN
-                    };
+                    let kept = if self.accumulate { wide(before[i * ldc + j]) } else { f64::NAN };
                     assert!(got.to_bits() == kept.to_bits() || got.is_nan() && kept.is_nan());
                     continue;
                 }
                 let terms = || (0..k).map(|l| wide(a.at(i, l)) * wide(b.at(l, j)));
                 let mut want: f64 = terms().sum();
                 let size = 2.0 + terms().map(f64::abs).sum::<f64>();
-                let tolerance =
-                    T::epsilon().to_f64().unwrap() * size * (4.0 + 2.0 * (k as f64).sqrt());
+                let tolerance = T::epsilon().to_f64().unwrap() * size * (4.0 + 2.0 * (k as f64).sqrt());
                 if self.accumulate {
                     want += wide(before[i * ldc + j]);
                 }
@@ -185,10 +146,7 @@ impl Case {
                     _ => want += wide(bias[i]),
                 }
                 let error = (got - want).abs();
-                assert!(
-                    error <= tolerance,
-                    "{self:?} at ({i}, {j}): {got}, not {want}"
-                );
+                assert!(error <= tolerance, "{self:?} at ({i}, {j}): {got}, not {want}");
             }
         }
         c
@@ -208,17 +166,12 @@ impl Case {
 
 #[test]
 fn odd_shapes() {
-    let sizes = [
-        1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 15, 16, 17, 29, 31, 32, 33, 47, 64, 65,
-    ];
+    let sizes = [1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 15, 16, 17, 29, 31, 32, 33, 47, 64, 65];
     let mut random = Random(1);
     for &m in &sizes {
         for &n in &sizes {
             let k = sizes[random.below(sizes.len())];
-            let case = Case {
-                accumulate: random.below(2) == 1,
-                ..Case::plain(m, n, k)
-            };
+            let case = Case { accumulate: random.below(2) == 1, ..Case::plain(m, n, k) };
             case.check_levels::<f32>(random.0);
             case.check_levels::<f64>(random.0);
         }
@@ -230,33 +183,13 @@ fn all_strides() {
     let mut random = Random(2);
     for a in STRIDES {
         for b in STRIDES {
-            for (m, n, k) in [
-                (1, 40, 37),
-                (37, 1, 40),
-                (3, 70, 33),
-                (5, 9, 100),
-                (70, 4, 50),
-            ] {
-                let case = Case {
-                    a,
-                    b,
-                    ..Case::plain(m, n, k)
-                };
+            for (m, n, k) in [(1, 40, 37), (37, 1, 40), (3, 70, 33), (5, 9, 100), (70, 4, 50)] {
+                let case = Case { a, b, ..Case::plain(m, n, k) };
                 case.check_levels::<f32>(random.0);
             }
-            let (m, n, k) = (
-                1 + random.below(60),
-                1 + random.below(120),
-                1 + random.below(60),
-            );
+            let (m, n, k) = (1 + random.below(60), 1 + random.below(120), 1 + random.below(60));
             let bias = random.below(3);
-            let case = Case {
-                a,
-                b,
-                pad: random.below(4),
-                bias,
-                ..Case::plain(m, n, k)
-            };
+            let case = Case { a, b, pad: random.below(4), bias, ..Case::plain(m, n, k) };
             case.check_levels::<f32>(random.0);
             case.check_levels::<f64>(random.0);
         }
@@ -286,47 +219,21 @@ fn random_cases() {
 fn several_blocks_of_k_and_n() {
     for bias in [0, 1, 2] {
         for accumulate in [false, true] {
-            let case = Case {
-                bias,
-                accumulate,
-                b: Columns,
-                ..Case::plain(30, 40, 1000)
-            };
+            let case = Case { bias, accumulate, b: Columns, ..Case::plain(30, 40, 1000) };
             case.check_levels::<f32>(4);
-            let case = Case {
-                bias,
-                accumulate,
-                pad: 1,
-                ..Case::plain(15, 2100, 390)
-            };
+            let case = Case { bias, accumulate, pad: 1, ..Case::plain(15, 2100, 390) };
             case.check_levels::<f32>(5);
         }
     }
-    Case {
-        a: Columns,
-        ..Case::plain(8200, 70, 5)
-    }
-    .check_levels::<f32>(6);
+    Case { a: Columns, ..Case::plain(8200, 70, 5) }.check_levels::<f32>(6);
 }
 
 #[test]
 fn empty_and_k_zero() {
-    for (m, n, k) in [
-        (0, 5, 5),
-        (5, 0, 5),
-        (0, 0, 0),
-        (5, 6, 0),
-        (1, 1, 0),
-        (40, 70, 0),
-    ] {
+    for (m, n, k) in [(0, 5, 5), (5, 0, 5), (0, 0, 0), (5, 6, 0), (1, 1, 0), (40, 70, 0)] {
         for bias in [0, 1, 2] {
             for accumulate in [false, true] {
-                Case {
-                    bias,
-                    accumulate,
-                    ..Case::plain(m, n, k)
-                }
-                .check_levels::<f32>(7);
+                Case { bias, accumulate, ..Case::plain(m, n, k) }.check_levels::<f32>(7);
             }
         }
     }
@@ -347,25 +254,13 @@ fn nan_and_infinity_reach_every_sum_they_are_in() {
                     b[at(k - 1, 0)] = 0.0;
                 }
                 let mut c = vec![0.0f32; m * n];
-                let (rs, cs) = if b_columns {
-                    (1, k as isize)
-                } else {
-                    (n as isize, 1)
-                };
+                let (rs, cs) = if b_columns { (1, k as isize) } else { (n as isize, 1) };
                 let product = Product {
                     m,
                     n,
                     k,
-                    a: Mat {
-                        ptr: a.as_ptr(),
-                        rs: k as isize,
-                        cs: 1,
-                    },
-                    b: Mat {
-                        ptr: b.as_ptr(),
-                        rs,
-                        cs,
-                    },
+                    a: Mat { ptr: a.as_ptr(), rs: k as isize, cs: 1 },
+                    b: Mat { ptr: b.as_ptr(), rs, cs },
                     c: c.as_mut_ptr(),
                     ldc: n,
                     accumulate: false,
@@ -392,19 +287,10 @@ fn nan_and_infinity_reach_every_sum_they_are_in() {
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
-    let shapes = [
-        (1, 3000, 700),
-        (3000, 1, 700),
-        (200, 300, 400),
-        (64, 64, 64),
-        (6, 900, 800),
-    ];
+    let shapes = [(1, 3000, 700), (3000, 1, 700), (200, 300, 400), (64, 64, 64), (6, 900, 800)];
     for (seed, (m, n, k)) in shapes.into_iter().enumerate() {
         for b in [Rows, Columns] {
-            let case = Case {
-                b,
-                ..Case::plain(m, n, k)
-            };
+            let case = Case { b, ..Case::plain(m, n, k) };
             let run = |parallel| {
                 // SAFETY: `check` made the operands to fit.
                 case.check::<f32>(seed as u64, |p| unsafe { gemm_at(best(), p, parallel) })
@@ -424,59 +310,24 @@ fn batches() {
                 let mut random = Random(8);
                 let mut values =
                     |len: usize| -> Vec<f32> { (0..len).map(|_| random.next() as f32).collect() };
-                let (a, b, bias) = (
-                    values(count * m * k),
-                    values(count * k * n),
-                    values(m.max(n)),
-                );
+                let (a, b, bias) = (values(count * m * k), values(count * k * n), values(m.max(n)));
                 let first = if a_step < 0 { (count - 1) * m * k } else { 0 };
-                let a_mat = Mat {
-                    ptr: a.as_ptr().wrapping_add(first),
-                    rs: k as isize,
-                    cs: 1,
-                };
-                let b_mat = Mat {
-                    ptr: b.as_ptr(),
-                    rs: n as isize,
-                    cs: 1,
-                };
-                let bias = if bias_rows {
-                    Bias::PerRow(bias.as_ptr())
-                } else {
-                    Bias::PerColumn(bias.as_ptr())
-                };
+                let a_mat = Mat { ptr: a.as_ptr().wrapping_add(first), rs: k as isize, cs: 1 };
+                let b_mat = Mat { ptr: b.as_ptr(), rs: n as isize, cs: 1 };
+                let bias =
+                    if bias_rows { Bias::PerRow(bias.as_ptr()) } else { Bias::PerColumn(bias.as_ptr()) };
                 let mut c = vec![0.0f32; count * m * n];
                 let (ptr, ldc, accumulate) = (c.as_mut_ptr(), n, false);
-                let one = Product {
-                    m,
-                    n,
-                    k,
-                    a: a_mat,
-                    b: b_mat,
-                    c: ptr,
-                    ldc,
-                    accumulate,
-                    bias,
-                };
+                let one = Product { m, n, k, a: a_mat, b: b_mat, c: ptr, ldc, accumulate, bias };
                 let (a_step, b_step) = (a_step * (m * k) as isize, b_step * (k * n) as isize);
-                let batch = Batch {
-                    count,
-                    a: a_step,
-                    b: b_step,
-                    c: m * n,
-                };
+                let batch = Batch { count, a: a_step, b: b_step, c: m * n };
                 // SAFETY: the buffers hold `count` products.
                 unsafe { gemm_batch(&one, &batch) };
                 for i in 0..count {
                     let mut want = vec![0.0f32; m * n];
                     let c_i = want.as_mut_ptr();
                     // SAFETY: likewise.
-                    unsafe {
-                        gemm_portable(&Product {
-                            c: c_i,
-                            ..one.nth(&batch, i)
-                        })
-                    };
+                    unsafe { gemm_portable(&Product { c: c_i, ..one.nth(&batch, i) }) };
                     for (x, y) in c[i * m * n..].iter().zip(&want) {
                         assert!((x - y).abs() < 1e-4);
                     }
@@ -489,33 +340,13 @@ fn batches() {
 #[test]
 fn other_types() {
     fn product<T: Ring>(a: &[T], b: &[T], c: &mut [T], (m, n, k): (usize, usize, usize)) {
-        let a = Mat {
-            ptr: a.as_ptr(),
-            rs: k as isize,
-            cs: 1,
-        };
+        let a = Mat { ptr: a.as_ptr(), rs: k as isize, cs: 1 };
         // B is given transposed.
-        let b = Mat {
-            ptr: b.as_ptr(),
-            rs: 1,
-            cs: k as isize,
-        };
+        let b = Mat { ptr: b.as_ptr(), rs: 1, cs: k as isize };
         let (c, ldc) = (c.as_mut_ptr(), n);
         let (accumulate, bias) = (false, Bias::None);
         // SAFETY: slices of the sizes given.
-        unsafe {
-            gemm_portable(&Product {
-                m,
-                n,
-                k,
-                a,
-                b,
-                c,
-                ldc,
-                accumulate,
-                bias,
-            })
-        }
+        unsafe { gemm_portable(&Product { m, n, k, a, b, c, ldc, accumulate, bias }) }
     }
     let mut c = [0i64; 4];
     product(&[1, 2, 3, 4], &[5, 7, 6, 8], &mut c, (2, 2, 2));

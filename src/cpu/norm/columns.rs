@@ -1,10 +1,7 @@
 //! Batch normalisation with `l = 1`: the channels are the columns of a matrix. A block of
 //! neighbouring channels is swept together, so that every load is a whole piece of a row.
 
-#![allow(
-    clippy::needless_range_loop,
-    reason = "columns of several arrays go together"
-)]
+#![allow(clippy::needless_range_loop, reason = "columns of several arrays go together")]
 
 use super::{Backward, Real, Train, real, value};
 use crate::cpu::simd::Simd;
@@ -16,9 +13,7 @@ const BLOCK: usize = 32;
 /// The blocks of a range: first channel and number of channels.
 fn blocks(channels: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
     let end = channels.end;
-    channels
-        .step_by(BLOCK)
-        .map(move |first| (first, BLOCK.min(end - first)))
+    channels.step_by(BLOCK).map(move |first| (first, BLOCK.min(end - first)))
 }
 
 /// The sum over all rows of `term(index of the element, channel in the block)`.
@@ -59,8 +54,7 @@ pub(super) fn train<T: Real, S: Simd<T>>(_: S, call: &Train<T>, channels: Range<
     for (first, width) in blocks(channels) {
         // SAFETY: indices stay below `n * c`.
         unsafe {
-            let mean = column_sums(shape.n, shape.c, first, width, |i, _| wide(*x.add(i)))
-                .map(|s| s / count);
+            let mean = column_sums(shape.n, shape.c, first, width, |i, _| wide(*x.add(i))).map(|s| s / count);
             let var = column_sums(shape.n, shape.c, first, width, |i, j| {
                 let d = wide(*x.add(i)) - mean[j];
                 d * d
@@ -71,16 +65,14 @@ pub(super) fn train<T: Real, S: Simd<T>>(_: S, call: &Train<T>, channels: Range<
             for j in 0..width {
                 call.save(first + j, mean[j], var[j]);
                 center[j] = real(mean[j]);
-                scale[j] = real::<T>((var[j] + call.eps).sqrt().recip())
-                    * value(call.weight, first + j, T::one());
+                scale[j] =
+                    real::<T>((var[j] + call.eps).sqrt().recip()) * value(call.weight, first + j, T::one());
                 shift[j] = value(call.bias, first + j, T::zero());
             }
             for row in 0..shape.n {
                 for j in 0..width {
                     let i = row * shape.c + first + j;
-                    call.y
-                        .add(i)
-                        .write((*x.add(i) - center[j]) * scale[j] + shift[j]);
+                    call.y.add(i).write((*x.add(i) - center[j]) * scale[j] + shift[j]);
                 }
             }
         }
@@ -98,9 +90,8 @@ pub(super) fn backward<T: Real, S: Simd<T>>(_: S, call: &Backward<T>, channels: 
                 *mean = call.statistics.of(first + j)[0];
             }
             let sum = column_sums(shape.n, shape.c, first, width, |i, _| wide(*gy.add(i)));
-            let product = column_sums(shape.n, shape.c, first, width, |i, j| {
-                wide(*gy.add(i) * (*x.add(i) - mean[j]))
-            });
+            let product =
+                column_sums(shape.n, shape.c, first, width, |i, j| wide(*gy.add(i) * (*x.add(i) - mean[j])));
             let mut scales = [[T::zero(); BLOCK]; 3];
             for j in 0..width {
                 let g = call.finish(first + j, [sum[j], product[j]]);

@@ -18,8 +18,7 @@ fn first(n: usize) -> __mmask16 {
 unsafe fn take(best: &mut __m512, codes: &mut __m512i, v: __m512, code: i32) {
     // SAFETY: arithmetic; the machine has AVX-512 (the caller's promise).
     unsafe {
-        let wins =
-            _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, *best) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
+        let wins = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(v, *best) | _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v);
         *best = _mm512_mask_mov_ps(*best, wins, v);
         *codes = _mm512_mask_mov_epi32(*codes, wins, _mm512_set1_epi32(code));
     }
@@ -40,33 +39,15 @@ pub unsafe fn forward_row(rows: [*const f32; 2], len: usize, y: *mut f32, codes:
         unsafe {
             let load = |p: *const f32| {
                 let p = p.add(2 * col);
-                [
-                    _mm512_maskz_loadu_ps(low, p),
-                    _mm512_maskz_loadu_ps(high, p.wrapping_add(16)),
-                ]
+                [_mm512_maskz_loadu_ps(low, p), _mm512_maskz_loadu_ps(high, p.wrapping_add(16))]
             };
             let ([a0, a1], [b0, b1]) = (load(rows[0]), load(rows[1]));
             // The window's first value, unless it is NaN, starts as the best.
             let mut best = _mm512_permutex2var_ps(a0, even, a1);
             let mut found = _mm512_setzero_si512();
-            take(
-                &mut best,
-                &mut found,
-                _mm512_permutex2var_ps(a0, odd, a1),
-                1,
-            );
-            take(
-                &mut best,
-                &mut found,
-                _mm512_permutex2var_ps(b0, even, b1),
-                2,
-            );
-            take(
-                &mut best,
-                &mut found,
-                _mm512_permutex2var_ps(b0, odd, b1),
-                3,
-            );
+            take(&mut best, &mut found, _mm512_permutex2var_ps(a0, odd, a1), 1);
+            take(&mut best, &mut found, _mm512_permutex2var_ps(b0, even, b1), 2);
+            take(&mut best, &mut found, _mm512_permutex2var_ps(b0, odd, b1), 3);
             _mm512_mask_storeu_ps(y.add(col), first(left), best);
             if !codes.is_null() {
                 _mm512_mask_cvtepi32_storeu_epi8(codes.add(col).cast(), first(left), found);
@@ -88,8 +69,7 @@ pub unsafe fn backward_row(gy: *const f32, codes: *const u8, len: usize, rows: [
         // SAFETY: the masks keep to the rows.
         unsafe {
             let g = _mm512_maskz_loadu_ps(first(left), gy.add(col));
-            let found =
-                _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(left), codes.add(col).cast()));
+            let found = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(left), codes.add(col).cast()));
             for (half, row) in rows.iter().enumerate() {
                 let of = |code: usize| {
                     let here = _mm512_cmpeq_epi32_mask(found, _mm512_set1_epi32(code as i32));
@@ -99,11 +79,7 @@ pub unsafe fn backward_row(gy: *const f32, codes: *const u8, len: usize, rows: [
                 let to = row.add(2 * col);
                 _mm512_mask_storeu_ps(to, first(2 * left), _mm512_permutex2var_ps(even, low, odd));
                 let rest = first((2 * left).saturating_sub(16));
-                _mm512_mask_storeu_ps(
-                    to.wrapping_add(16),
-                    rest,
-                    _mm512_permutex2var_ps(even, high, odd),
-                );
+                _mm512_mask_storeu_ps(to.wrapping_add(16), rest, _mm512_permutex2var_ps(even, high, odd));
             }
         }
     }

@@ -10,10 +10,8 @@ fn reference(p: &PoolShape, x: &[f32]) -> (Vec<f32>, Vec<i64>) {
                 let (mut best, mut index) = (f32::NEG_INFINITY, None);
                 for ky in 0..p.kernel[0] {
                     for kx in 0..p.kernel[1] {
-                        let iy =
-                            (row * p.stride[0] + ky * p.dilation[0]).wrapping_sub(p.padding[0]);
-                        let ix =
-                            (col * p.stride[1] + kx * p.dilation[1]).wrapping_sub(p.padding[1]);
+                        let iy = (row * p.stride[0] + ky * p.dilation[0]).wrapping_sub(p.padding[0]);
+                        let ix = (col * p.stride[1] + kx * p.dilation[1]).wrapping_sub(p.padding[1]);
                         if iy >= p.h || ix >= p.w {
                             continue;
                         }
@@ -32,19 +30,14 @@ fn reference(p: &PoolShape, x: &[f32]) -> (Vec<f32>, Vec<i64>) {
 }
 
 fn same(a: &[f32], b: &[f32]) -> bool {
-    a.len() == b.len()
-        && a.iter()
-            .zip(b)
-            .all(|(a, b)| a == b || a.is_nan() && b.is_nan())
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b || a.is_nan() && b.is_nan())
 }
 
 fn check(p: PoolShape, special: bool) {
     let mut state = 5u64;
     let x: Vec<f32> = (0..p.planes * p.h * p.w)
         .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             match (state >> 40) % 17 {
                 0 if special => f32::NAN,
                 1..4 if special => f32::NEG_INFINITY,
@@ -61,12 +54,8 @@ fn check(p: PoolShape, special: bool) {
         let [oh, ow] = p.out();
         want_gx[i / (oh * ow) * p.h * p.w + index as usize] += gy[i];
     }
-    let (mut y, mut codes, mut indices, mut gx) = (
-        vec![7.0; len],
-        vec![0; len],
-        vec![-1; len],
-        vec![7.0; x.len()],
-    );
+    let (mut y, mut codes, mut indices, mut gx) =
+        (vec![7.0; len], vec![0; len], vec![-1; len], vec![7.0; x.len()]);
     // SAFETY: the vectors have the shape's extents.
     unsafe {
         max_pool(p, x.as_ptr(), y.as_mut_ptr());
@@ -75,22 +64,12 @@ fn check(p: PoolShape, special: bool) {
         max_pool_indices(p, x.as_ptr(), y.as_mut_ptr(), indices.as_mut_ptr());
         assert!(same(&y, &want), "{p:?}");
         assert_eq!(indices, want_indices, "{p:?}");
-        max_pool_backward(
-            p,
-            gy.as_ptr(),
-            Found::Indices(indices.as_ptr()),
-            gx.as_mut_ptr(),
-        );
+        max_pool_backward(p, gy.as_ptr(), Found::Indices(indices.as_ptr()), gx.as_mut_ptr());
         assert_eq!(gx, want_gx, "{p:?}");
         if p.fits_codes() {
             max_pool_codes(p, x.as_ptr(), y.as_mut_ptr(), codes.as_mut_ptr());
             gx.fill(7.0);
-            max_pool_backward(
-                p,
-                gy.as_ptr(),
-                Found::Codes(codes.as_ptr()),
-                gx.as_mut_ptr(),
-            );
+            max_pool_backward(p, gy.as_ptr(), Found::Codes(codes.as_ptr()), gx.as_mut_ptr());
             assert_eq!(gx, want_gx, "{p:?}");
         }
         if !special {
@@ -117,55 +96,11 @@ fn matches_the_definition() {
     };
     for special in [false, true] {
         check(base, special);
-        check(
-            PoolShape {
-                h: 7,
-                w: 37,
-                ..base
-            },
-            special,
-        );
-        check(
-            PoolShape {
-                h: 7,
-                w: 37,
-                ceil_mode: true,
-                ..base
-            },
-            special,
-        );
-        check(
-            PoolShape {
-                h: 23,
-                w: 41,
-                kernel: [3, 3],
-                padding: [1, 1],
-                ..base
-            },
-            special,
-        );
-        check(
-            PoolShape {
-                h: 2,
-                w: 600,
-                kernel: [1, 3],
-                stride: [1, 1],
-                padding: [0, 1],
-                ..base
-            },
-            special,
-        );
-        check(
-            PoolShape {
-                h: 40,
-                w: 40,
-                kernel: [17, 17],
-                stride: [3, 2],
-                padding: [8, 8],
-                ..base
-            },
-            special,
-        );
+        check(PoolShape { h: 7, w: 37, ..base }, special);
+        check(PoolShape { h: 7, w: 37, ceil_mode: true, ..base }, special);
+        check(PoolShape { h: 23, w: 41, kernel: [3, 3], padding: [1, 1], ..base }, special);
+        check(PoolShape { h: 2, w: 600, kernel: [1, 3], stride: [1, 1], padding: [0, 1], ..base }, special);
+        check(PoolShape { h: 40, w: 40, kernel: [17, 17], stride: [3, 2], padding: [8, 8], ..base }, special);
         check(PoolShape { planes: 0, ..base }, special);
         for i in 0..300 {
             let pick = |salt: usize, from: usize, to: usize| {
@@ -185,8 +120,7 @@ fn matches_the_definition() {
             // With dilation a window may lie wholly in the padding: PyTorch's rule is tested where it does not.
             let [oh, ow] = p.out();
             let covered = |axis: usize, outputs: usize| {
-                (0..outputs)
-                    .all(|o| (0..p.kernel[axis]).any(|k| p.inside(axis, k, outputs).contains(&o)))
+                (0..outputs).all(|o| (0..p.kernel[axis]).any(|k| p.inside(axis, k, outputs).contains(&o)))
             };
             if oh * ow > 0 && covered(0, oh) && covered(1, ow) {
                 check(p, special);

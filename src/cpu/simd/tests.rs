@@ -71,11 +71,7 @@ fn check_transpose<T: Copy + PartialEq + Debug, S: Simd<T>>(s: S, value: impl Fn
                 for flip in [false, true] {
                     let mut dst = vec![value(0); lanes * wide];
                     let first = if flip { rows.saturating_sub(1) } else { 0 };
-                    let step = if flip {
-                        -(stride as isize)
-                    } else {
-                        stride as isize
-                    };
+                    let step = if flip { -(stride as isize) } else { stride as isize };
                     // SAFETY: rows and cols are at most lanes, and the buffers hold that many.
                     unsafe {
                         let from = src.as_ptr().add(first * stride);
@@ -85,11 +81,7 @@ fn check_transpose<T: Copy + PartialEq + Debug, S: Simd<T>>(s: S, value: impl Fn
                         for r in 0..wide {
                             let row = if flip { first.wrapping_sub(r) } else { r };
                             let inside = c < cols && r < rows.min(width);
-                            let want = if inside {
-                                value(row * stride + c + 1)
-                            } else {
-                                value(0)
-                            };
+                            let want = if inside { value(row * stride + c + 1) } else { value(0) };
                             assert_eq!(dst[c * wide + r], want);
                         }
                     }

@@ -3,9 +3,7 @@ use super::*;
 fn noise(len: usize, scale: f64) -> Vec<f64> {
     let mut state = 99u64;
     let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((state >> 40) as f64 / (1u64 << 23) as f64 - 1.0) * scale
     };
     (0..len).map(|_| f64::from(next() as f32)).collect()
@@ -21,16 +19,10 @@ fn reference(shape: SoftmaxShape, log: bool, x: &[f64], gy: &[f64]) -> [Vec<f64>
             let max = (0..dim).map(|d| x[at(d)]).fold(f64::NEG_INFINITY, f64::max);
             let sum: f64 = (0..dim).map(|d| (x[at(d)] - max).exp()).sum();
             let p = |d: usize| (x[at(d)] - max).exp() / sum;
-            let flow: f64 = (0..dim)
-                .map(|d| gy[at(d)] * if log { 1.0 } else { p(d) })
-                .sum();
+            let flow: f64 = (0..dim).map(|d| gy[at(d)] * if log { 1.0 } else { p(d) }).sum();
             for d in 0..dim {
                 y[at(d)] = if log { x[at(d)] - max - sum.ln() } else { p(d) };
-                gx[at(d)] = if log {
-                    gy[at(d)] - p(d) * flow
-                } else {
-                    p(d) * (gy[at(d)] - flow)
-                };
+                gx[at(d)] = if log { gy[at(d)] - p(d) * flow } else { p(d) * (gy[at(d)] - flow) };
             }
         }
     }
@@ -98,23 +90,11 @@ fn special_values() {
             let mut y = vec![7.0; 4 * inner];
             // SAFETY: the vectors have the shape's extent.
             unsafe {
-                forward(
-                    SoftmaxShape {
-                        outer: 1,
-                        dim: 4,
-                        inner,
-                    },
-                    false,
-                    spread.as_ptr(),
-                    y.as_mut_ptr(),
-                )
+                forward(SoftmaxShape { outer: 1, dim: 4, inner }, false, spread.as_ptr(), y.as_mut_ptr())
             };
             for (d, want) in want.iter().enumerate() {
                 for &y in &y[d * inner..(d + 1) * inner] {
-                    assert!(
-                        y == *want || (y.is_nan() && want.is_nan()),
-                        "{x:?}: {y} at {d}"
-                    );
+                    assert!(y == *want || (y.is_nan() && want.is_nan()), "{x:?}: {y} at {d}");
                 }
             }
         }
