@@ -355,7 +355,7 @@ pub trait Narrow {
 }
 
 fn float_to_i64(x: f64) -> i64 {
-    if x >= -9.223_372_036_854_775_808e18 && x < 9.223_372_036_854_775_808e18 { x as i64 } else { i64::MIN }
+    if (-9.223_372_036_854_776e18..9.223_372_036_854_776e18).contains(&x) { x as i64 } else { i64::MIN }
 }
 
 fn float_to_i32(x: f64) -> i32 {

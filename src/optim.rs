@@ -130,8 +130,11 @@ impl<const N: usize, T: Element, C: Real, R: Rule<C>> Kernel<C> for Range<N, T, 
 fn run<const N: usize, T: Element, C: Real>(slots: &Slots, rule: impl Rule<C>) {
     let addresses = Addresses(std::array::from_fn(|k| slots[k].ptr()));
     par::for_range(slots[0].numel(), GRAIN, &|range| {
-        let addresses = addresses;
-        C::dispatch(level(), Range::<N, T, _> { addresses, range, rule, element: std::marker::PhantomData });
+        let whole = &addresses; // the struct, which is Sync, not its field
+        C::dispatch(
+            level(),
+            Range::<N, T, _> { addresses: *whole, range, rule, element: std::marker::PhantomData },
+        );
     });
 }
 

@@ -39,7 +39,7 @@ unsafe fn run<S: Element, D: Element>(ends: Ends, loops: &Loops) {
     let (to, from) = (loops.strides[0][0], loops.strides[0][1]);
     let side_by_side = to == size_of::<D>() as isize && from == size_of::<S>() as isize;
     par::for_range(loops.numel(), GRAIN, &|range| {
-        let ends = ends;
+        let ends = &ends; // the whole struct, which is Sync, not its fields
         loops.pieces(range, |offsets, n| {
             // SAFETY: the caller vouches for every offset of the loops.
             unsafe {

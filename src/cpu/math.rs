@@ -25,7 +25,7 @@ macro_rules! f32_functions {
                 let t = fma(x, std::f32::consts::LOG2_E, MAGIC);
                 let n = t - MAGIC;
                 let k = t.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
-                let r = fma(n, -0.693_359_375, x);
+                let r = fma(n, -0.693_359_4, x);
                 let r = fma(n, 2.121_944_4e-4, r);
                 let p = fma(1.987_569_1e-4, r, 1.398_2e-3);
                 let p = fma(p, r, 8.333_452e-3);
@@ -56,11 +56,11 @@ macro_rules! f32_functions {
                 let p = fma(p, f, -1.666_805_7e-1);
                 let p = fma(p, f, 2.000_071_5e-1);
                 let p = fma(p, f, -2.499_999_4e-1);
-                let p = fma(p, f, 3.333_333_1e-1);
+                let p = fma(p, f, 3.333_333e-1);
                 let y = p * f * z;
                 let y = fma(e, -2.121_944_4e-4, y);
                 let y = fma(z, -0.5, y);
-                let y = fma(e, 0.693_359_375, f + y);
+                let y = fma(e, 0.693_359_4, f + y);
                 let y = if x == f32::INFINITY { x } else { y };
                 let y = if x == 0.0 { f32::NEG_INFINITY } else { y };
                 if x < 0.0 || x.is_nan() { f32::NAN } else { y }
@@ -70,7 +70,7 @@ macro_rules! f32_functions {
             #[inline(always)]
             pub fn tanh(x: f32) -> f32 {
                 let z = x * x;
-                let p = fma(-5.704_988_7e-3, z, 2.063_908_9e-2);
+                let p = fma(-5.704_988_7e-3, z, 2.063_909e-2);
                 let p = fma(p, z, -5.373_971_6e-2);
                 let p = fma(p, z, 1.333_144_2e-1);
                 let p = fma(p, z, -3.333_328e-1);

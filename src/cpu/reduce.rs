@@ -165,7 +165,7 @@ unsafe fn typed<S: Element, A: Accumulator>(
     let outer_kept = if columns { &kept[..kept.len() - 1] } else { kept };
 
     par::for_range(tasks, grain, &|range| {
-        let ends = ends;
+        let ends = &ends; // the whole struct, which is Sync, not its fields
         for task in range {
             let (group, strip) = (task / strips, task % strips);
             let mut offset = strip as isize * STRIP as isize * size;

@@ -157,7 +157,7 @@ pub fn set(x: &Tensor, index: &[Index], value: &Tensor) -> Result<()> {
         let mut value = value.clone();
         // Leading ones of the value may be dropped, as in NumPy.
         while value.ndim() > place.view.ndim() && value.size(0) == 1 {
-            value = view::reshape_to(&value, &value.sizes()[1..].to_vec())?;
+            value = view::reshape_to(&value, &value.sizes()[1..])?;
         }
         return copy::assign(&place.view, &value).map(drop);
     }

@@ -33,9 +33,12 @@ pub struct Row {
     pub conditions: usize,
     pub grads: &'static [RowGrad],
     /// Refuses arguments before anything is computed.
-    pub check: Option<fn(&[Arg], DType) -> Result<()>>,
+    pub check: Option<Check>,
     pub domain: (f64, f64),
 }
+
+/// Refuses arguments of a row: they come with the dtype that they will be computed in.
+pub type Check = fn(&[Arg], DType) -> Result<()>;
 
 /// The gradient of a row with respect to one input.
 pub struct RowGrad {
@@ -369,14 +372,16 @@ enum Source {
     Number(u8),
 }
 
+/// A tensor among the arguments: which one, its dtype, and its sizes if it was broadcast.
+type RecordedInput = (u8, DType, Option<Box<Sizes>>);
+
 /// What the node of a row remembers besides the saved tensors.
 struct Recorded {
     row: &'static Row,
     /// The inputs in order, then the result.
     sources: [Source; MAX_OPERANDS],
     numbers: SmallVec<[Scalar; 1]>,
-    /// For each tensor among the arguments: which one, its dtype, and its sizes if it was broadcast.
-    inputs: SmallVec<[(u8, DType, Option<Box<Sizes>>); 2]>,
+    inputs: SmallVec<[RecordedInput; 2]>,
 }
 
 /// Hangs a node behind the result of a row.

@@ -137,7 +137,7 @@ pub fn normal_(t: &Tensor, mean: f64, std: f64, generator: &Generator) -> Result
     if !t.dtype().is_floating() {
         bail!(Unsupported, "\"normal_kernel_cpu\" not implemented for '{}'", t.dtype().scalar_name());
     }
-    if !(std >= 0.0) {
+    if std < 0.0 || std.is_nan() {
         bail!(Autograd, "normal expects std >= 0.0, but found std {std}");
     }
     in_place(t, |t| generator.with(|mt| fill_normal(t, mean, std, mt)))
@@ -478,7 +478,7 @@ pub const OPS: &[Op] = &[
         if !t.dtype().is_floating() {
             bail!(DType, "Exponential distribution is a continuous probability distribution. dtype must be a floating point but you specified {}", t.dtype().scalar_name());
         }
-        if !(rate > 0.0) {
+        if rate <= 0.0 || rate.is_nan() {
             bail!(Autograd, "exponential_ expects lambda > 0.0, but found lambda={rate}");
         }
         let fill = |t: &Tensor| generator_of(a, 2).with(|mt| fill_with(t, || -(-mt.uniform_f64()).ln_1p() / rate));

@@ -163,7 +163,7 @@ macro_rules! table {
                             graph
                         },
                     }),*],
-                    check: [$(Some($check as fn(&[Arg], DType) -> Result<()>),)? None][0],
+                    check: [$(Some($check as crate::ops::pointwise::Check),)? None][0],
                     domain: ($low, $high),
                 };
             })*

@@ -76,8 +76,8 @@ impl PyDevice {
         }
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String, Option<i64>))> {
-        Ok((py.get_type::<PyDevice>().into_any(), (self.kind.clone(), self.index)))
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
+        (py.get_type::<PyDevice>(), (self.kind.clone(), self.index)).into_pyobject(py)
     }
 }
 

@@ -166,7 +166,7 @@ fn frombuffer<'py>(
     }
     let room = bytes - offset as usize;
     let n = if count < 0 {
-        if room % dtype.size() != 0 {
+        if !room.is_multiple_of(dtype.size()) {
             return Err(PyValueError::new_err(format!(
                 "buffer length ({room} bytes) after offset ({offset} bytes) must be a multiple of element size ({})",
                 dtype.size()

@@ -121,7 +121,7 @@ impl Signature {
                 None => (kind, false),
             };
             let kind = Kind::read(kind);
-            let default = default.map(|d| read_default(d));
+            let default = default.map(read_default);
             parameters.push(Parameter { name, kind, nullable, default, keyword_only, variadic });
         }
         let is_factory = parameters.iter().any(|p| p.kind == Kind::DType && p.keyword_only);
