@@ -210,10 +210,12 @@ pub fn sgd_step(
 #[derive(Clone, Copy)]
 struct AdamRule<C> {
     sign: C,
-    beta1: C,
-    beta2: C,
-    /// lr / (1 - beta1^t)
-    step_size: C,
+    /// 1 - beta1, beta2, 1 - beta2, each rounded once.
+    new_mean: C,
+    old_square: C,
+    new_square: C,
+    /// -lr / (1 - beta1^t)
+    step: C,
     /// sqrt(1 - beta2^t)
     root_correction: C,
     eps: C,
@@ -223,14 +225,20 @@ struct AdamRule<C> {
     shrink: C,
 }
 
+/// From `a` to `b`, exact at the nearer end.
+#[inline(always)]
+fn lerp<C: Real>(a: C, b: C, weight: C) -> C {
+    let one = C::one();
+    if weight + weight < one { a + weight * (b - a) } else { b - (b - a) * (one - weight) }
+}
+
 impl<C: Real> Rule<C> for AdamRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
-        let one = C::one();
         let p = values[0] * self.shrink;
         let g = values[1] * self.sign + self.weight_decay * p;
-        let mean = values[2] + (one - self.beta1) * (g - values[2]);
-        let square = values[3] * self.beta2 + (one - self.beta2) * g * g;
+        let mean = lerp(values[2], g, self.new_mean);
+        let square = values[3] * self.old_square + self.new_square * g * g;
         values[2] = mean;
         values[3] = square;
         let mut largest = square;
@@ -239,7 +247,7 @@ impl<C: Real> Rule<C> for AdamRule<C> {
             values[4] = largest;
         }
         let denominator = largest.sqrt() / self.root_correction + self.eps;
-        values[0] = p - self.step_size * (mean / denominator);
+        values[0] = p + self.step * mean / denominator;
     }
 }
 
@@ -257,9 +265,10 @@ pub fn adam_step(params: &[Tensor], grads: &[Tensor], states: &[AdamState], sett
     fn step<C: Real>(p: &Tensor, g: &Tensor, state: &AdamState, t: f64, s: Adam) -> Result<()> {
         let rule = AdamRule::<C> {
             sign: constant(if s.maximize { -1.0 } else { 1.0 }),
-            beta1: constant(s.beta1),
-            beta2: constant(s.beta2),
-            step_size: constant(s.lr / (1.0 - s.beta1.powf(t))),
+            new_mean: constant(1.0 - s.beta1),
+            old_square: constant(s.beta2),
+            new_square: constant(1.0 - s.beta2),
+            step: constant(-(s.lr / (1.0 - s.beta1.powf(t)))),
             root_correction: constant((1.0 - s.beta2.powf(t)).sqrt()),
             eps: constant(s.eps),
             weight_decay: constant(if s.decoupled_weight_decay { 0.0 } else { s.weight_decay }),

@@ -102,7 +102,7 @@ fn check(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry) -> Res
             );
         }
     }
-    if x.dtype().is_complex() || x.dtype() == DType::Bool {
+    if (x.dtype().is_complex() || x.dtype() == DType::Bool) && x.numel() > 0 {
         bail!(Unsupported, "\"conv2d\" not implemented for '{}'", x.dtype().scalar_name());
     }
     let shape = shape_of(x.sizes(), weight.sizes(), g);
@@ -231,7 +231,8 @@ fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geometry) 
     let w_sizes = weight.layout().sizes.clone();
     let save = [Save::Input(0), Save::Input(1)];
     Ok(autograd::record(out, "ConvolutionBackwardBackward0", &[gy, weight], &save, move |cx| {
-        let Some(gx) = cx.grad() else { return Ok(smallvec![None, None]) };
+        // An empty batch says nothing, not even zeros, as in PyTorch.
+        let Some(gx) = cx.grad().filter(|gx| gx.numel() > 0) else { return Ok(smallvec![None, None]) };
         let for_gy = if cx.needs(0) { Some(conv2d(gx, &cx.saved(1)?, None, g)?) } else { None };
         let for_weight =
             if cx.needs(1) { Some(weight_gradient(gx, &cx.saved(0)?, &w_sizes, g)?) } else { None };
@@ -261,7 +262,7 @@ fn weight_gradient(x: &Tensor, gy: &Tensor, w_sizes: &[usize], g: Geometry) -> R
     let x_sizes = x.layout().sizes.clone();
     let save = [Save::Input(0), Save::Input(1)];
     Ok(autograd::record(out, "ConvolutionBackwardBackward0", &[x, gy], &save, move |cx| {
-        let Some(gw) = cx.grad() else { return Ok(smallvec![None, None]) };
+        let Some(gw) = cx.grad().filter(|_| x_sizes[0] > 0) else { return Ok(smallvec![None, None]) };
         let for_x = if cx.needs(0) { Some(input_gradient(&cx.saved(1)?, gw, &x_sizes, g)?) } else { None };
         let for_gy = if cx.needs(1) { Some(conv2d(&cx.saved(0)?, gw, None, g)?) } else { None };
         Ok(smallvec![for_x, for_gy])

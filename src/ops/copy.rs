@@ -10,8 +10,9 @@ use crate::cpu::loops::Loops;
 use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, Show, broadcast, contiguous_strides};
-use crate::ops::reduce;
+use crate::ops::pointwise::Arg;
 use crate::ops::registry::Op;
+use crate::ops::{creation, reduce};
 use crate::tensor::Tensor;
 
 /// Overwrites the elements of `dst` with those of `src`, converted and broadcast. No tape, no version.
@@ -173,8 +174,16 @@ pub const OPS: &[Op] = &[
     .method_only()
     .doc("The tensor in row-major memory; itself if it is so already.")
     .samples("t(3, 4) | nc(3, 4)"),
-    Op::new("copy_(Tensor input, Tensor src, bool non_blocking=False) -> Tensor", |a| {
-        Ok(assign(a.tensor(0), a.tensor(1))?.into())
+    Op::new("copy_(Tensor input, Number|Tensor src, bool non_blocking=False) -> Tensor", |a| {
+        let number;
+        let src = match Arg::from(&a.0[1]) {
+            Arg::Tensor(t) => t,
+            Arg::Number(s) => {
+                number = creation::scalar(s, s.dtype())?;
+                &number
+            }
+        };
+        Ok(assign(a.tensor(0), src)?.into())
     })
     .method_only()
     .doc("Overwrites the tensor with the elements of src, converted and broadcast."),

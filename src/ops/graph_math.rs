@@ -62,12 +62,7 @@ impl Arena {
         if self.error.borrow().is_some() {
             return args[0];
         }
-        let value = |v: &Var| match self.values.borrow()[v.index].clone() {
-            // A piecewise constant row has no formula of its own, and no gradient to miss.
-            Value::Tensor(t) if row.grads.is_empty() => Value::Tensor(t.detached()),
-            value => value,
-        };
-        let values: Vec<Value> = args.iter().map(value).collect();
+        let values: Vec<Value> = args.iter().map(|v| self.values.borrow()[v.index].clone()).collect();
         let mut args_of: Vec<Arg> = values
             .iter()
             .map(|v| match v {
@@ -159,7 +154,7 @@ macro_rules! functions_of_two {
         pub fn $name<'a>(a: impl Term<'a>, b: impl Term<'a>) -> Var<'a> { binary(&rows::$row::ROW, a, b) }
     )* };
 }
-functions_of_two!(over_modulus => over_modulus, pow => pow, lt => lt, le => le, gt => gt, ge => ge, eq => eq, floor_divide => floor_divide);
+functions_of_two!(over_modulus => over_modulus, pow => pow, lt => lt, le => le, gt => gt, ge => ge, eq => eq, floor_divide => div_floor);
 
 pub fn select<'a>(condition: Var<'a>, a: impl Term<'a>, b: impl Term<'a>) -> Var<'a> {
     let arena = condition.arena;

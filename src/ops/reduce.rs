@@ -532,7 +532,13 @@ pub const OPS: &[Op] = &[
         Ok(cumsum(a.tensor(0), a.int(1), a.dtype(2))?.into())
     })
     .method()
-    .inplace()
+    .inplace_by(|a| {
+        let x = a.tensor(0);
+        if x.dtype() == DType::Bool && x.numel() > 1 {
+            bail!(Unsupported, "\"cumsum_out_cpu\" not implemented for 'Bool'");
+        }
+        Ok(copy::assign(x, &cumsum(x, a.int(1), Some(x.dtype()))?)?.into())
+    })
     .doc("Running sums along a dimension.")
     .samples("t(3, 4), 0 | t(2, 3, 4), -2 | nc(3, 4), 1 | t(), 0 | t(0, 3), 0 | ints(3), 0, dtype=torch.float64 | bools(4), 0"),
     Op::new("prod(Tensor input, *, ScalarType? dtype=None) -> Tensor", |a| Ok(prod(a.tensor(0), None, false, a.dtype(1))?.into()))

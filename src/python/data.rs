@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyComplex, PyDict, PyFloat, PyList, PyString, PyTuple};
 
 use crate::dtype::{DType, Element};
 use crate::ops::{copy, creation, reduce};
@@ -323,6 +323,10 @@ pub fn read_to(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) ->
             (target.dtype, given) = (Some(d), true);
         } else if let Some(t) = tensor_of(&arg) {
             (target.dtype, given) = (Some(t.dtype()), true);
+        } else if arg.is_instance_of::<PyFloat>() || arg.is_instance_of::<PyComplex>() {
+            // A number stands for a tensor of it.
+            let dtype = if arg.is_instance_of::<PyFloat>() { DType::F64 } else { DType::C128 };
+            (target.dtype, given) = (Some(dtype), true);
         } else if arg.is_instance_of::<pyo3::types::PyBool>() && given {
             // non_blocking, then copy.
             if flags == 1 {

@@ -55,15 +55,19 @@ def compare(
     strides: bool = True,
     rtol: float | None = None,
     atol: float | None = None,
+    of_largest: float = 0.0,
 ) -> None:
-    """Raise `Different` unless the two are the same to the eye."""
+    """Raise `Different` unless the two are the same to the eye.
+
+    `of_largest` allows an error in proportion to the largest value of a tensor.
+    """
 
     def differ(what: str, a: Any, b: Any) -> None:
         if a != b:
             raise Different(f"{where}: {what} is {a}, PyTorch has {b}")
 
     def deeper(a: Any, b: Any, step: str) -> None:
-        compare(a, b, where + step, strides=strides, rtol=rtol, atol=atol)
+        compare(a, b, where + step, strides=strides, rtol=rtol, atol=atol, of_largest=of_largest)
 
     differ("being a tensor", is_tensor(ours), is_tensor(theirs))
     if is_tensor(ours):
@@ -73,7 +77,7 @@ def compare(
         differ("is_leaf", ours.is_leaf, theirs.is_leaf)
         if strides and ours.numel() > 0:
             differ("stride", strides_that_count(ours), strides_that_count(theirs))
-        same_values(to_array(ours), to_array(theirs), where, name_of(ours.dtype), rtol, atol)
+        same_values(to_array(ours), to_array(theirs), where, name_of(ours.dtype), rtol, atol, of_largest)
     elif isinstance(ours, (tuple, list)) and isinstance(theirs, (tuple, list)):
         differ("the class", type(ours).__name__, type(theirs).__name__)
         differ("length", len(ours), len(theirs))
@@ -105,7 +109,13 @@ def strides_that_count(tensor: Any) -> tuple[int, ...]:
 
 
 def same_values(
-    ours: np.ndarray, theirs: np.ndarray, where: str, dtype: str, rtol: float | None, atol: float | None
+    ours: np.ndarray,
+    theirs: np.ndarray,
+    where: str,
+    dtype: str,
+    rtol: float | None,
+    atol: float | None,
+    of_largest: float = 0.0,
 ) -> None:
     if dtype not in TOLERANCE and not np.issubdtype(ours.dtype, np.inexact):
         if not np.array_equal(ours, theirs):
@@ -114,6 +124,8 @@ def same_values(
     default_rtol, default_atol = TOLERANCE.get(dtype, (1e-7, 1e-7))
     rtol = default_rtol if rtol is None else rtol
     atol = default_atol if atol is None else atol
+    if of_largest and theirs.size:
+        atol = max(atol, of_largest * float(np.abs(theirs).max()))
     with np.errstate(all="ignore"):
         close = np.isclose(ours, theirs, rtol=rtol, atol=atol, equal_nan=True)
     if not close.all():

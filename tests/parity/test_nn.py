@@ -108,7 +108,9 @@ gp = [_p.grad for _p in _m.parameters()]
 _ = _m(_x * 2)
 state = dict(_m.state_dict())
 """
-    hold(program, rtol=1e-4, atol=1e-5, strides=False)
+    # Winograd's transforms err in proportion to the largest value that goes into a tile.
+    of_largest = 2e-5 if "Conv2d" in layer else 0.0
+    hold(program, rtol=1e-4, atol=1e-5, strides=False, of_largest=of_largest)
 
 
 @pytest.mark.parametrize(("layer", "shape"), [case for case in LAYERS if "float" not in case[0]][:44])

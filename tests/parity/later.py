@@ -1,0 +1,16 @@
+"""What PyTorch has and this milestone leaves out. A test listed here fails as soon as it starts to work."""
+
+from __future__ import annotations
+
+import re
+
+# Patterns of test names.
+NOT_IN_THIS_MILESTONE = (
+    r"test_dtypes\[function:conv2d\(t\([1-9].*-complex(64|128)\]",  # complex convolutions, unless empty
+    r"test_numpy\[.*from_dlpack\(.*\]",  # the DLPack protocol
+    r"test_repr\[.*\.sort\(.*\]",  # sorting
+)
+
+
+def is_later(name: str) -> bool:
+    return any(re.fullmatch(pattern, name) for pattern in NOT_IN_THIS_MILESTONE)
