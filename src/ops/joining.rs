@@ -111,7 +111,8 @@ fn broadcast_tensors(tensors: &[Tensor]) -> Result<Vec<Tensor>> {
     for t in tensors {
         sizes = broadcast(&sizes, t.sizes())?;
     }
-    let expanded = |t: &Tensor| if t.sizes() == &sizes[..] { Ok(t.clone()) } else { view::expand_to(t, &sizes) };
+    let expanded =
+        |t: &Tensor| if t.sizes() == &sizes[..] { Ok(t.clone()) } else { view::expand_to(t, &sizes) };
     tensors.iter().map(expanded).collect()
 }
 
