@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import SupportsIndex, overload
 
 
@@ -11,6 +12,16 @@ class Size(tuple[int, ...]):
     """A tuple of ints, one a dimension."""
 
     __slots__ = ()
+
+    def __new__(cls, sizes: Iterable[SupportsIndex] = ()) -> Size:
+        """TypeError for anything but ints."""
+        made = tuple.__new__(cls, sizes)
+        for i, size in enumerate(made):
+            if not isinstance(size, int) and not hasattr(size, "__index__"):
+                raise TypeError(
+                    f"torch.Size() takes an iterable of 'int' (item {i} is '{type(size).__name__}')"
+                )
+        return made
 
     def numel(self) -> int:
         """Number of elements of a tensor of this shape."""

@@ -69,8 +69,9 @@ pub fn rebase(x: &Tensor, edge: Option<Edge>) {
         if edge.is_some() {
             x.meta().set_producer(edge);
         } else if let Some(old) = x.gradient_edge() {
-            // Nothing flows back through what was overwritten, but the variable stays on the tape.
-            let fill = |_: &super::Backprop| Ok(smallvec![None]);
+            // Nothing but zeros flows back through what was overwritten.
+            let (sizes, dtype) = (x.layout().sizes.clone(), x.dtype());
+            let fill = move |_: &super::Backprop| Ok(smallvec![Some(ops::creation::zeros(&sizes, dtype)?)]);
             let node = Node::plain("FillBackward0", smallvec![Some(old)], 1, fill);
             x.meta().set_producer(Some(Edge { node, output: 0 }));
         }

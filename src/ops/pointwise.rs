@@ -498,8 +498,7 @@ impl Recorded {
             });
         }
         if grad_enabled() {
-            let value = Arena::evaluate(&args, formula.graph)?;
-            return Ok(tied_to(value, &saved));
+            return Arena::evaluate(&args, formula.graph);
         }
         let mut dtype = ResultType::default();
         for arg in &args {
@@ -512,20 +511,4 @@ impl Recorded {
         }
         launch(&formula.kernels, self.row.name, &args, dtype.get(), dtype.get(), None)
     }
-}
-
-/// A gradient that is constant in the values it was computed from (as that of relu) is still a
-/// function of them, as in PyTorch: with zero gradients.
-fn tied_to(value: Tensor, saved: &[Tensor]) -> Tensor {
-    if value.requires_grad() || !saved.iter().any(Tensor::requires_grad) {
-        return value;
-    }
-    let inputs: SmallVec<[&Tensor; 3]> = saved.iter().collect();
-    let shapes: SmallVec<[(Sizes, DType); 3]> = saved.iter().map(|t| (t.sizes().into(), t.dtype())).collect();
-    autograd::record(value, "ZerosBackward0", &inputs, &[], move |cx| {
-        let zeros = |(i, (sizes, dtype)): (usize, &(Sizes, DType))| {
-            cx.needs(i).then(|| crate::ops::creation::zeros(sizes, *dtype)).transpose()
-        };
-        shapes.iter().enumerate().map(zeros).collect()
-    })
 }

@@ -174,8 +174,11 @@ pub fn items<'py>(value: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyAny>>> {
 /// `torch.Size` of a shape.
 pub fn size_object<'py>(py: Python<'py>, sizes: &[usize]) -> PyResult<Bound<'py, PyAny>> {
     static SIZE: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static NEW: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let class = SIZE.import(py, "rustnn.size", "Size")?;
-    class.call1((PyTuple::new(py, sizes)?,))
+    // Past the class's own check: these are ints.
+    let new = NEW.get_or_try_init(py, || py.get_type::<PyTuple>().getattr("__new__").map(Bound::unbind))?;
+    new.bind(py).call1((class, PyTuple::new(py, sizes)?))
 }
 
 /// What an operation returned, as a Python object.

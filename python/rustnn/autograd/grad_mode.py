@@ -89,8 +89,12 @@ class set_grad_enabled(_GradMode):
     __slots__ = ("_mode",)
 
     def __init__(self, mode: bool) -> None:
-        self._mode = bool(mode)
-        self._before = _C._set_grad_enabled(self._mode)
+        if not isinstance(mode, bool):
+            raise TypeError(
+                f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}"
+            )
+        self._mode = mode
+        self._before = _C._set_grad_enabled(mode)
 
     def __enter__(self) -> None:
         _C._set_grad_enabled(self._mode)
