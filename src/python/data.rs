@@ -217,7 +217,8 @@ fn write_values(t: &Tensor, values: &[Scalar]) {
     crate::dispatch!(t.dtype(), T => write::<T>(t, values));
 }
 
-fn dtype_argument(value: Option<&Bound<'_, PyAny>>, function: &str) -> PyResult<Option<DType>> {
+/// A `dtype=` argument.
+pub fn dtype_argument(value: Option<&Bound<'_, PyAny>>, function: &str) -> PyResult<Option<DType>> {
     match value {
         None => Ok(None),
         Some(v) => dtype::of(v).map(Some).ok_or_else(|| {

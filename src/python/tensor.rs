@@ -734,8 +734,20 @@ impl PyTensor {
         slf.py().import("rustnn.copying")?.call_method1("reduce_tensor", (slf,))
     }
 
-    fn new_tensor<'py>(slf: &Bound<'py, Self>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let t = data::tensor_from(data, Some(slf.get().tensor().dtype()), true)?;
+    #[pyo3(signature = (data, *, dtype=None, device=None, requires_grad=false))]
+    fn new_tensor<'py>(
+        slf: &Bound<'py, Self>,
+        data: &Bound<'py, PyAny>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        device: Option<&Bound<'py, PyAny>>,
+        requires_grad: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(device) = device {
+            device::check(device)?;
+        }
+        let dtype = data::dtype_argument(dtype, "new_tensor")?.unwrap_or(slf.get().tensor().dtype());
+        let t = data::tensor_from(data, Some(dtype), true)?;
+        t.set_requires_grad(requires_grad)?;
         wrap(slf.py(), t)
     }
 
