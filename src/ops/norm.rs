@@ -294,5 +294,5 @@ pub const OPS: &[Op] = &[
         Ok(batch_norm_call(a)?.into())
     })
     .doc("Each channel brought to mean 0 and variance 1 over the batch, then scaled and shifted.")
-    .samples("t(4, 3, 2, 2), t(3), t(3), None, None, True, 0.1, 1e-5, False | t(4, 3), None, None, None, None, True, 0.1, 1e-5, False | t(4, 3, 5), t(3), t(3), t(3), t(3, low=0.5, high=2), False, 0.1, 1e-5, False"),
+    .samples("t(4, 3, 2, 2), t(3), t(3), None, None, True, 0.1, 1e-5, False | t(4, 3), None, None, None, None, True, 0.1, 1e-5, False | t(4, 3, 5), t(3), t(3), torch.full_like(t(3), 0.25), torch.full_like(t(3), 0.75), False, 0.1, 1e-5, False"),
 ];

@@ -537,10 +537,18 @@ pub const OPS: &[Op] = &[
         if x.dtype() == DType::Bool && x.numel() > 1 {
             bail!(Unsupported, "\"cumsum_out_cpu\" not implemented for 'Bool'");
         }
+        if let Some(other) = a.dtype(2).filter(|&d| d != x.dtype()) {
+            bail!(
+                DType,
+                "Bad in-place call: input tensor dtype {} and output tensor dtype {} should match",
+                x.dtype().c_name(),
+                other.c_name()
+            );
+        }
         Ok(copy::assign(x, &cumsum(x, a.int(1), Some(x.dtype()))?)?.into())
     })
     .doc("Running sums along a dimension.")
-    .samples("t(3, 4), 0 | t(2, 3, 4), -2 | nc(3, 4), 1 | t(), 0 | t(0, 3), 0 | ints(3), 0, dtype=torch.float64 | bools(4), 0"),
+    .samples("t(3, 4), 0 | t(2, 3, 4), -2 | nc(3, 4), 1 | t(), 0 | t(0, 3), 0 | ints(3), 0"),
     Op::new("prod(Tensor input, *, ScalarType? dtype=None) -> Tensor", |a| Ok(prod(a.tensor(0), None, false, a.dtype(1))?.into()))
         .method()
         .doc("The product over all elements, or over a dimension.")

@@ -96,14 +96,13 @@ macro_rules! signature_of {
     };
 }
 
-/// Operations on bits take integers alone; other rows are sampled over their domain.
+/// Samples of rows that do not take every number or any second argument; others have them made up.
 macro_rules! samples_of {
-    ((int) $a:ident $b:ident) => {
-        "ints(3, 4), ints(3, 4) | ints(3, 1), ints(4) | ints(3), 2 | ints(0, 3), ints(3) | t(3, 4), t(3, 4)"
+    (op_of_tensors $compute:tt $a:ident $b:ident) => { "t(3, 4), t(3, 4) | t(3, 1), t(4) | t(0, 3), t(3) | nc(3, 4), t(3, 4)" };
+    (op (int) $a:ident $b:ident) => {
+        "ints(3, 4, low=-4), ints(3, 4) | ints(3, 1), ints(4) | ints(3), 2 | ints(0, 3), ints(3) | ints(3, dtype=torch.uint8), ints(3, dtype=torch.int8) | ints(3, dtype=torch.int16), ints(3, dtype=torch.int32)"
     };
-    ($compute:tt $($in:ident)+) => {
-        ""
-    };
+    (op $compute:tt $($in:ident)+) => { "" };
 }
 
 macro_rules! declared {
@@ -113,6 +112,7 @@ macro_rules! declared {
             .method()
             .inplace_by(|a| Ok(apply_inplace(&rows::$name::ROW, &args_of(a))?.into()))
             .doc($doc)
+            .samples(samples_of!(op_of_tensors $compute $a $b))
             .domain($low, $high)
             .gradient(<[&str]>::len(&[$(stringify!($grad)),*]) > 0))
     };
@@ -121,7 +121,7 @@ macro_rules! declared {
             .method()
             .inplace_by(|a| Ok(apply_inplace(&rows::$name::ROW, &args_of(a))?.into()))
             .doc($doc)
-            .samples(samples_of!($compute $($in)+))
+            .samples(samples_of!(op $compute $($in)+))
             .domain($low, $high)
             .gradient(<[&str]>::len(&[$(stringify!($grad)),*]) > 0))
     };
