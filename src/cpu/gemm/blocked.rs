@@ -8,17 +8,21 @@ use crate::cpu::scratch::Scratch;
 use crate::cpu::simd::Level;
 use std::ptr::null_mut;
 
-/// Depth of a block: deep, for every block reads and writes C; a panel of B streams from the
-/// second-level cache while it is used, so it need not fit the first.
+/// Depth of a block: deep, for every block reads and writes C, but a panel of A that deep stays in
+/// the first-level cache while panels of B pass by.
 const K_BLOCK: usize = 512;
 /// Columns of a block: packed B stays in the last-level cache.
 const N_BLOCK: usize = 2048;
 /// Rows of a block, for a bound on scratch memory.
 const M_BLOCK: usize = 8192;
-/// Rows of A, packed, that stay in the second-level cache while panels of B pass by.
-const TILE_ROWS: usize = 168;
-/// Column panels a job takes: they stay in the second-level cache beside its rows.
+/// Column panels a job takes: they stay in the second-level cache while its rows pass by.
 const JOB_PANELS: usize = 12;
+/// Row panels a job takes.
+const JOB_ROWS: usize = 4;
+
+/// Panels of A packed as one chunk of work, and steps of k at a time.
+const PACK_PANELS: usize = 7;
+const PACK_DEPTH: usize = 16;
 
 /// B is read in place up to this many elements...
 const IN_PLACE_B: usize = 128 * 128;
@@ -43,23 +47,32 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
     let turned = p.t();
     let p = if turn { &turned } else { p };
 
-    let (mut tile_rows, width) = T::dispatch(level, TileShape);
+    let (mut tile_rows, lanes) = T::dispatch(level, TileShape);
     let small = p.n * p.k <= IN_PLACE_B && p.multiplications() <= IN_PLACE_WORK;
     // Packing a panel of B pays if enough panels of A use it, one of A likewise.
     let pack_b = p.b.cs != 1 || !(small || p.m <= FEW_ROWS);
-    let pack_a = !small && p.n > 2 * width && !turn;
+    let pack_a = !small && p.n > 2 * VECTORS * lanes && !turn;
     if !pack_a && (p.a.rs * size_of::<T>() as isize) % PAGE == 0 {
         // Rows that far apart share one set of the first-level cache.
         tile_rows = tile_rows.min(CACHE_WAYS);
     }
+    // A panel that only one job uses is packed by that job: it is still in the first-level cache.
+    let pack_late = pack_a && pack_b && p.a.rs != 1 && p.n <= JOB_PANELS * VECTORS * lanes;
 
     // Blocks of equal depth, rather than a shallow last one.
     let depth = p.k.div_ceil(p.k.div_ceil(K_BLOCK));
     // In place, a last panel that is not whole vectors has to be copied and padded.
-    let copy_tail = !pack_b && p.n % (width / VECTORS) != 0;
-    let b_panels = if pack_b { p.n.min(N_BLOCK).div_ceil(width) } else { usize::from(copy_tail) };
-    let a_rows = if pack_a { p.m.min(M_BLOCK) } else { 0 };
-    let Some(mut b_scratch) = Scratch::<T>::new(depth * b_panels * width) else {
+    let copy_tail = !pack_b && !p.n.is_multiple_of(lanes);
+    let b_cols = if pack_b {
+        p.n.min(N_BLOCK).next_multiple_of(lanes)
+    } else if copy_tail {
+        VECTORS * lanes
+    } else {
+        0
+    };
+    let pack_early = pack_a && !pack_late;
+    let a_rows = if pack_early { p.m.min(M_BLOCK) } else { 0 };
+    let Some(mut b_scratch) = Scratch::<T>::new(depth * b_cols) else {
         return false;
     };
     let Some(mut a_scratch) = Scratch::<T>::new(depth * a_rows) else {
@@ -71,7 +84,9 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
         for l in (0..p.k).step_by(depth) {
             for i in (0..p.m).step_by(M_BLOCK) {
                 let last = l + depth >= p.k;
+                let n = N_BLOCK.min(p.n - j);
                 let rows = Panels::new(M_BLOCK.min(p.m - i), tile_rows);
+                let cols = Panels::new(n.div_ceil(lanes), VECTORS);
                 // SAFETY: (i, j) lies in C, and l below k.
                 let block = unsafe {
                     let target = Target {
@@ -83,14 +98,16 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
                     };
                     Block {
                         level,
-                        width,
+                        lanes,
                         rows,
-                        n: N_BLOCK.min(p.n - j),
+                        cols,
+                        n,
                         k: depth.min(p.k - l),
                         a: p.a.at(i, l),
                         b: p.b.at(l, j),
                         c: target.at(i, j),
-                        packed_a: if pack_a { a_scratch } else { null_mut() },
+                        pack_late,
+                        packed_a: if pack_early { a_scratch } else { null_mut() },
                         packed_b: if pack_b { b_scratch } else { null_mut() },
                         tail: if copy_tail { b_scratch } else { null_mut() },
                     }
@@ -106,14 +123,18 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
 /// A block of C, at most `M_BLOCK` x `N_BLOCK`, and of k.
 struct Block<T> {
     level: Level,
-    /// Columns of a whole tile.
-    width: usize,
+    /// Columns in a vector.
+    lanes: usize,
+    /// Panels of rows, and of vectors of columns.
     rows: Panels,
+    cols: Panels,
     n: usize,
     k: usize,
     a: Mat<T>,
     b: Mat<T>,
     c: Target<T>,
+    /// Whether jobs pack the panels of A they use.
+    pack_late: bool,
     /// Room for all panels; null if the operand is read in place.
     packed_a: *mut T,
     packed_b: *mut T,
@@ -131,17 +152,17 @@ impl<T: GemmElement> Block<T> {
     /// # Safety
     /// The operands can be read, C written, and the scratch is large enough.
     unsafe fn run(&self, parallel: bool, fresh_b: bool) {
-        let col_panels = self.n.div_ceil(self.width);
+        let col_panels = self.cols.panels;
         let b_panels = if !fresh_b {
             0..0
         } else if !self.packed_b.is_null() {
             0..col_panels
         } else if !self.tail.is_null() {
-            self.n / self.width..col_panels
+            col_panels - 1..col_panels
         } else {
             0..0
         };
-        let a_panels = if self.packed_a.is_null() { 0 } else { self.rows.panels };
+        let a_panels = if self.packed_a.is_null() { 0 } else { self.rows.panels.div_ceil(PACK_PANELS) };
         each_chunk(parallel, b_panels.len() + a_panels, &|i| {
             // SAFETY: panels of this block.
             unsafe {
@@ -153,17 +174,22 @@ impl<T: GemmElement> Block<T> {
             }
         });
 
-        let (high, wide) = self.job_size(parallel, col_panels);
+        let (high, wide) = self.job_size(parallel);
         let down = self.rows.panels.div_ceil(high);
         // Down first: the panels of B a column of jobs reads stay in the second-level cache.
         each_chunk(parallel, down * col_panels.div_ceil(wide), &|job| {
             let (i, j) = (job % down * high, job / down * wide);
+            // Without memory A is used in place.
+            let room = if self.pack_late { self.k * self.rows.size() } else { 0 };
+            let mut panel = Scratch::new(room);
             let tiles = Tiles {
+                panel: panel.as_mut().map_or(null_mut(), Scratch::as_mut_ptr),
                 k: self.k,
                 a: self.left(),
                 b: self.right(),
                 c: self.c,
                 rows: self.rows,
+                cols: self.cols,
                 n: self.n,
                 row_panels: i..self.rows.panels.min(i + high),
                 col_panels: j..col_panels.min(j + wide),
@@ -173,15 +199,13 @@ impl<T: GemmElement> Block<T> {
     }
 
     /// Panels a job takes, down and across: as many as suit the caches, but some jobs for everyone.
-    fn job_size(&self, parallel: bool, col_panels: usize) -> (usize, usize) {
-        let tallest = self.rows.len.div_ceil(self.rows.panels);
-        let mut high = (TILE_ROWS / tallest).clamp(1, self.rows.panels);
-        let mut wide = JOB_PANELS.min(col_panels);
-        if !parallel {
-            return (high, wide);
-        }
-        let jobs = |high, wide| self.rows.panels.div_ceil(high) * col_panels.div_ceil(wide);
-        while high * wide > 1 && jobs(high, wide) < 4 * par::num_threads() {
+    fn job_size(&self, parallel: bool) -> (usize, usize) {
+        let (down, across) = (self.rows.panels, self.cols.panels);
+        let mut high = JOB_ROWS.min(down);
+        // Few column panels are shared out evenly.
+        let mut wide = across.div_ceil(across.div_ceil(JOB_PANELS));
+        let jobs = |high, wide| down.div_ceil(high) * across.div_ceil(wide);
+        while parallel && high * wide > 1 && jobs(high, wide) < 4 * par::num_threads() {
             if high >= wide {
                 high = high.div_ceil(2);
             } else {
@@ -201,40 +225,50 @@ impl<T: GemmElement> Block<T> {
 
     fn right(&self) -> Right<T> {
         if self.packed_b.is_null() {
-            Right { ptr: self.b.ptr, panel: self.width, row: self.b.rs, tail: self.tail }
+            Right::Rows { ptr: self.b.ptr, rs: self.b.rs, tail: self.tail }
         } else {
-            let panel = self.width * self.k;
-            Right { ptr: self.packed_b, panel, row: self.width as isize, tail: null_mut() }
+            Right::Packed(self.packed_b)
         }
     }
 
-    unsafe fn pack_a(&self, panel: usize) {
-        let (i, height) = self.rows.get(panel);
-        let job = Pack {
-            src: self.a.ptr.wrapping_offset(i as isize * self.a.rs),
-            across_stride: self.a.rs,
-            k_stride: self.a.cs,
-            across: height,
-            readable: self.rows.len - i,
-            k: self.k,
-            dst: self.packed_a.wrapping_add(i * self.k),
-            width: height,
-        };
-        T::dispatch(self.level, job);
+    /// Packs group `i` of panels of A.
+    unsafe fn pack_a(&self, i: usize) {
+        let panels = i * PACK_PANELS..self.rows.panels.min((i + 1) * PACK_PANELS);
+        // Where rows of k are contiguous across panels, cache lines belong to several panels: they
+        // are packed side by side.
+        let depth = if self.a.rs == 1 { PACK_DEPTH } else { self.k };
+        for l in (0..self.k).step_by(depth) {
+            for panel in panels.clone() {
+                let (i, height) = self.rows.get(panel);
+                let job = Pack {
+                    src: self.a.at(i, l).ptr,
+                    across_stride: self.a.rs,
+                    k_stride: self.a.cs,
+                    across: height,
+                    readable: self.rows.len - i,
+                    k: depth.min(self.k - l),
+                    dst: self.packed_a.wrapping_add(i * self.k + l * height),
+                    width: height,
+                };
+                T::dispatch(self.level, job);
+            }
+        }
     }
 
     unsafe fn pack_b(&self, panel: usize) {
-        let j = panel * self.width;
+        let (first, vectors) = self.cols.get(panel);
+        let j = first * self.lanes;
+        let across = (vectors * self.lanes).min(self.n - j);
         let dst = if self.packed_b.is_null() { self.tail } else { self.packed_b.wrapping_add(j * self.k) };
         let job = Pack {
             src: self.b.ptr.wrapping_offset(j as isize * self.b.cs),
             across_stride: self.b.cs,
             k_stride: self.b.rs,
-            across: self.width.min(self.n - j),
-            readable: self.width.min(self.n - j),
+            across,
+            readable: across,
             k: self.k,
             dst,
-            width: self.width,
+            width: vectors * self.lanes,
         };
         T::dispatch(self.level, job);
     }

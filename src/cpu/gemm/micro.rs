@@ -1,43 +1,48 @@
 //! The innermost loops: a tile of C in registers, and the loop over tiles that calls it.
 //!
-//! A tile is up to [`max_rows`] rows and two vectors of columns. A is broadcast element by element
-//! (from a packed panel or in place, with any strides), rows of B are loaded. A tile that is whole
-//! and needs no bias goes straight to C; any other goes through a small buffer, so that edges cost
-//! no second copy of the code.
+//! A tile is up to [`max_rows`] rows and three vectors of columns: the wider it is, the fewer loads
+//! a multiplication costs, and three leave the chains of additions long enough. A is broadcast
+//! element by element (from a packed panel or in place, with any strides), rows of B are loaded. A
+//! tile of whole vectors that needs no bias goes straight to C; any other goes through a small
+//! buffer, so that edges cost no second copy of the code.
 
 #![allow(clippy::needless_range_loop)] // Indices say which row and column; iterators hide it.
 
 use super::Bias;
+use super::pack::Pack;
 use crate::cpu::simd::{Element, Kernel, Simd};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Vectors in a row of a tile.
-pub(crate) const VECTORS: usize = 2;
+/// Vectors in a row of a whole tile.
+pub(crate) const VECTORS: usize = 3;
 
 /// How many rows of B ahead of the multiplication are asked for.
 const AHEAD: isize = 8;
 
 /// Rows of the tallest tile at any level.
-const MOST_ROWS: usize = 14;
+const MOST_ROWS: usize = 9;
 
-/// Rows of a whole tile: what fits in the registers beside two vectors of B and a value of A.
+/// Steps of k in one turn of the innermost loop over packed A.
+const UNROLL: usize = 4;
+
+/// Rows of a whole tile: what fits in the registers beside a row of B and a value of A.
 pub(crate) const fn max_rows<T: Copy, S: Simd<T>>() -> usize {
     (S::REGISTERS - 4) / VECTORS
 }
 
-/// The size of a whole tile, `(rows, columns)`.
+/// Rows of a whole tile, and columns in a vector.
 pub(crate) struct TileShape;
 
 impl<T: Copy> Kernel<T> for TileShape {
     type Output = (usize, usize);
     #[inline(always)]
     fn run<S: Simd<T>>(self, _: S) -> (usize, usize) {
-        (max_rows::<T, S>(), VECTORS * S::LANES)
+        (max_rows::<T, S>(), S::LANES)
     }
 }
 
-/// `len` rows in `panels` panels whose heights differ by one at most.
+/// `len` rows, or vectors of columns, in `panels` panels whose sizes differ by one at most.
 #[derive(Clone, Copy)]
 pub(crate) struct Panels {
     pub len: usize,
@@ -49,7 +54,12 @@ impl Panels {
         Panels { len, panels: len.div_ceil(max) }
     }
 
-    /// First row and height of a panel.
+    /// The size of the largest panel.
+    pub fn size(&self) -> usize {
+        self.len.div_ceil(self.panels)
+    }
+
+    /// Where a panel starts, and its size.
     #[inline(always)]
     pub fn get(&self, panel: usize) -> (usize, usize) {
         let (height, extra) = (self.len / self.panels, self.len % self.panels);
@@ -66,16 +76,14 @@ pub(crate) enum Left<T> {
     Strided { ptr: *const T, rs: isize, cs: isize },
 }
 
-/// Where the right operand of a block stands, in panels of a whole tile's width.
+/// Where the right operand of a block stands.
 #[derive(Clone, Copy)]
-pub(crate) struct Right<T> {
-    /// Row p of panel j is at `ptr + j * panel + p * row`.
-    pub ptr: *const T,
-    pub panel: usize,
-    pub row: isize,
-    /// The last panel if it is not whole vectors: packed, padded with zeros to the whole width.
-    /// Null if there is none, or `ptr` is padded itself.
-    pub tail: *const T,
+pub(crate) enum Right<T> {
+    /// Panel after panel, each `[k][width]`, padded with zeros to whole vectors.
+    Packed(*const T),
+    /// In place: row p at `ptr + p * rs`. The last panel, if it is not whole vectors, is packed at
+    /// `tail`; else that is null.
+    Rows { ptr: *const T, rs: isize, tail: *const T },
 }
 
 /// Where the product goes.
@@ -96,53 +104,115 @@ pub(crate) struct Tiles<T> {
     pub a: Left<T>,
     pub b: Right<T>,
     pub c: Target<T>,
+    /// Panels of rows, and of vectors of columns.
     pub rows: Panels,
+    pub cols: Panels,
     /// Columns of the product.
     pub n: usize,
     pub row_panels: Range<usize>,
     pub col_panels: Range<usize>,
+    /// Room for a panel of A, packed just before it is used, from A in place. Null: not packed here.
+    pub panel: *mut T,
 }
 
-impl<T: Element + std::ops::Add<Output = T>> Kernel<T> for Tiles<T> {
+impl<T: Element + num_traits::Zero> Kernel<T> for Tiles<T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd<T>>(self, s: S) {
-        let width = VECTORS * S::LANES;
-        let mut buffer = MaybeUninit::<[[S::Vector; VECTORS]; MOST_ROWS]>::uninit();
-        let buffer = buffer.as_mut_ptr().cast::<T>();
-        // SAFETY: whoever made `self` promised operands and target for all its panels (`gemm`).
+        let (rows, cols) = (self.row_panels.clone(), self.col_panels.clone());
+        // SAFETY: whoever made `self` promised operands and target for all panels (`gemm`).
         unsafe {
-            for j in self.col_panels {
-                let cols = width.min(self.n - j * width);
-                let (b, b_row) = if cols < width && !self.b.tail.is_null() {
-                    (self.b.tail, width as isize)
-                } else {
-                    (self.b.ptr.add(j * self.b.panel), self.b.row)
-                };
-                for q in self.row_panels.clone() {
-                    let (i, rows) = self.rows.get(q);
-                    let c = self.c.at(i, j * width);
-                    let direct = cols == width && !c.transposed && matches!(c.bias, Bias::None);
-                    let out = if direct {
-                        Out { ptr: c.ptr, ld: c.ld, accumulate: c.accumulate }
-                    } else {
-                        Out { ptr: buffer, ld: width, accumulate: false }
-                    };
-                    match self.a {
-                        Left::Packed(a) => {
-                            let a = Strided { ptr: a.add(i * self.k), rs: 1, cs: rows as isize };
-                            tile::<T, S, true>(s, self.k, rows, cols, a, (b, b_row), out);
+            match self.b {
+                // A panel of A stays in the first-level cache while packed B streams past it.
+                Right::Packed(_) => {
+                    for q in rows {
+                        let a = self.left(s, q);
+                        for j in cols.clone() {
+                            self.tile(s, a, q, j);
                         }
-                        Left::Strided { ptr, rs, cs } => {
-                            let a = Strided { ptr: ptr.offset(i as isize * rs), rs, cs };
-                            tile::<T, S, false>(s, self.k, rows, cols, a, (b, b_row), out);
-                        }
-                    }
-                    if !direct {
-                        c.finish(s, buffer, rows, cols);
                     }
                 }
+                // B in place is slow to reach, so a panel of it is used up at once.
+                Right::Rows { .. } => {
+                    for j in cols {
+                        for q in rows.clone() {
+                            self.tile(s, self.left(s, q), q, j);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T: Element + num_traits::Zero> Tiles<T> {
+    /// Row panel `q` of A, and whether it is packed.
+    ///
+    /// # Safety
+    /// There is such a panel.
+    #[inline(always)]
+    unsafe fn left<S: Simd<T>>(&self, s: S, q: usize) -> (Strided<T>, bool) {
+        let (i, rows) = self.rows.get(q);
+        let packed = |ptr| {
+            let (rs, cs) = (1, rows as isize);
+            (Strided { ptr, rs, cs }, true)
+        };
+        match self.a {
+            // SAFETY: the panel lies in A.
+            Left::Packed(a) => packed(unsafe { a.add(i * self.k) }),
+            Left::Strided { ptr, rs, cs } => {
+                let ptr = ptr.wrapping_offset(i as isize * rs);
+                if self.panel.is_null() {
+                    return (Strided { ptr, rs, cs }, false);
+                }
+                let pack = Pack {
+                    src: ptr,
+                    across_stride: rs,
+                    k_stride: cs,
+                    across: rows,
+                    readable: self.rows.len - i,
+                    k: self.k,
+                    dst: self.panel,
+                    width: rows,
+                };
+                pack.run(s);
+                packed(self.panel)
+            }
+        }
+    }
+
+    /// # Safety
+    /// There are a row panel `q`, which is `a`, and a column panel `j`.
+    #[inline(always)]
+    unsafe fn tile<S: Simd<T>>(&self, s: S, a: (Strided<T>, bool), q: usize, j: usize) {
+        let (i, rows) = self.rows.get(q);
+        let (first, vectors) = self.cols.get(j);
+        let (first, width) = (first * S::LANES, vectors * S::LANES);
+        let cols = width.min(self.n - first);
+        let mut buffer = MaybeUninit::<[[S::Vector; VECTORS]; MOST_ROWS]>::uninit();
+        let buffer = buffer.as_mut_ptr().cast::<T>();
+        // SAFETY: the panels lie in the operands, the tile in the target.
+        unsafe {
+            let (ptr, row) = match self.b {
+                Right::Packed(b) => (b.add(first * self.k), width as isize),
+                Right::Rows { tail, .. } if cols < width => (tail, width as isize),
+                Right::Rows { ptr, rs, .. } => (ptr.add(first), rs),
+            };
+            let b = Rows { ptr, row, vectors };
+            let c = self.c.at(i, first);
+            let direct = cols == width && !c.transposed && matches!(c.bias, Bias::None);
+            let out = if direct {
+                Out { ptr: c.ptr, ld: c.ld, accumulate: c.accumulate }
+            } else {
+                Out { ptr: buffer, ld: width, accumulate: false }
+            };
+            match a {
+                (a, true) => tile::<T, S, true>(s, self.k, rows, a, b, out),
+                (a, false) => tile::<T, S, false>(s, self.k, rows, a, b, out),
+            }
+            if !direct {
+                c.finish(s, buffer, width, rows, cols);
             }
         }
     }
@@ -155,6 +225,14 @@ struct Strided<T> {
     cs: isize,
 }
 
+/// A panel of B: row p is `vectors` vectors from `ptr + p * row` on.
+#[derive(Clone, Copy)]
+struct Rows<T> {
+    ptr: *const T,
+    row: isize,
+    vectors: usize,
+}
+
 #[derive(Clone, Copy)]
 struct Out<T> {
     ptr: *mut T,
@@ -162,7 +240,7 @@ struct Out<T> {
     accumulate: bool,
 }
 
-/// Picks the tile for the size: every height has its own code, and a narrow last panel its own.
+/// Picks the tile for the size: every height and width has its own code.
 ///
 /// # Safety
 /// As [`Tiles`]; `rows` is at most `max_rows`.
@@ -171,28 +249,28 @@ unsafe fn tile<T: Copy, S: Simd<T>, const PACKED: bool>(
     s: S,
     k: usize,
     rows: usize,
-    cols: usize,
     a: Strided<T>,
-    b: (*const T, isize),
+    b: Rows<T>,
     out: Out<T>,
 ) {
     macro_rules! heights {
         ($($rows:literal)*) => {
             match rows {
                 $($rows if $rows <= const { max_rows::<T, S>() } => {
-                    if cols <= S::LANES {
-                        // SAFETY: as this function's.
-                        unsafe { micro::<T, S, $rows, 1, PACKED>(s, k, a, b, out) }
-                    } else {
-                        // SAFETY: as this function's.
-                        unsafe { micro::<T, S, $rows, VECTORS, PACKED>(s, k, a, b, out) }
+                    // SAFETY: as this function's.
+                    unsafe {
+                        match b.vectors {
+                            1 => micro::<T, S, $rows, 1, PACKED>(s, k, a, b, out),
+                            2 => micro::<T, S, $rows, 2, PACKED>(s, k, a, b, out),
+                            _ => micro::<T, S, $rows, VECTORS, PACKED>(s, k, a, b, out),
+                        }
                     }
                 })*
                 _ => unreachable!("panels are at most as tall as a tile"),
             }
         };
     }
-    heights!(1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+    heights!(1 2 3 4 5 6 7 8 9)
 }
 
 /// One tile: `ROWS` by `NV` vectors, all in registers over the whole of k.
@@ -201,11 +279,9 @@ unsafe fn micro<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize, const P
     s: S,
     k: usize,
     a: Strided<T>,
-    (b, b_row): (*const T, isize),
+    b: Rows<T>,
     out: Out<T>,
 ) {
-    // A packed panel has strides the compiler knows.
-    let (a_rs, a_cs) = if PACKED { (1, ROWS as isize) } else { (a.rs, a.cs) };
     // SAFETY: the caller's promise.
     unsafe {
         for i in 0..ROWS {
@@ -213,7 +289,11 @@ unsafe fn micro<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize, const P
                 s.prefetch(out.ptr.add(i * out.ld + j * S::LANES));
             }
         }
-        let acc = product::<T, S, ROWS, NV>(s, k, (a.ptr, a_rs, a_cs), (b, b_row));
+        let acc = if PACKED {
+            packed_product::<T, S, ROWS, NV>(s, k, a.ptr, b)
+        } else {
+            product::<T, S, ROWS, NV>(s, k, a, b)
+        };
         for i in 0..ROWS {
             for j in 0..NV {
                 let p = out.ptr.add(i * out.ld + j * S::LANES);
@@ -224,42 +304,99 @@ unsafe fn micro<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize, const P
     }
 }
 
-/// The sum over p of A(i, p) B(p, j) for a tile, `a = (ptr, row stride, column stride)`,
-/// `b = (ptr, row stride)`.
+/// The sum over p of A(i, p) B(p, j) for a tile, A being a packed panel.
 ///
 /// # Safety
 /// `ROWS` x `k` elements can be read at `a`, `k` rows of `NV` vectors at `b`.
 #[inline(always)]
-pub(crate) unsafe fn product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize>(
+unsafe fn packed_product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize>(
     s: S,
     k: usize,
-    a: (*const T, isize, isize),
-    b: (*const T, isize),
+    mut a: *const T,
+    b: Rows<T>,
 ) -> [[S::Vector; NV]; ROWS] {
     let mut acc = [[s.zero(); NV]; ROWS];
-    let (mut pa, mut pb) = (a.0, b.0);
-    for _ in 0..k {
-        let mut row = [s.zero(); NV];
-        // SAFETY: the caller's promise. The last step past the end is not read from.
-        unsafe {
-            for j in 0..NV {
-                row[j] = s.load(pb.add(j * S::LANES));
-                s.prefetch(pb.wrapping_offset(AHEAD * b.1).wrapping_add(j * S::LANES));
-            }
-            for i in 0..ROWS {
-                let x = s.splat(*pa.offset(i as isize * a.1));
+    let mut row = b.ptr;
+    // SAFETY: the caller's promise. The last step past the end is not read from.
+    unsafe {
+        for _ in 0..k / UNROLL {
+            for u in 0..UNROLL {
+                let at = |i| *a.add(u * ROWS + i);
+                let row = row.wrapping_offset(u as isize * b.row);
                 for j in 0..NV {
-                    acc[i][j] = s.fma(x, row[j], acc[i][j]);
+                    s.prefetch(row.wrapping_offset(AHEAD * b.row).wrapping_add(j * S::LANES));
                 }
+                step(s, &mut acc, at, row);
             }
+            a = a.wrapping_add(UNROLL * ROWS);
+            row = row.wrapping_offset(UNROLL as isize * b.row);
         }
-        pa = pa.wrapping_offset(a.2);
-        pb = pb.wrapping_offset(b.1);
+        for _ in 0..k % UNROLL {
+            step(s, &mut acc, |i| *a.add(i), row);
+            a = a.wrapping_add(ROWS);
+            row = row.wrapping_offset(b.row);
+        }
     }
     acc
 }
 
-impl<T: Element + std::ops::Add<Output = T>> Target<T> {
+/// The same for A in place.
+///
+/// # Safety
+/// As `packed_product`, with the strides of `a`.
+#[inline(always)]
+unsafe fn product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize>(
+    s: S,
+    k: usize,
+    a: Strided<T>,
+    b: Rows<T>,
+) -> [[S::Vector; NV]; ROWS] {
+    let mut acc = [[s.zero(); NV]; ROWS];
+    let mut row = b.ptr;
+    // A pointer for every three rows: one alone would be a long chain of additions.
+    let mut starts = [a.ptr; MOST_ROWS / 3];
+    for (g, start) in starts.iter_mut().enumerate() {
+        *start = a.ptr.wrapping_offset(3 * g as isize * a.rs);
+    }
+    for _ in 0..k {
+        // SAFETY: the caller's promise. The last step past the end is not read from.
+        unsafe {
+            let at = |i: usize| *starts[i / 3].offset((i % 3) as isize * a.rs);
+            step(s, &mut acc, at, row);
+        }
+        for start in &mut starts {
+            *start = start.wrapping_offset(a.cs);
+        }
+        row = row.wrapping_offset(b.row);
+    }
+    acc
+}
+
+/// Adds a column of A times a row of B.
+///
+/// # Safety
+/// `NV` vectors can be read at `b`.
+#[inline(always)]
+unsafe fn step<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize>(
+    s: S,
+    acc: &mut [[S::Vector; NV]; ROWS],
+    a: impl Fn(usize) -> T,
+    b: *const T,
+) {
+    let mut row = [s.zero(); NV];
+    for j in 0..NV {
+        // SAFETY: the caller's promise.
+        row[j] = unsafe { s.load(b.add(j * S::LANES)) };
+    }
+    for i in 0..ROWS {
+        let x = s.splat(a(i));
+        for j in 0..NV {
+            acc[i][j] = s.fma(x, row[j], acc[i][j]);
+        }
+    }
+}
+
+impl<T: Element + num_traits::Zero> Target<T> {
     /// The target from element (i, j) of the product on.
     ///
     /// # Safety
@@ -271,26 +408,24 @@ impl<T: Element + std::ops::Add<Output = T>> Target<T> {
         unsafe { Target { ptr: self.ptr.add(offset), bias: self.bias.at(i, j), ..*self } }
     }
 
-    /// Moves a tile from the buffer (rows of a whole tile's width) to its place, adding what is to
-    /// be added.
+    /// Moves a tile from the buffer (rows of `width`) to its place, adding what is to be added.
     ///
     /// # Safety
     /// The buffer holds `rows` rows of which `cols` elements count; the target has room for them.
     #[inline(always)]
-    unsafe fn finish<S: Simd<T>>(self, s: S, buffer: *const T, rows: usize, cols: usize) {
-        let width = VECTORS * S::LANES;
+    unsafe fn finish<S: Simd<T>>(self, s: S, buffer: *const T, width: usize, rows: usize, cols: usize) {
         if !self.transposed {
             // SAFETY: the caller's promise.
             unsafe { self.write(s, buffer, width, (rows, cols)) };
             return;
         }
-        let mut turned = MaybeUninit::<[[S::Vector; VECTORS * MOST_ROWS]; VECTORS]>::uninit();
+        let mut turned = MaybeUninit::<[[S::Vector; MOST_ROWS + 15]; VECTORS]>::uninit();
         let turned = turned.as_mut_ptr().cast::<T>();
         // Columns of the tile become rows of `turned`, this far apart: whole vectors.
         let ld = rows.next_multiple_of(S::LANES);
         let c = Target { bias: self.bias.swapped(), ..self };
-        // SAFETY: `cols` rows of `ld` elements fit: cols is at most 2 LANES, and `ld` less than
-        // rows + LANES, at most 14 LANES. Every block is LANES x LANES at most.
+        // SAFETY: `cols` rows of `ld` elements fit: `cols` is at most VECTORS * LANES, `ld` less than
+        // MOST_ROWS + LANES, and LANES at most 16. Every block is LANES x LANES at most.
         unsafe {
             for i in (0..rows).step_by(S::LANES) {
                 for j in (0..cols).step_by(S::LANES) {

@@ -6,6 +6,9 @@
 
 use crate::cpu::simd::{Element, Kernel, Simd};
 
+/// How far ahead along k a source with contiguous k is asked for, in elements.
+const AHEAD: isize = 64;
+
 /// Packs `across` x `k` elements into `k` rows of `width >= across`, the rest zero.
 pub(crate) struct Pack<T> {
     /// Element (x, p) is at `src + x * across_stride + p * k_stride`.
@@ -44,29 +47,38 @@ impl<T: Element + num_traits::Zero> Pack<T> {
     unsafe fn rows<S: Simd<T>>(&self, s: S) {
         // SAFETY: reads `across` and writes `width` elements a row, by the masks.
         unsafe {
-            for x in (0..self.width).step_by(2 * S::LANES) {
-                let (src, dst) = (self.src.wrapping_add(x), self.dst.add(x));
-                let (have, want) = (self.across.saturating_sub(x), self.width - x);
-                if have >= 2 * S::LANES {
-                    for p in 0..self.k {
-                        let from = src.offset(p as isize * self.k_stride);
-                        let to = dst.add(p * self.width);
-                        s.prefetch(from.wrapping_offset(8 * self.k_stride));
-                        s.store(to, s.load(from));
-                        s.store(to.add(S::LANES), s.load(from.add(S::LANES)));
-                    }
-                } else {
-                    let (have0, have1) = (s.mask(have), s.mask(have.saturating_sub(S::LANES)));
-                    let (want0, want1) = (s.mask(want), s.mask(want.saturating_sub(S::LANES)));
-                    for p in 0..self.k {
-                        let from = src.wrapping_offset(p as isize * self.k_stride);
-                        let to = dst.add(p * self.width);
-                        s.store_masked(to, want0, s.load_masked(from, have0));
-                        if want > S::LANES {
-                            let v = s.load_masked(from.wrapping_add(S::LANES), have1);
-                            s.store_masked(to.add(S::LANES), want1, v);
-                        }
-                    }
+            if self.across == self.width && self.width.is_multiple_of(S::LANES) {
+                match self.width / S::LANES {
+                    1 => return self.whole_rows::<S, 1>(s),
+                    2 => return self.whole_rows::<S, 2>(s),
+                    3 => return self.whole_rows::<S, 3>(s),
+                    _ => {}
+                }
+            }
+            for p in 0..self.k {
+                let from = self.src.wrapping_offset(p as isize * self.k_stride);
+                let to = self.dst.add(p * self.width);
+                s.prefetch(from.wrapping_offset(8 * self.k_stride));
+                for x in (0..self.width).step_by(S::LANES) {
+                    let have = s.mask(self.across.saturating_sub(x));
+                    let v = s.load_masked(from.wrapping_add(x), have);
+                    s.store_masked(to.add(x), s.mask(self.width - x), v);
+                }
+            }
+        }
+    }
+
+    /// As `rows`, where they are `NV` whole vectors.
+    #[inline(always)]
+    unsafe fn whole_rows<S: Simd<T>, const NV: usize>(&self, s: S) {
+        for p in 0..self.k {
+            let from = self.src.wrapping_offset(p as isize * self.k_stride);
+            for x in (0..NV * S::LANES).step_by(S::LANES) {
+                // SAFETY: inside the source and the destination.
+                unsafe {
+                    let to = self.dst.add(p * NV * S::LANES + x);
+                    s.prefetch(from.wrapping_offset(8 * self.k_stride).wrapping_add(x));
+                    s.store(to, s.load(from.add(x)));
                 }
             }
         }
@@ -88,6 +100,9 @@ impl<T: Element + num_traits::Zero> Pack<T> {
                     let from = self.src.wrapping_offset(x as isize * self.across_stride);
                     let to = self.dst.add(p * self.width + x);
                     let from = from.wrapping_add(p);
+                    for r in 0..rows as isize {
+                        s.prefetch(from.wrapping_offset(r * self.across_stride + AHEAD));
+                    }
                     s.transpose(from, self.across_stride, block, to, self.width, width);
                 }
             }

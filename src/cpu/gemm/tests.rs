@@ -225,7 +225,11 @@ fn several_blocks_of_k_and_n() {
             case.check_levels::<f32>(5);
         }
     }
-    Case { a: Columns, ..Case::plain(8200, 70, 5) }.check_levels::<f32>(6);
+    for case in [Case::plain(8200, 70, 5), Case::plain(140, 620, 37)] {
+        for a in [Rows, Columns] {
+            Case { a, ..case }.check_levels::<f32>(6);
+        }
+    }
 }
 
 #[test]
