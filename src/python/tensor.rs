@@ -3,7 +3,7 @@
 use std::cell::UnsafeCell;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple, PyType};
 
@@ -433,7 +433,9 @@ impl PyTensor {
     fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let t = slf.get().tensor().detached();
         // Python has no way back from half a list: is there room for the objects at all?
-        drop(crate::alloc::vec_for::<[usize; 4]>(t.numel())?);
+        if crate::alloc::vec_for::<[usize; 4]>(t.numel()).is_err() {
+            return Err(PyMemoryError::new_err(format!("no room for a list of {} elements", t.numel())));
+        }
         to_list(slf.py(), &t, 0, 0)
     }
 
