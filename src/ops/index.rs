@@ -626,7 +626,8 @@ fn nonzero_columns(x: &Tensor) -> Result<Vec<Tensor>> {
         DType::Bool | DType::U8 => copy::values(x)?,
         _ => copy::values(&table::ne(&x.detached(), Scalar::Int(0))?)?,
     };
-    let mut columns: Vec<Vec<i64>> = vec![Vec::new(); x.ndim()];
+    let count = truth.iter().filter(|v| **v != 0).count();
+    let mut columns: Vec<Vec<i64>> = (0..x.ndim()).map(|_| alloc::vec_for(count)).collect::<Result<_>>()?;
     for (i, _) in truth.iter().enumerate().filter(|(_, v)| **v != 0) {
         let mut rest = i;
         for d in (0..x.ndim()).rev() {

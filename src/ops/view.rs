@@ -3,6 +3,7 @@
 
 use smallvec::{SmallVec, smallvec};
 
+use crate::alloc;
 use crate::autograd::{self, Edge, Node, grad_enabled};
 use crate::bail;
 use crate::error::Result;
@@ -344,6 +345,12 @@ fn diagonal(x: &Tensor, offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
     Ok(take_part(x, Part::Diagonal { offset, dim1: a, dim2: b }))
 }
 
+/// Room for `n` views. Their handles are made one by one and must not fail halfway.
+fn views_for(n: usize) -> Result<Vec<Tensor>> {
+    drop(alloc::vec_for::<[usize; 32]>(n)?);
+    alloc::vec_for(n)
+}
+
 /// Consecutive parts of the given lengths.
 fn split_sizes(x: &Tensor, lengths: &[i64], dim: i64) -> Result<Vec<Tensor>> {
     if x.ndim() == 0 {
@@ -366,15 +373,14 @@ fn split_sizes(x: &Tensor, lengths: &[i64], dim: i64) -> Result<Vec<Tensor>> {
             Show(lengths)
         );
     }
+    let mut parts = views_for(lengths.len())?;
     let mut start = 0;
-    Ok(lengths
-        .iter()
-        .map(|&n| {
-            let part = Part::Slice { dim, start, length: n as usize, step: 1 };
-            start += n as usize;
-            take_part_from(x, part, ViewOrigin::OneOfMany)
-        })
-        .collect())
+    for &n in lengths {
+        let part = Part::Slice { dim, start, length: n as usize, step: 1 };
+        start += n as usize;
+        parts.push(take_part_from(x, part, ViewOrigin::OneOfMany));
+    }
+    Ok(parts)
 }
 
 fn split(x: &Tensor, size: i64, dim: i64) -> Result<Vec<Tensor>> {
@@ -388,7 +394,9 @@ fn split(x: &Tensor, size: i64, dim: i64) -> Result<Vec<Tensor>> {
     if size == 0 && total != 0 {
         bail!(Autograd, "split_size can only be 0 if dimension size is 0, but got dimension size of {total}");
     }
-    let mut lengths = vec![size.min(total); if size == 0 { 1 } else { (total / size) as usize }];
+    let whole = if size == 0 { 1 } else { (total / size) as usize };
+    let mut lengths = alloc::vec_for(whole + 1)?;
+    lengths.resize(whole, size.min(total));
     if size > 0 && total % size != 0 {
         lengths.push(total % size);
     }
@@ -409,7 +417,7 @@ fn chunk(x: &Tensor, chunks: i64, dim: i64) -> Result<Vec<Tensor>> {
     if total == 0 {
         return split_sizes(x, &vec![0; chunks.min(1 << 20) as usize], dim);
     }
-    split(x, (total + chunks - 1) / chunks, dim)
+    split(x, total.saturating_add(chunks - 1) / chunks, dim)
 }
 
 /// One view an index of `dim`.
@@ -418,9 +426,11 @@ fn unbind(x: &Tensor, dim: i64) -> Result<Vec<Tensor>> {
         bail!(Index, "Dimension specified as {dim} but tensor has no dimensions");
     }
     let dim = wrap_dim(dim, x.ndim())?;
-    Ok((0..x.size(dim))
-        .map(|index| take_part_from(x, Part::Select { dim, index }, ViewOrigin::OneOfMany))
-        .collect())
+    let mut parts = views_for(x.size(dim))?;
+    parts.extend(
+        (0..x.size(dim)).map(|index| take_part_from(x, Part::Select { dim, index }, ViewOrigin::OneOfMany)),
+    );
+    Ok(parts)
 }
 
 // ---- arbitrary strides ----

@@ -4,7 +4,9 @@ use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::{PyAttributeError, PyIndexError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyAttributeError, PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError,
+};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyList, PyString, PyTuple, PyType};
@@ -497,7 +499,9 @@ impl PyTensor {
     fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let t = slf.get().tensor().detached();
         // Python has no way back from half a list: is there room for the objects at all?
-        drop(crate::alloc::vec_for::<[usize; 4]>(t.numel())?);
+        if crate::alloc::vec_for::<[usize; 4]>(t.numel()).is_err() {
+            return Err(PyMemoryError::new_err(format!("no room for a list of {} elements", t.numel())));
+        }
         to_list(slf.py(), &t, 0, 0)
     }
 
