@@ -143,11 +143,6 @@ macro_rules! real_functions {
         pub fn is_small(a: R) -> bool {
             a.abs() < 0.5
         }
-        /// Zero, with a place on the graph: see `ops::graph_math`.
-        #[inline(always)]
-        pub fn flat(_: R) -> R {
-            0.0
-        }
         /// NaN stays.
         #[inline(always)]
         pub fn positive_part(a: R) -> R {

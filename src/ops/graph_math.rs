@@ -7,11 +7,7 @@
 use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use smallvec::smallvec;
-
-use crate::autograd;
 use crate::error::{Error, Result};
-use crate::layout::Sizes;
 use crate::ops::pointwise::{Arg, Row, apply};
 use crate::ops::table::rows;
 use crate::scalar::Scalar;
@@ -171,28 +167,9 @@ pub fn nonzero(x: Var<'_>) -> Var<'_> {
 
 /// Zeros like `x`.
 pub fn zero(x: Var<'_>) -> Var<'_> {
-    zeros_like(x, |t| crate::ops::creation::zeros(t.sizes(), t.dtype()))
-}
-
-/// Zeros that are a function of `x` with gradient zero: what the slope of a piecewise linear function
-/// is in PyTorch, where it hangs on the graph.
-pub fn flat(x: Var<'_>) -> Var<'_> {
-    zeros_like(x, |t| {
-        let zeros = crate::ops::creation::zeros(t.sizes(), t.dtype())?;
-        if !autograd::needs_grad(&[t]) {
-            return Ok(zeros);
-        }
-        let (sizes, dtype) = (Sizes::from_slice(t.sizes()), t.dtype());
-        Ok(autograd::record(zeros, "ZerosBackward0", &[t], &[], move |_| {
-            Ok(smallvec![Some(crate::ops::creation::zeros(&sizes, dtype)?)])
-        }))
-    })
-}
-
-fn zeros_like(x: Var<'_>, make: impl FnOnce(&Tensor) -> Result<Tensor>) -> Var<'_> {
     let value = x.arena.values.borrow()[x.index].clone();
     let Value::Tensor(t) = value else { return x.arena.push(Value::Number(Scalar::Float(0.0))) };
-    match make(&t) {
+    match crate::ops::creation::zeros(t.sizes(), t.dtype()) {
         Ok(zeros) => x.arena.push(Value::Tensor(zeros)),
         Err(e) => {
             *x.arena.error.borrow_mut() = Some(e);
