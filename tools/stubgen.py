@@ -91,7 +91,7 @@ def operations(owner: object, *, method: bool, indent: str, known: set[str]) -> 
     by_name: dict[str, list[str]] = {}
     aliases = {entry["name"]: entry for entry in _C._ops()}
     for entry in _C._ops():
-        by_name.setdefault(entry["name"], []).append(entry["signature"])
+        by_name.setdefault(entry["native"], []).append(entry["signature"])
     lines: list[str] = []
     for name in sorted(dir(owner)):
         if name in known or name.startswith("__"):

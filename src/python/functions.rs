@@ -24,6 +24,7 @@ use crate::tensor::Tensor;
 
 /// All overloads of a name.
 struct Group {
+    /// As in `rustnn._C`.
     name: String,
     overloads: Vec<(&'static Op, Signature)>,
     inplace: bool,
@@ -42,10 +43,11 @@ fn groups(py: Python<'_>) -> &'static [Group] {
             }
         };
         for op in ops::all() {
-            add(op.name().to_owned(), false, op);
+            let name = native_name(op.name());
             if op.variants.inplace {
-                add(format!("{}_", op.name()), true, op);
+                add(format!("{name}_"), true, op);
             }
+            add(name, false, op);
             for (alias, of) in ALIASES {
                 if *of == op.name() {
                     add((*alias).to_owned(), false, op);
@@ -57,6 +59,20 @@ fn groups(py: Python<'_>) -> &'static [Group] {
         }
         groups
     })
+}
+
+/// The name in `rustnn._C`: PyTorch's own, but for operations that live in a module of their own
+/// (`linalg.inv`, `nn.functional.hardtanh`): `_linalg_inv`, `_nn_hardtanh`.
+fn native_name(name: &str) -> String {
+    match name.split_once('.') {
+        None => name.to_owned(),
+        Some(_) => format!("_{}", name.replace("nn.functional.", "nn.").replace('.', "_")),
+    }
+}
+
+/// How messages name a group: `hardtanh`, `linalg_inv`.
+fn display_name(name: &str) -> &str {
+    name.strip_prefix("_nn_").or_else(|| name.strip_prefix('_')).unwrap_or(name)
 }
 
 /// Other names of operations.
@@ -110,7 +126,7 @@ fn call_group<'py>(
     }
     let overloads: Vec<&Signature> = group.overloads.iter().map(|(_, s)| s).collect();
     let mismatch = first_mismatch.expect("a group has an overload");
-    Err(explain(&group.name, &overloads, this.is_some(), call, mismatch))
+    Err(explain(display_name(&group.name), &overloads, this.is_some(), call, mismatch))
 }
 
 fn run<'py>(
@@ -361,10 +377,14 @@ macro_rules! entries {
 }
 
 /// An entry point for each group; more are added by another number in both lines.
-static FUNCTION_ENTRIES: [[Entry; 16]; 28] =
-    entries!(function_entry: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27);
-static METHOD_ENTRIES: [[Entry; 16]; 28] =
-    entries!(method_entry: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27);
+static FUNCTION_ENTRIES: [[Entry; 16]; BLOCKS] = entries!(function_entry:
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+    32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63);
+static METHOD_ENTRIES: [[Entry; 16]; BLOCKS] = entries!(method_entry:
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
+    32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63);
+/// Of sixteen entry points each.
+const BLOCKS: usize = 64;
 
 /// A method definition that lives as long as the process, as CPython asks.
 fn definition(name: &str, doc: &str, entry: Entry) -> PyResult<*mut ffi::PyMethodDef> {
@@ -378,7 +398,7 @@ fn definition(name: &str, doc: &str, entry: Entry) -> PyResult<*mut ffi::PyMetho
     })))
 }
 
-fn entry_of(entries: &'static [[Entry; 16]; 28], group: usize) -> Entry {
+fn entry_of(entries: &'static [[Entry; 16]; BLOCKS], group: usize) -> Entry {
     *entries.as_flattened().get(group).expect("as many entry points as groups")
 }
 
@@ -421,6 +441,7 @@ fn _ops(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     for op in ops::all() {
         let entry = PyDict::new(py);
         entry.set_item("name", op.name())?;
+        entry.set_item("native", native_name(op.name()))?;
         entry.set_item("signature", op.signature)?;
         entry.set_item("doc", op.doc.trim())?;
         let mut variants = Vec::new();
