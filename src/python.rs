@@ -19,6 +19,7 @@ mod optim;
 mod signature;
 mod storage;
 mod tensor;
+mod threads;
 
 use pyo3::prelude::*;
 
@@ -30,6 +31,7 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     generator::register(m)?;
     storage::register(m)?;
     tensor::register(m)?;
+    threads::register(m)?;
     autograd::register(m)?;
     data::register(m)?;
     numpy::register(m)?;
