@@ -3,7 +3,7 @@
 //! The floors, from below; imports run downward only:
 //!
 //! - [`error`], [`dtype`], [`scalar`], [`layout`]: plain values
-//! - [`alloc`], [`storage`]: memory
+//! - [`alloc`], [`storage`], [`shared`]: memory
 //! - [`cpu`]: how a CPU computes; knows pointers and strides
 //! - [`random`]: PyTorch's stream of random numbers
 //! - [`tensor`], [`autograd`]: the handle and the tape
@@ -23,5 +23,6 @@ pub mod optim;
 mod python;
 pub mod random;
 pub mod scalar;
+pub mod shared;
 pub mod storage;
 pub mod tensor;

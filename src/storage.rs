@@ -2,11 +2,13 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::alloc::Block;
 use crate::error::Result;
+use crate::shared::arc_in_place;
 
 /// Up to this many bytes live next to the counters, in the same allocation.
 const INLINE_BYTES: usize = 64;
@@ -20,7 +22,7 @@ struct Inner {
     bytes: usize,
     /// Where the bytes are; null when they are inline.
     ptr: *mut u8,
-    inline: UnsafeCell<[u64; INLINE_BYTES / 8]>,
+    inline: UnsafeCell<MaybeUninit<[u64; INLINE_BYTES / 8]>>,
     owner: Owner,
 }
 
@@ -73,9 +75,10 @@ impl Storage {
         Storage::build(self.bytes(), self.ptr(), Owner::Alias { of: self.clone() })
     }
 
+    #[inline]
     fn build(bytes: usize, ptr: *mut u8, owner: Owner) -> Storage {
-        let inline = UnsafeCell::new([0; INLINE_BYTES / 8]);
-        Storage(Arc::new(Inner { version: AtomicU32::new(0), bytes, ptr, inline, owner }))
+        let inline = UnsafeCell::new(MaybeUninit::uninit());
+        Storage(arc_in_place(|| Inner { version: AtomicU32::new(0), bytes, ptr, inline, owner }))
     }
 
     #[inline]

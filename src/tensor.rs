@@ -12,6 +12,7 @@ use crate::cpu::pointwise::Operand;
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, Show, Strides, checked_numel};
+use crate::shared::{arc_get_mut, arc_in_place};
 use crate::storage::Storage;
 
 /// A shared handle: clones are the same tensor.
@@ -62,10 +63,22 @@ pub struct ViewOf {
 }
 
 impl Tensor {
+    #[inline]
     fn build(storage: Storage, layout: Layout, dtype: DType, view: Option<ViewOf>) -> Tensor {
-        Tensor(Arc::new(Inner {
+        Tensor::build_with(storage, || layout, dtype, view)
+    }
+
+    /// Makes the layout in the tensor's own memory: moving it there costs as much as a small operation.
+    #[inline(always)]
+    fn build_with(
+        storage: Storage,
+        layout: impl FnOnce() -> Layout,
+        dtype: DType,
+        view: Option<ViewOf>,
+    ) -> Tensor {
+        Tensor(arc_in_place(|| Inner {
             storage,
-            layout,
+            layout: layout(),
             dtype,
             producer: None,
             view,
@@ -96,7 +109,7 @@ impl Tensor {
     /// Uninitialised and contiguous.
     pub fn empty(sizes: &[usize], dtype: DType) -> Result<Tensor> {
         let bytes = checked_bytes(sizes, dtype)?;
-        Ok(Tensor::build(Storage::new(bytes)?, Layout::contiguous(sizes), dtype, None))
+        Ok(Tensor::build_with(Storage::new(bytes)?, || Layout::contiguous(sizes), dtype, None))
     }
 
     /// Uninitialised, with dense strides of some order of the dimensions.
@@ -109,9 +122,9 @@ impl Tensor {
     /// Uninitialised, with the layout of a contiguous tensor.
     #[inline]
     pub fn empty_as(contiguous: &Tensor, dtype: DType) -> Result<Tensor> {
-        let mut layout = contiguous.layout().clone();
-        layout.offset = 0;
-        Ok(Tensor::build(Storage::new(layout.numel() * dtype.size())?, layout, dtype, None))
+        let layout = contiguous.layout();
+        let storage = Storage::new(layout.numel() * dtype.size())?;
+        Ok(Tensor::build_with(storage, || Layout { offset: 0, ..layout.clone() }, dtype, None))
     }
 
     /// A contiguous tensor that holds `values`.
@@ -150,7 +163,7 @@ impl Tensor {
 
     /// The same bytes, cut off from the tape. In-place changes are still seen by both.
     pub fn detach(&self) -> Tensor {
-        Tensor::build(self.storage().clone(), self.layout().clone(), self.dtype(), None)
+        Tensor::build_with(self.storage().clone(), || self.layout().clone(), self.dtype(), None)
     }
 
     /// The same bytes with a version counter of their own (`Tensor.data`).
@@ -175,12 +188,12 @@ impl Tensor {
 
     /// The same value as made by `edge`.
     pub fn with_producer(mut self, edge: Edge) -> Tensor {
-        if let Some(inner) = Arc::get_mut(&mut self.0) {
+        if let Some(inner) = arc_get_mut(&mut self.0) {
             inner.producer = Some(edge);
             return self;
         }
         let mut t = self.detach();
-        Arc::get_mut(&mut t.0).expect("just made").producer = Some(edge);
+        arc_get_mut(&mut t.0).expect("just made").producer = Some(edge);
         t
     }
 

@@ -10,6 +10,7 @@ use crate::autograd::grad_enabled;
 use crate::autograd::variable::{GradMeta, TensorHook};
 use crate::bail;
 use crate::error::Result;
+use crate::shared::arc_in_place;
 use crate::tensor::Tensor;
 
 /// Gradients, one an input of the node; `None` stands for zero.
@@ -122,14 +123,15 @@ impl<B: Backward + 'static> Node<B> {
             };
             tensors.push(SavedTensor { tensor: tensor.detached(), version: tensor.version(), origin });
         }
-        Arc::new(Node::build(name, edges, outputs.len() as u32, tensors, body))
+        arc_in_place(|| Node::build(name, edges, outputs.len() as u32, tensors, body))
     }
 
     /// A node with given edges that saves nothing.
     pub fn plain(name: &'static str, edges: SmallVec<[Option<Edge>; 2]>, outputs: u32, body: B) -> NodeRef {
-        Arc::new(Node::build(name, edges, outputs, SmallVec::new(), body))
+        arc_in_place(|| Node::build(name, edges, outputs, SmallVec::new(), body))
     }
 
+    #[inline(always)]
     fn build(
         name: &'static str,
         edges: SmallVec<[Option<Edge>; 2]>,

@@ -2,7 +2,7 @@
 //! the present value, hooks.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use smallvec::{SmallVec, smallvec};
 
@@ -20,6 +20,8 @@ pub type AccumulateHook = Arc<dyn Fn() -> Result<()> + Send + Sync>;
 pub struct GradMeta {
     requires_grad: AtomicBool,
     has_producer: AtomicBool,
+    /// The node that collects this leaf's gradient, once some graph has asked for it.
+    accumulator: OnceLock<NodeRef>,
     state: Mutex<GradState>,
 }
 
@@ -27,8 +29,6 @@ pub struct GradMeta {
 pub struct GradState {
     pub producer: Option<Edge>,
     pub grad: Option<Tensor>,
-    /// The node that collects this leaf's gradient, once some graph has asked for it.
-    accumulator: Option<NodeRef>,
     /// The leaf itself, for those who look at the graph.
     pub tensor: WeakTensor,
     pub retains_grad: bool,
@@ -48,6 +48,7 @@ impl GradMeta {
         GradMeta {
             requires_grad: AtomicBool::new(producer.is_some()),
             has_producer: AtomicBool::new(producer.is_some()),
+            accumulator: OnceLock::new(),
             state: Mutex::new(GradState { producer, ..GradState::default() }),
         }
     }
@@ -120,18 +121,15 @@ impl Tensor {
         if !meta.requires_grad.load(Ordering::Relaxed) {
             return None;
         }
-        let mut state = meta.state();
-        if let Some(edge) = &state.producer {
-            return Some(edge.clone());
+        if meta.has_producer() {
+            return meta.state().producer.clone();
         }
-        if let Some(node) = &state.accumulator {
-            return Some(Edge { node: node.clone(), output: 0 });
-        }
-        let body = AccumulateGrad { meta: Arc::downgrade(meta) };
-        let node: NodeRef = Node::plain("AccumulateGrad", SmallVec::new(), 1, body);
-        state.accumulator = Some(node.clone());
-        state.tensor = self.downgrade();
-        Some(Edge { node, output: 0 })
+        // A parameter is asked often: without the lock.
+        let node = meta.accumulator.get_or_init(|| {
+            meta.state().tensor = self.downgrade();
+            Node::plain("AccumulateGrad", SmallVec::new(), 1, AccumulateGrad { meta: Arc::downgrade(meta) })
+        });
+        Some(Edge { node: node.clone(), output: 0 })
     }
 
     /// Makes a leaf ask for gradients, or not.

@@ -42,14 +42,55 @@ pub type Check = fn(&[Arg], DType) -> Result<()>;
 
 /// The gradient of a row with respect to one input.
 pub struct RowGrad {
-    pub input: &'static str,
-    /// What the formula reads: inputs by name, the result `y`, the incoming gradient `g`.
-    pub reads: &'static [&'static str],
+    /// Its position among the row's inputs.
+    pub input: u8,
+    /// What the formula reads.
+    pub reads: &'static [Read],
     pub kernels: Typed,
     /// The formula is `g` itself.
     pub identity: bool,
     /// The same formula over tensors.
     pub graph: for<'a> fn(&[Var<'a>]) -> Var<'a>,
+}
+
+/// What a gradient's formula reads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    Input(u8),
+    /// The result, `y` in the formulas.
+    Result,
+    /// The incoming gradient, `g`.
+    Gradient,
+}
+
+impl Read {
+    /// What a name in a formula stands for, decided when the table is compiled.
+    pub const fn of(inputs: &[&str], name: &str) -> Read {
+        match name.as_bytes() {
+            b"y" => Read::Result,
+            b"g" => Read::Gradient,
+            _ => Read::Input(position(inputs, name)),
+        }
+    }
+}
+
+/// Where a name stands among the inputs of a row; compiling fails if it does not.
+pub const fn position(inputs: &[&str], name: &str) -> u8 {
+    let mut i = 0;
+    while i < inputs.len() {
+        let (a, b) = (inputs[i].as_bytes(), name.as_bytes());
+        let mut same = a.len() == b.len();
+        let mut at = 0;
+        while same && at < a.len() {
+            same = a[at] == b[at];
+            at += 1;
+        }
+        if same {
+            return i as u8;
+        }
+        i += 1;
+    }
+    panic!("a gradient names an input that the row does not have")
 }
 
 /// An argument of a pointwise operation. Numbers never become tensors.
@@ -198,8 +239,7 @@ pub fn apply_inplace(row: &'static Row, args: &[Arg]) -> Result<Tensor> {
         return Ok(x.clone());
     }
     // The gradient may need the old value: the node keeps a copy where it reads it.
-    let name = row.inputs[0];
-    let reads_old = row.grads.iter().any(|g| g.reads.contains(&name));
+    let reads_old = row.grads.iter().any(|g| g.reads.contains(&Read::Input(0)));
     let old = if reads_old { autograd::no_grad(|| copy::clone(x))? } else { x.detach() };
     let old = match x.gradient_edge() {
         Some(edge) => old.with_producer(edge),
@@ -428,18 +468,17 @@ fn record(row: &'static Row, args: &[Arg], out: Tensor) -> Tensor {
 impl Row {
     /// The gradient with respect to an input.
     fn grad_of(&self, input: u8) -> Option<&RowGrad> {
-        let name = self.inputs[input as usize];
-        self.grads.iter().find(|g| g.input == name)
+        self.grads.iter().find(|g| g.input == input)
     }
 }
 
 impl RowGrad {
     /// Positions of what the formula reads among the row's inputs and, after them, its result.
     fn sources<'a>(&'a self, row: &'a Row) -> impl Iterator<Item = usize> + 'a {
-        self.reads.iter().filter_map(|name| match *name {
-            "g" => None,
-            "y" => Some(row.inputs.len()),
-            name => row.inputs.iter().position(|n| *n == name),
+        self.reads.iter().filter_map(|read| match *read {
+            Read::Gradient => None,
+            Read::Result => Some(row.inputs.len()),
+            Read::Input(i) => Some(i as usize),
         })
     }
 }
@@ -485,8 +524,8 @@ impl Recorded {
         }
         let mut args: SmallVec<[Arg; 4]> = SmallVec::new();
         let (mut at, mut next) = (formula.sources(self.row), saved.iter());
-        for name in formula.reads {
-            if *name == "g" {
+        for read in formula.reads {
+            if *read == Read::Gradient {
                 args.push(Arg::Tensor(g));
                 continue;
             }

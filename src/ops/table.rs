@@ -25,7 +25,7 @@ use crate::bail;
 use crate::cpu::pointwise::Typed;
 use crate::dtype::{Bool, C128, DType};
 use crate::error::Result;
-use crate::ops::pointwise::{Arg, Row, RowGrad, apply, apply_inplace, args_of};
+use crate::ops::pointwise::{Arg, Read, Row, RowGrad, apply, apply_inplace, args_of, position};
 use crate::ops::registry::Op;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -139,17 +139,18 @@ macro_rules! table {
             use super::*;
             $(pub mod $name {
                 use super::*;
+                const INPUTS: &[&str] = &[$(stringify!($in),)+ $($(stringify!($setting)),+)?];
                 pub static ROW: Row = Row {
                     name: [$($label,)? stringify!($name)][0],
                     doc: concat!($($doc),*),
-                    inputs: &[$(stringify!($in),)+ $($(stringify!($setting)),+)?],
+                    inputs: INPUTS,
                     settings: <[&str]>::len(&[$($(stringify!($setting)),+)?]),
                     kernels: row_kernels!([$($bool)?] $compute |$($in),+ $($(, $setting)+)?| $f),
                     to_bool: !matches!([$(stringify!($bool),)? ""][0].as_bytes(), b""),
                     conditions: condition_count([$(stringify!($in)),+][0]),
                     grads: &[$(RowGrad {
-                        input: stringify!($gi),
-                        reads: &[$(stringify!($gv)),+],
+                        input: position(INPUTS, stringify!($gi)),
+                        reads: &[$(Read::of(INPUTS, stringify!($gv))),+],
                         kernels: typed_grad!($compute |$($gv),+| $g),
                         identity: is_g(stringify!($g)),
                         graph: {

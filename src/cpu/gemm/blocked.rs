@@ -19,6 +19,8 @@ const M_BLOCK: usize = 8192;
 const JOB_PANELS: usize = 12;
 /// Row panels a job takes.
 const JOB_ROWS: usize = 4;
+/// Jobs there should be for a thread: with fewer, the last one is waited for too long.
+const JOBS_A_THREAD: usize = 8;
 
 /// Panels of A packed as one chunk of work, and steps of k at a time.
 const PACK_PANELS: usize = 7;
@@ -205,7 +207,7 @@ impl<T: GemmElement> Block<T> {
         // Few column panels are shared out evenly.
         let mut wide = across.div_ceil(across.div_ceil(JOB_PANELS));
         let jobs = |high, wide| down.div_ceil(high) * across.div_ceil(wide);
-        while parallel && high * wide > 1 && jobs(high, wide) < 4 * par::num_threads() {
+        while parallel && high * wide > 1 && jobs(high, wide) < JOBS_A_THREAD * par::num_threads() {
             if high >= wide {
                 high = high.div_ceil(2);
             } else {
