@@ -6,6 +6,8 @@ pub mod arithmetic;
 pub mod conv;
 pub mod copy;
 pub mod creation;
+pub mod distance;
+pub mod einsum;
 pub mod graph_math;
 pub mod index;
 pub mod joining;
@@ -14,6 +16,7 @@ pub mod matmul;
 pub mod norm;
 pub mod pointwise;
 pub mod pool;
+pub mod products;
 pub mod random;
 pub mod reduce;
 pub mod registry;
@@ -36,12 +39,15 @@ pub fn all() -> &'static [&'static Op] {
             conv::OPS,
             copy::OPS,
             creation::OPS,
+            distance::OPS,
+            einsum::OPS,
             index::OPS,
             joining::OPS,
             loss::OPS,
             matmul::OPS,
             norm::OPS,
             pool::OPS,
+            products::OPS,
             random::OPS,
             reduce::OPS,
             softmax::OPS,

@@ -18,6 +18,9 @@ from rustnn.autograd import grad_mode as grad_mode
 from rustnn.autograd import inference_mode as inference_mode
 from rustnn.autograd import no_grad as no_grad
 from rustnn.autograd import set_grad_enabled as set_grad_enabled
+from rustnn.contractions import chain_matmul as chain_matmul  # type: ignore[assignment]
+from rustnn.contractions import einsum as einsum  # type: ignore[assignment]
+from rustnn.contractions import tensordot as tensordot  # type: ignore[assignment]
 from rustnn.functional import broadcast_tensors as broadcast_tensors  # type: ignore[assignment]
 from rustnn.size import Size as Size
 
@@ -63,6 +66,7 @@ _modules = (
     "cuda",
     "functional",
     "legacy",
+    "linalg",
     "nn",
     "numeric_limits",
     "optim",

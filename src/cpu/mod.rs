@@ -3,6 +3,7 @@
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
+pub mod distance;
 pub mod exp;
 pub mod gemm;
 pub mod loops;

@@ -103,7 +103,7 @@ fn check_dtypes(name: &str, a: &Tensor, b: &Tensor) -> Result<()> {
 }
 
 /// The conjugate transpose of the last two dimensions: the adjoint of a factor.
-fn adjoint(x: &Tensor) -> Result<Tensor> {
+pub fn adjoint(x: &Tensor) -> Result<Tensor> {
     let turned = view::transpose(x, -1, -2)?;
     if x.dtype().is_complex() { table::conj(&turned) } else { Ok(turned) }
 }
@@ -174,7 +174,7 @@ pub fn bmm(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 /// Matrix times vector.
-fn mv(a: &Tensor, x: &Tensor) -> Result<Tensor> {
+pub fn mv(a: &Tensor, x: &Tensor) -> Result<Tensor> {
     if a.ndim() != 2 || x.ndim() != 1 {
         bail!(Shape, "vector + matrix @ vector expected, got {}, {}, {}", 1, a.ndim(), x.ndim());
     }
@@ -188,11 +188,20 @@ fn mv(a: &Tensor, x: &Tensor) -> Result<Tensor> {
             x.size(0)
         );
     }
+    if a.dtype() != x.dtype() {
+        bail!(
+            DType,
+            "addmv input tensors must have the same dtype, but got {}, {}, and {}",
+            x.dtype().scalar_name(),
+            a.dtype().scalar_name(),
+            x.dtype().scalar_name()
+        );
+    }
     view::squeeze(&mm(a, &view::unsqueeze(x, 1)?)?, Some(&[1]))
 }
 
-/// The inner product of two vectors.
-fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+/// Refuses what is not a pair of vectors of one dtype and length.
+pub fn check_dot(a: &Tensor, b: &Tensor) -> Result<()> {
     if a.ndim() != 1 || b.ndim() != 1 {
         bail!(Shape, "1D tensors expected, but got {}D and {}D tensors", a.ndim(), b.ndim());
     }
@@ -214,6 +223,15 @@ fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
             b.size(0)
         );
     }
+    if a.dtype() == DType::Bool {
+        bail!(Unsupported, "\"dot\" not implemented for 'Bool'");
+    }
+    Ok(())
+}
+
+/// The inner product of two vectors.
+pub fn dot(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    check_dot(a, b)?;
     let row = view::unsqueeze(a, 0)?;
     view::reshape_to(&mm(&row, &view::unsqueeze(b, 1)?)?, &[])
 }
@@ -347,7 +365,16 @@ fn addmm(input: &Tensor, a: &Tensor, b: &Tensor, beta: Scalar, alpha: Scalar) ->
     scaled_sum(input, mm(a, b)?, beta, alpha)
 }
 
-fn scaled_sum(input: &Tensor, product: Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
+/// `product` alone, whatever `input` holds; the gradient of `input` is zero.
+pub fn without(input: &Tensor, product: Tensor) -> Result<Tensor> {
+    if !autograd::needs_grad(&[input]) || input.dtype().is_complex() {
+        return Ok(product);
+    }
+    add(&product, &table::zero_of(input)?)
+}
+
+/// beta * input + alpha * product, in the shape of the product.
+pub fn scaled_sum(input: &Tensor, product: Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
     // The factors of integers are cut to integers.
     let factor = |s: Scalar| if product.dtype().is_integral() { Scalar::Int(s.to_i64()) } else { s };
     let (beta, alpha) = (factor(beta), factor(alpha));
@@ -358,7 +385,7 @@ fn scaled_sum(input: &Tensor, product: Tensor, beta: Scalar, alpha: Scalar) -> R
     let product =
         if alpha.to_complex() == Scalar::Int(1).to_complex() { product } else { mul(&product, alpha)? };
     if beta.is_zero() {
-        return Ok(product);
+        return without(input, product);
     }
     let input =
         if beta.to_complex() == Scalar::Int(1).to_complex() { input.clone() } else { mul(input, beta)? };

@@ -337,7 +337,7 @@ pub fn narrow(x: &Tensor, dim: i64, start: i64, length: i64) -> Result<Tensor> {
     Ok(take_part(x, Part::Slice { dim, start: start as usize, length: length as usize, step: 1 }))
 }
 
-fn diagonal(x: &Tensor, offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
+pub fn diagonal(x: &Tensor, offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
     let (a, b) = (wrap_dim(dim1, x.ndim())?, wrap_dim(dim2, x.ndim())?);
     if a == b || x.ndim() < 2 {
         bail!(Autograd, "diagonal dimensions cannot be identical {dim1}, {dim2}");

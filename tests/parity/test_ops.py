@@ -89,6 +89,8 @@ def test_gradient(call: Call, dtype: str) -> None:
 def test_second_gradient(call: Call) -> None:
     theirs = gradients(call, REFERENCE, "float64", 2)
     ours = gradients(call, CANDIDATE, "float64", 2)
+    if isinstance(theirs, NotImplementedError) and not isinstance(ours, Exception):
+        return  # a derivative that PyTorch has not written; finite differences check ours
     if isinstance(theirs, Exception) and not isinstance(ours, Exception):
         pytest.fail(f"PyTorch has {describe(theirs)}, we have a value")
     same_outcome(ours, theirs, strides=False)

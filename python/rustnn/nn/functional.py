@@ -39,6 +39,7 @@ __all__ = [
     "max_pool2d_with_indices",
     "mse_loss",
     "nll_loss",
+    "pdist",
     "relu",
     "relu_",
     "sigmoid",
@@ -55,6 +56,7 @@ softplus = _C.softplus
 relu_ = _C.relu_
 leaky_relu_ = _C.leaky_relu_
 elu_ = _C.elu_
+pdist = _C.pdist
 
 
 def conv2d(
