@@ -32,9 +32,10 @@ def _subscripts(labels: Sequence[Any]) -> str:
 def einsum(*args: Any) -> Tensor:
     """Sum of products by Einstein's notation.
 
-    ``einsum("ij,jk->ik", a, b)`` names every dimension by a letter; what the result does not name is summed. A
-    letter that stands twice in one operand takes its diagonal, ``...`` stands for all other dimensions. Without
-    ``->`` the result has the letters that stand once, in alphabetical order. ``einsum(a, [0, 1], b, [1, 2], [0, 2])``
+    ``einsum("ij,jk->ik", a, b)`` names every dimension by a letter; what the result does not name is
+    summed. A letter that stands twice in one operand takes its diagonal, ``...`` stands for all other
+    dimensions. Without ``->`` the result has the letters that stand once, in alphabetical order.
+    ``einsum(a, [0, 1], b, [1, 2], [0, 2])``
     says the same in numbers. RuntimeError for sizes that do not fit, ValueError for too few arguments.
     """
     if len(args) < 2:
@@ -58,8 +59,8 @@ def einsum(*args: Any) -> Tensor:
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
     """Sum of products over pairs of dimensions; what is left of ``a``'s shape comes first, then of ``b``'s.
 
-    ``dims`` is how many of the last dimensions of ``a`` meet the first ones of ``b``, or two lists (or a tensor of
-    two rows) that pair them up. RuntimeError where the sizes of a pair differ and neither is one.
+    ``dims`` is how many of the last dimensions of ``a`` meet the first ones of ``b``, or two lists (or a
+    tensor of two rows) that pair them up. RuntimeError where the sizes of a pair differ and neither is one.
     """
     if isinstance(dims, _C.Tensor):
         if dims.numel() > 1:
@@ -76,7 +77,8 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
         left, right = ([side] if isinstance(side, int) else list(side) for side in dims)
     else:
         raise RuntimeError(
-            f"tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]], but got dims={dims}"
+            "tensordot expects dims to be int or tuple[list[int], list[int]] or list[list[int]], "
+            f"but got dims={dims}"
         )
     return _C.tensordot(a, b, left, right, **({} if out is None else {"out": out}))
 
