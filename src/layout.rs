@@ -58,6 +58,59 @@ pub fn contiguous_strides(sizes: &[usize]) -> Strides {
     strides
 }
 
+/// The order of the dimensions in memory that a caller may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemoryFormat {
+    /// As the source has it, if that is dense.
+    Preserve,
+    Contiguous,
+    /// Channels innermost: (N, H, W, C) in memory for sizes (N, C, H, W).
+    ChannelsLast,
+    ChannelsLast3d,
+}
+
+impl MemoryFormat {
+    /// From the name that Python gives.
+    pub fn read(name: Option<&str>) -> Result<Option<MemoryFormat>> {
+        Ok(match name {
+            None => None,
+            Some("torch.preserve_format") => Some(MemoryFormat::Preserve),
+            Some("torch.contiguous_format") => Some(MemoryFormat::Contiguous),
+            Some("torch.channels_last") => Some(MemoryFormat::ChannelsLast),
+            Some("torch.channels_last_3d") => Some(MemoryFormat::ChannelsLast3d),
+            Some(other) => bail!(Type, "argument 'memory_format' must be torch.memory_format, not {other}"),
+        })
+    }
+
+    /// Dense strides of this format for a copy of `source`.
+    pub fn strides(self, source: &Layout) -> Result<Strides> {
+        let (rank, name) = match self {
+            MemoryFormat::Preserve => return Ok(source.dense_like()),
+            MemoryFormat::Contiguous => return Ok(contiguous_strides(&source.sizes)),
+            MemoryFormat::ChannelsLast => (4, "channels_last"),
+            MemoryFormat::ChannelsLast3d => (5, "channels_last_3d"),
+        };
+        if source.ndim() != rank {
+            bail!(Shape, "required rank {rank} tensor to use {name} format");
+        }
+        let mut order: SmallVec<[usize; 6]> = SmallVec::from_slice(&[1]);
+        order.extend((2..rank).rev());
+        order.push(0);
+        Ok(dense_strides(&source.sizes, &order))
+    }
+
+    /// Whether a tensor has this format already.
+    pub fn describes(self, layout: &Layout) -> bool {
+        match self {
+            MemoryFormat::Preserve | MemoryFormat::Contiguous => layout.is_contiguous(),
+            _ => self.strides(layout).is_ok_and(|wanted| {
+                let pairs = wanted.iter().zip(&layout.strides).zip(&layout.sizes);
+                layout.numel() == 0 || pairs.into_iter().all(|((a, b), &n)| a == b || n == 1)
+            }),
+        }
+    }
+}
+
 /// Number of elements, or an error when it does not fit.
 pub fn checked_numel(sizes: &[usize]) -> Result<usize> {
     // Zeros do not excuse the other sizes from fitting: strides are products of them.

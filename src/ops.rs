@@ -17,6 +17,7 @@ pub mod norm;
 pub mod pointwise;
 pub mod pool;
 pub mod products;
+pub mod properties;
 pub mod random;
 pub mod reduce;
 pub mod registry;
@@ -48,6 +49,7 @@ pub fn all() -> &'static [&'static Op] {
             norm::OPS,
             pool::OPS,
             products::OPS,
+            properties::OPS,
             random::OPS,
             reduce::OPS,
             softmax::OPS,

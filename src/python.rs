@@ -8,8 +8,10 @@ mod autograd;
 mod convert;
 mod data;
 mod device;
+mod dlpack;
 mod dtype;
 mod error;
+mod formats;
 mod functions;
 mod generator;
 mod indexing;
@@ -18,8 +20,10 @@ mod operators;
 mod optim;
 mod signature;
 mod storage;
+mod subclass;
 mod tensor;
 mod threads;
+mod to;
 
 use pyo3::prelude::*;
 
@@ -28,6 +32,7 @@ use pyo3::prelude::*;
 fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     dtype::register(m)?;
     device::register(m)?;
+    formats::register(m)?;
     generator::register(m)?;
     storage::register(m)?;
     tensor::register(m)?;
@@ -35,6 +40,8 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     autograd::register(m)?;
     data::register(m)?;
     numpy::register(m)?;
+    dlpack::register(m)?;
+    subclass::register(m)?;
     optim::register(m)?;
     functions::register(m)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::alloc::Block;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::shared::arc_in_place;
 
 /// Up to this many bytes live next to the counters, in the same allocation.
@@ -26,11 +26,52 @@ struct Inner {
     owner: Owner,
 }
 
+/// Anonymous memory that stays the same memory in processes forked later.
+struct SharedMap {
+    ptr: *mut u8,
+    bytes: usize,
+}
+
+impl SharedMap {
+    #[cfg(unix)]
+    fn new(bytes: usize) -> Result<SharedMap> {
+        let bytes = bytes.max(1);
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a fresh anonymous mapping; failure is checked.
+        let ptr = unsafe {
+            libc::mmap(std::ptr::null_mut(), bytes, access, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0)
+        };
+        if ptr == libc::MAP_FAILED {
+            return Err(Error::OutOfMemory { bytes });
+        }
+        Ok(SharedMap { ptr: ptr.cast(), bytes })
+    }
+
+    #[cfg(not(unix))]
+    fn new(_bytes: usize) -> Result<SharedMap> {
+        Err(Error::Unsupported("memory can be shared between processes on Unix only".to_owned()))
+    }
+}
+
+impl Drop for SharedMap {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` with this very size, and unmapped once.
+        #[cfg(unix)]
+        unsafe {
+            libc::munmap(self.ptr.cast(), self.bytes);
+        }
+    }
+}
+
 /// Who keeps the bytes alive.
 enum Owner {
     Inline,
     Block {
         _block: Block,
+    },
+    /// Memory that forked processes share.
+    Shared {
+        _map: SharedMap,
     },
     /// Memory of somebody else, released by dropping the value.
     Foreign {
@@ -59,6 +100,22 @@ impl Storage {
             (block.as_ptr(), Owner::Block { _block: block })
         };
         Ok(Storage::build(bytes, ptr, owner))
+    }
+
+    /// Zeroed bytes that processes forked later see as well, with what either side writes.
+    pub fn shared(bytes: usize) -> Result<Storage> {
+        let map = SharedMap::new(bytes)?;
+        Ok(Storage::build(bytes, map.ptr, Owner::Shared { _map: map }))
+    }
+
+    /// Whether forked processes see the same bytes.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.root().0.owner, Owner::Shared { .. })
+    }
+
+    /// How many handles, of tensors and others, hold the bytes.
+    pub fn holders(&self) -> usize {
+        Arc::strong_count(&self.0)
     }
 
     /// Bytes that belong to somebody else and stay valid while `keep` lives.

@@ -56,11 +56,6 @@ __version__ = "0.1.0"
 
 newaxis = None
 
-# The layouts and memory orders that PyTorch names; only the first of each exists here.
-strided = "torch.strided"
-contiguous_format = "torch.contiguous_format"
-preserve_format = "torch.preserve_format"
-
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (
     "cuda",

@@ -9,7 +9,7 @@ use crate::cpu;
 use crate::cpu::loops::Loops;
 use crate::dtype::{DType, Element};
 use crate::error::Result;
-use crate::layout::{Layout, Show, broadcast, contiguous_strides};
+use crate::layout::{Layout, MemoryFormat, Show, broadcast, contiguous_strides};
 use crate::ops::pointwise::Arg;
 use crate::ops::registry::Op;
 use crate::ops::{creation, reduce};
@@ -149,27 +149,36 @@ fn type_as(x: &Tensor, other: &Tensor) -> Result<Tensor> {
     to_dtype(x, other.dtype())
 }
 
-fn check_format(format: Option<&str>) -> Result<()> {
-    match format {
-        None | Some("torch.preserve_format" | "torch.contiguous_format") => Ok(()),
-        Some(other) => bail!(Unsupported, "memory format {other} is not supported yet"),
+/// A copy in a memory format.
+pub fn clone_in(x: &Tensor, format: MemoryFormat) -> Result<Tensor> {
+    let out = Tensor::empty_dense(x.sizes(), format.strides(x.layout())?, x.dtype())?;
+    write(&out, x)?;
+    Ok(recorded_copy(out, x, "clone"))
+}
+
+/// In a memory format: the tensor itself if it has it already.
+pub fn in_format(x: &Tensor, format: MemoryFormat) -> Result<Tensor> {
+    if format == MemoryFormat::Preserve || format.describes(x.layout()) {
+        return Ok(x.clone());
     }
+    clone_in(x, format)
 }
 
 pub const OPS: &[Op] = &[
     Op::new("clone(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", |a| {
-        check_format(a.str(1))?;
-        match a.str(1) {
-            Some("torch.contiguous_format") => Ok(contiguous_copy(a.tensor(0))?.into()),
-            _ => Ok(clone(a.tensor(0))?.into()),
-        }
+        Ok(clone_in(a.tensor(0), MemoryFormat::read(a.str(1))?.unwrap_or(MemoryFormat::Preserve))?.into())
     })
     .method()
     .doc("A copy with memory of its own.")
     .samples("t(3, 4) | nc(3, 4) | t() | t(0, 2)"),
     Op::new("contiguous(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", |a| {
-        check_format(a.str(1))?;
-        Ok(contiguous(a.tensor(0))?.into())
+        match MemoryFormat::read(a.str(1))? {
+            None | Some(MemoryFormat::Contiguous) => Ok(contiguous(a.tensor(0))?.into()),
+            Some(MemoryFormat::Preserve) => {
+                bail!(Autograd, "preserve memory format is unsupported by the contiguous operator")
+            }
+            Some(format) => Ok(in_format(a.tensor(0), format)?.into()),
+        }
     })
     .method_only()
     .doc("The tensor in row-major memory; itself if it is so already.")

@@ -4,10 +4,11 @@ use crate::autograd::inplace;
 use crate::bail;
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
-use crate::layout::sizes_from;
+use crate::layout::{Layout, MemoryFormat, Show, Sizes, Strides, dense_strides, sizes_from};
 use crate::ops::copy;
 use crate::ops::registry::{Args, Op};
 use crate::scalar::{Scalar, default_dtype};
+use crate::storage::Storage;
 use crate::tensor::Tensor;
 
 /// All elements equal.
@@ -128,6 +129,42 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<
     Ok(t)
 }
 
+/// `start`, `start + step`, ... up to `end`, which is included.
+fn range(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<Tensor> {
+    let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
+    if s == 0.0 || s.is_nan() {
+        bail!(Autograd, "step must be nonzero");
+    }
+    if !a.is_finite() || !b.is_finite() {
+        bail!(Autograd, "unsupported range: {start} -> {end}");
+    }
+    if (s > 0.0 && a > b) || (s < 0.0 && a < b) {
+        bail!(Autograd, "upper bound and lower bound inconsistent with step sign");
+    }
+    if dtype == DType::Bool || dtype.is_complex() {
+        bail!(Unsupported, "\"range_cpu\" not implemented for '{}'", dtype.scalar_name());
+    }
+    let count = ((b - a) / s).floor() + 1.0;
+    if count >= 9.2e18 {
+        bail!(Autograd, "invalid size, possible overflow?");
+    }
+    // The end lies half a step behind the last value.
+    let last = a + s * (count - 1.0);
+    let integral = dtype.is_integral() && a.fract() == 0.0 && s.fract() == 0.0;
+    if integral {
+        let behind = Scalar::Int(last as i64 + (s as i64).signum());
+        return arange(Scalar::Int(a as i64), behind, Scalar::Int(s as i64), dtype);
+    }
+    copy::to_dtype(&arange(start, Scalar::Float(last + s / 2.0), step, DType::F64)?, dtype)
+}
+
+/// `base` to the powers that `linspace` gives.
+fn logspace(start: f64, end: f64, steps: i64, base: f64, dtype: DType) -> Result<Tensor> {
+    let powers = linspace(start, end, steps, DType::F64)?;
+    let values: Vec<f64> = copy::values::<f64>(&powers)?.into_iter().map(|p| base.powf(p)).collect();
+    copy::to_dtype(&Tensor::from_slice(&values, powers.sizes())?, dtype)
+}
+
 /// `steps` values evenly from `start` to `end`, both included; counted from both ends, as in PyTorch.
 pub fn linspace(start: f64, end: f64, steps: i64, dtype: DType) -> Result<Tensor> {
     if steps < 0 {
@@ -175,12 +212,40 @@ pub fn eye(n: i64, m: i64, dtype: DType) -> Result<Tensor> {
 fn like(a: &Args, dtype_at: usize, value: Option<Scalar>) -> Result<Tensor> {
     let x = a.tensor(0);
     let dtype = a.dtype(dtype_at).unwrap_or(x.dtype());
-    let t = Tensor::empty_dense(x.sizes(), x.layout().dense_like(), dtype)?;
+    // The memory format follows the dtype.
+    let format = MemoryFormat::read(a.str(dtype_at + 1))?.unwrap_or(MemoryFormat::Preserve);
+    let t = Tensor::empty_dense(x.sizes(), format.strides(x.layout())?, dtype)?;
     if let Some(value) = value {
         check_fits(value, dtype)?;
         write_value(&t, value)?;
     }
     Ok(t)
+}
+
+/// Uninitialised memory just large enough for the layout.
+fn empty_strided(size: &[i64], stride: &[i64], dtype: DType) -> Result<Tensor> {
+    if size.len() != stride.len() {
+        bail!(
+            Autograd,
+            "dimensionality of sizes ({}) must match dimensionality of strides ({})",
+            size.len(),
+            stride.len()
+        );
+    }
+    if let Some(negative) = stride.iter().find(|s| **s < 0) {
+        bail!(
+            Autograd,
+            "as_strided: Negative strides are not supported at the moment, got stride {negative}"
+        );
+    }
+    let sizes: Sizes = sizes_from(size)?.into_iter().collect();
+    let strides: Strides = stride.iter().map(|&s| s as isize).collect();
+    let layout = Layout { sizes, strides, offset: 0 };
+    let bytes = layout.extent().and_then(|(_, end)| end.checked_mul(dtype.size()));
+    let Some(bytes) = bytes.filter(|&b| b <= isize::MAX as usize) else {
+        bail!(Shape, "Storage size calculation overflowed with sizes={}", Show(&layout.sizes));
+    };
+    Tensor::from_storage(Storage::new(bytes)?, layout, dtype)
 }
 
 fn new_full(a: &Args, dtype_at: usize, value: Scalar) -> Result<Tensor> {
@@ -199,10 +264,44 @@ fn arange_call(a: &Args, range: [Scalar; 3], dtype_at: usize) -> Result<Tensor> 
 }
 
 pub const OPS: &[Op] = &[
-    Op::new("empty(*int[] size, *, ScalarType? dtype=None) -> Tensor", |a| {
-        Ok(Tensor::empty(&sizes_from(a.ints(0))?, a.dtype(1).unwrap_or_else(default_dtype))?.into())
+    Op::new("empty(*int[] size, *, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
+        let (sizes, dtype) = (sizes_from(a.ints(0))?, a.dtype(1).unwrap_or_else(default_dtype));
+        match MemoryFormat::read(a.str(2))? {
+            None | Some(MemoryFormat::Contiguous) => Ok(Tensor::empty(&sizes, dtype)?.into()),
+            Some(MemoryFormat::Preserve) => {
+                bail!(Autograd, "unsupported memory format option Preserve")
+            }
+            Some(format) => {
+                let strides = format.strides(&Layout::contiguous(&sizes))?;
+                Ok(Tensor::empty_dense(&sizes, strides, dtype)?.into())
+            }
+        }
     })
     .doc("Uninitialised memory.")
+    .no_gradient(),
+    Op::new("empty_strided(int[] size, int[] stride, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(empty_strided(a.ints(0), a.ints(1), a.dtype(2).unwrap_or_else(default_dtype))?.into())
+    })
+    .doc("Uninitialised memory with the strides given.")
+    .no_gradient(),
+    Op::new("empty_permuted(int[] size, int[] physical_layout, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let sizes = sizes_from(a.ints(0))?;
+        let order: Vec<usize> = a.ints(1).iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+        let innermost_first: Vec<usize> = order.iter().rev().copied().collect();
+        let mut seen = order;
+        seen.sort_unstable();
+        if seen != (0..sizes.len()).collect::<Vec<_>>() {
+            bail!(
+                Autograd,
+                "empty_permuted: physical_layout {:?} is no order of the {} dimensions",
+                a.ints(1),
+                sizes.len()
+            );
+        }
+        let dtype = a.dtype(2).unwrap_or_else(default_dtype);
+        Ok(Tensor::empty_dense(&sizes, dense_strides(&sizes, &innermost_first), dtype)?.into())
+    })
+    .doc("Uninitialised dense memory in which the dimensions lie in the order given, outermost first.")
     .no_gradient(),
     Op::new("zeros(*int[] size, *, ScalarType? dtype=None) -> Tensor", |a| {
         Ok(zeros(&sizes_from(a.ints(0))?, a.dtype(1).unwrap_or_else(default_dtype))?.into())
@@ -252,6 +351,12 @@ pub const OPS: &[Op] = &[
     .method_only()
     .doc("Uninitialised, with the dtype of the tensor.")
     .no_gradient(),
+    Op::new("new_empty_strided(Tensor input, int[] size, int[] stride, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(empty_strided(a.ints(1), a.ints(2), a.dtype(3).unwrap_or(a.tensor(0).dtype()))?.into())
+    })
+    .method_only()
+    .doc("Uninitialised, with the strides given and the dtype of the tensor.")
+    .no_gradient(),
     Op::new("new_zeros(Tensor input, *int[] size, *, ScalarType? dtype=None) -> Tensor", |a| Ok(new_full(a, 2, Scalar::Int(0))?.into()))
         .method_only()
         .doc("All 0, with the dtype of the tensor.")
@@ -287,6 +392,19 @@ pub const OPS: &[Op] = &[
     })
     .doc("Evenly spaced values from start to end, both included.")
     .samples("0, 1, 5 | -3, 3, 7 | 1, 2, 1 | 1, 2, 0")
+    .no_gradient(),
+    Op::new("range(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None) -> Tensor", |a| {
+        Ok(range(a.scalar(0), a.scalar(1), a.scalar(2), a.dtype(3).unwrap_or_else(default_dtype))?.into())
+    })
+    .doc("start, start + step, ... up to end, which is included. Deprecated: arange is what Python calls range.")
+    .samples("1, 5 | 5, 1, -2 | 0, 1, 0.3")
+    .no_gradient(),
+    Op::new("logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let dtype = a.dtype(4).unwrap_or_else(default_dtype);
+        Ok(logspace(a.scalar(0).to_f64(), a.scalar(1).to_f64(), a.int(2), a.float(3), dtype)?.into())
+    })
+    .doc("base to evenly spaced powers from start to end, both included.")
+    .samples("0, 2, 5 | -3, 3, 7, 2 | 1, 2, 1 | 1, 2, 0")
     .no_gradient(),
     Op::new("eye(int n, int? m=None, *, ScalarType? dtype=None) -> Tensor", |a| {
         let dtype = a.dtype(2).unwrap_or_else(default_dtype);

@@ -47,6 +47,11 @@ fn reshaped_back(x: &Tensor) -> impl Fn(&Tensor) -> Result<Tensor> + Send + Sync
 
 // ---- shapes ----
 
+/// Another tensor over the same elements.
+pub fn alias(x: &Tensor) -> Tensor {
+    view_of(x, x.layout().clone(), "alias", |g| Ok(g.clone()))
+}
+
 /// Another shape for the same elements, without a copy or an error.
 pub fn view(x: &Tensor, shape: &[i64]) -> Result<Tensor> {
     let sizes = infer_size(shape, x.numel())?;

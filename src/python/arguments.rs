@@ -162,7 +162,8 @@ fn read_extras(signature: &Signature, call: &Call<'_, '_>, used: u64) -> Result<
             }
             "device" if signature.is_factory => super::device::check(value)?,
             "requires_grad" if signature.is_factory => extras.requires_grad = value.is_truthy()?,
-            "layout" | "pin_memory" | "names" if signature.is_factory => {}
+            "layout" if signature.is_factory => super::formats::check_layout(value)?,
+            "pin_memory" | "names" if signature.is_factory => {}
             _ if signature.parameters.iter().any(|p| p.name == name) => {
                 return Err(Mismatch::Duplicate { keyword: name.to_owned() });
             }
@@ -189,9 +190,9 @@ fn read(parameter: &Parameter, value: &Bound<'_, PyAny>) -> PyResult<Option<Valu
         Kind::Float => float(value)?.map(Value::Float),
         Kind::Bool => bool_of(value).map(Value::Bool),
         Kind::Str => value.cast::<PyString>().ok().map(|s| s.to_string_lossy().into_owned()).map(Value::Str),
-        Kind::DType => dtype::of(value).map(Value::DType),
+        Kind::DType => dtype::of(value)?.map(Value::DType),
         Kind::Generator => value.cast::<PyGenerator>().ok().map(|g| Value::Generator(g.get().0.clone())),
-        Kind::MemoryFormat => Some(Value::Str(value.str()?.to_string_lossy().into_owned())),
+        Kind::MemoryFormat => super::formats::format_name(value).map(Value::Str),
         Kind::Tensors => tensors(value).map(Value::Tensors),
     })
 }

@@ -1,11 +1,11 @@
 //! Tensors out of Python data: nested lists, numbers, arrays, other tensors.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyComplex, PyDict, PyFloat, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 use crate::dtype::{DType, Element};
-use crate::ops::{copy, creation, reduce};
+use crate::ops::{self, copy, creation, reduce};
 use crate::python::convert::{index_of, number_of, numpy_kind, python_number, tensor_of, wrap};
 use crate::python::{device, dtype, numpy};
 use crate::scalar::{Scalar, default_dtype};
@@ -26,38 +26,57 @@ pub fn tensor_from(data: &Bound<'_, PyAny>, dtype: Option<DType>, copied: bool) 
             (_, false) => copy::to_dtype(&if copied { t.detach() } else { t }, to)?,
         });
     }
-    if numpy_kind(data).is_none() && !data.is_instance_of::<PyList>() && !data.is_instance_of::<PyTuple>() {
-        if data.hasattr("__array_interface__")? {
-            let shared = numpy::from_array(data)?;
-            let to = dtype.unwrap_or(shared.dtype());
-            return Ok(if copied && to == shared.dtype() {
-                copy::clone(&shared)?
-            } else {
-                copy::to_dtype(&shared, to)?
-            });
-        }
-        if data.is_instance_of::<PyString>() {
-            return Err(PyTypeError::new_err("new(): invalid data type 'str'"));
-        }
+    if numpy::is_array(data)? {
+        let shared = numpy::from_array(data, !copied)?;
+        let to = dtype.unwrap_or(shared.dtype());
+        return Ok(if copied && to == shared.dtype() {
+            copy::clone(&shared)?
+        } else {
+            copy::to_dtype(&shared, to)?
+        });
     }
-    let mut reader = Reader { shape: Vec::new(), values: Vec::new(), dtype: None };
-    let too_big = |e: PyErr| {
-        let py = data.py();
-        if e.is_instance_of::<pyo3::exceptions::PyOverflowError>(py) {
-            return PyValueError::new_err("Overflow when unpacking long long");
-        }
-        e
-    };
-    reader.measure(data, 0).map_err(too_big)?;
-    reader.read(data, 0).map_err(too_big)?;
-    reader.finish(dtype)
+    let mut reader =
+        Reader { shape: Vec::new(), values: Vec::new(), dtype: None, wanted: dtype, wide: false };
+    reader.measure(data, 0)?;
+    // Without elements there is nothing to be held against the shape.
+    if !reader.shape.contains(&0) {
+        reader.read(data, 0)?;
+    }
+    reader.finish()
 }
 
 /// Walks nested sequences twice: for the shape, and for the values.
 struct Reader {
     shape: Vec<usize>,
     values: Vec<Scalar>,
+    /// What the values ask for.
     dtype: Option<DType>,
+    /// What the caller asks for.
+    wanted: Option<DType>,
+    /// Whether an int was too large for 64 bits; floating-point dtypes can hold it.
+    wide: bool,
+}
+
+/// A number of Python's own types, however large. The flag tells of an int beyond 64 bits.
+fn any_number(value: &Bound<'_, PyAny>) -> PyResult<Option<(Scalar, bool)>> {
+    match python_number(value) {
+        Err(e) if e.is_instance_of::<PyOverflowError>(value.py()) => {
+            let near = value.extract::<f64>().map_err(|_| overflow())?;
+            Ok(Some((Scalar::Float(near), true)))
+        }
+        number => Ok(number?.map(|n| (n, false))),
+    }
+}
+
+/// Whether a value is a float, int or bool of Python itself, which needs no second look.
+fn is_plain(value: &Bound<'_, PyAny>) -> bool {
+    value.is_exact_instance_of::<PyFloat>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyBool>()
+}
+
+fn overflow() -> PyErr {
+    PyValueError::new_err("Overflow when unpacking long long")
 }
 
 /// Items of anything that has a length and can be indexed.
@@ -65,7 +84,10 @@ fn sequence<'py>(data: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Bound<'py, PyA
     if let Some(items) = super::convert::items(data) {
         return Ok(Some(items));
     }
-    if data.is_instance_of::<PyString>() || data.is_instance_of::<PyDict>() {
+    if data.is_instance_of::<PyString>()
+        || data.is_instance_of::<PyBytes>()
+        || data.is_instance_of::<PyDict>()
+    {
         return Ok(None);
     }
     if data.hasattr("__len__")? && data.hasattr("__getitem__")? {
@@ -80,7 +102,7 @@ impl Reader {
         if depth > MAX_DEPTH {
             return Err(PyValueError::new_err("too many dimensions: lists are nested more than 64 deep"));
         }
-        if python_number(data)?.is_some() || numpy_kind(data).is_some() {
+        if any_number(data)?.is_some() || numpy_kind(data).is_some() {
             return Ok(());
         }
         if tensor_of(data).is_some() {
@@ -100,9 +122,12 @@ impl Reader {
     }
 
     fn read(&mut self, data: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
-        if let Some(value) = python_number(data)? {
+        // NumPy's float64 and complex128 are Python numbers too, but keep their dtype.
+        let own = is_plain(data) || numpy_kind(data).is_none();
+        if let Some((value, wide)) = if own { any_number(data)? } else { None } {
             self.expect_leaf(depth, None)?;
-            self.push(value, value.dtype());
+            self.wide |= wide;
+            self.push(value, if wide { DType::I64 } else { value.dtype() });
             return Ok(());
         }
         if let Some(t) = tensor_of(data) {
@@ -125,7 +150,9 @@ impl Reader {
             if self.shape.len() > depth {
                 return Err(PyTypeError::new_err("not a sequence"));
             }
-            return Err(self.bad_leaf(data)?);
+            let value = self.converted(data)?;
+            self.push(value, value.dtype());
+            return Ok(());
         };
         self.expect_leaf(depth, Some(items.len()))?;
         for item in &items {
@@ -147,25 +174,35 @@ impl Reader {
         }
     }
 
-    fn bad_leaf(&self, data: &Bound<'_, PyAny>) -> PyResult<PyErr> {
+    /// An object that is no number: where a dtype was asked for it may be able to become one.
+    fn converted(&self, data: &Bound<'_, PyAny>) -> PyResult<Scalar> {
         let name = data.get_type().name()?.to_string();
-        if self.shape.is_empty() {
-            return Ok(PyRuntimeError::new_err(format!("Could not infer dtype of {name}")));
-        }
-        if data.is_instance_of::<PyString>() {
-            return Ok(match self.values.is_empty() {
-                true => PyValueError::new_err("too many dimensions 'str'"),
-                false => PyTypeError::new_err("new(): invalid data type 'str'"),
+        if data.is_instance_of::<PyString>() || data.is_instance_of::<PyBytes>() {
+            let deep = data.is_instance_of::<PyString>() && !self.shape.is_empty() && self.values.is_empty();
+            return Err(match deep {
+                true => PyValueError::new_err(format!("too many dimensions '{name}'")),
+                false => PyTypeError::new_err(format!("new(): invalid data type '{name}'")),
             });
         }
-        Ok(PyRuntimeError::new_err(format!("Could not infer dtype of {name}")))
+        if let Some(wanted) = self.wanted {
+            let method = if wanted.is_integral() { "__index__" } else { "__float__" };
+            if data.hasattr(method)?
+                && let Some(value) = python_number(&data.call_method0(method)?)?
+            {
+                return Ok(value);
+            }
+        }
+        Err(PyRuntimeError::new_err(format!("Could not infer dtype of {name}")))
     }
 
-    fn finish(self, dtype: Option<DType>) -> PyResult<Tensor> {
-        let dtype = dtype.or(self.dtype).unwrap_or_else(default_dtype);
+    fn finish(self) -> PyResult<Tensor> {
+        let dtype = self.wanted.or(self.dtype).unwrap_or_else(default_dtype);
         let t = Tensor::empty(&self.shape, dtype)?;
         if t.numel() != self.values.len() {
             return Err(PyValueError::new_err("nested sequences of different lengths"));
+        }
+        if self.wide && dtype.is_integral() {
+            return Err(overflow());
         }
         check_values(&self.values, dtype)?;
         write_values(&t, &self.values);
@@ -186,15 +223,23 @@ fn check_values(values: &[Scalar], dtype: DType) -> PyResult<()> {
     for value in values {
         match value {
             Scalar::Int(i) if *i < low || *i > high => {}
-            Scalar::Float(x) if dtype.is_integral() && dtype != DType::Bool && !x.is_finite() => {}
-            Scalar::Complex(_) if !dtype.is_complex() && dtype != DType::Bool => {
+            Scalar::Float(x)
+                if dtype.is_integral()
+                    && dtype != DType::Bool
+                    && !(x.trunc() >= low as f64 && x.trunc() <= high as f64) => {}
+            // Negative bytes wrap only as ints.
+            Scalar::Float(x) if dtype == DType::U8 && *x <= -1.0 => {}
+            Scalar::Complex(_) if dtype.is_floating() => {
                 return Err(PyTypeError::new_err("must be real number, not complex"));
+            }
+            Scalar::Complex(_) if dtype.is_integral() && dtype != DType::Bool => {
+                return Err(PyTypeError::new_err("'complex' object cannot be interpreted as an integer"));
             }
             _ => continue,
         }
         return Err(PyRuntimeError::new_err(format!(
             "value cannot be converted to type {} without overflow",
-            dtype.c_name()
+            dtype.name()
         )));
     }
     Ok(())
@@ -221,11 +266,26 @@ fn write_values(t: &Tensor, values: &[Scalar]) {
 pub fn dtype_argument(value: Option<&Bound<'_, PyAny>>, function: &str) -> PyResult<Option<DType>> {
     match value {
         None => Ok(None),
-        Some(v) => dtype::of(v).map(Some).ok_or_else(|| {
-            let name = v.get_type().name().map_or_else(|_| "?".to_owned(), |n| n.to_string());
-            PyTypeError::new_err(format!("{function}(): argument 'dtype' must be torch.dtype, not {name}"))
-        }),
+        Some(v) => match dtype::of(v)? {
+            Some(dtype) => Ok(Some(dtype)),
+            None => Err(PyTypeError::new_err(format!(
+                "{function}(): argument 'dtype' must be torch.dtype, not {}",
+                v.get_type().name()?
+            ))),
+        },
     }
+}
+
+/// A tensor out of a tensor is a copy, which `clone` says more plainly.
+pub fn warn_copy_of_tensor(data: &Bound<'_, PyAny>, call: &str) -> PyResult<()> {
+    if tensor_of(data).is_none() {
+        return Ok(());
+    }
+    let text = format!(
+        "To copy a tensor it is recommended to use sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True), rather than {call}."
+    );
+    let category = data.py().get_type::<pyo3::exceptions::PyUserWarning>();
+    PyErr::warn(data.py(), &category, &std::ffi::CString::new(text)?, 1)
 }
 
 /// A new tensor with the values of `data`.
@@ -243,6 +303,7 @@ fn tensor<'py>(
     if let Some(device) = device {
         device::check(device)?;
     }
+    warn_copy_of_tensor(data, "torch.tensor(sourceTensor)")?;
     let t = tensor_from(data, dtype_argument(dtype, "tensor")?, true)?;
     if requires_grad {
         t.set_requires_grad(true)?;
@@ -265,6 +326,65 @@ fn as_tensor<'py>(
     wrap(py, tensor_from(data, dtype_argument(dtype, "as_tensor")?, false)?)
 }
 
+/// A tensor with the values of `obj`: a tensor, an array, a buffer, or nested sequences of numbers. Memory
+/// is shared where that is possible; `copy=True` never shares it, `copy=False` raises ValueError where it
+/// cannot be shared.
+#[pyfunction]
+#[pyo3(signature = (obj, *, dtype=None, device=None, copy=None, requires_grad=None))]
+fn asarray<'py>(
+    py: Python<'py>,
+    obj: &Bound<'py, PyAny>,
+    dtype: Option<&Bound<'py, PyAny>>,
+    device: Option<&Bound<'py, PyAny>>,
+    copy: Option<bool>,
+    requires_grad: Option<bool>,
+) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(device) = device {
+        device::check(device)?;
+    }
+    let dtype = dtype_argument(dtype, "asarray")?;
+    let shared = if let Some(t) = tensor_of(obj) {
+        Some(t)
+    } else if numpy::is_array(obj)? {
+        Some(numpy::from_array(obj, true)?)
+    } else if numpy_kind(obj).is_none() && obj.hasattr("__dlpack__")? {
+        Some(super::dlpack::import_from(obj)?)
+    } else {
+        numpy::from_any_buffer(obj, dtype.unwrap_or_else(default_dtype))?
+    };
+    let keep = requires_grad.unwrap_or_else(|| tensor_of(obj).is_some_and(|t| t.requires_grad()));
+    let made = match shared {
+        Some(t) => {
+            let to = dtype.unwrap_or(t.dtype());
+            if copy == Some(false) && to != t.dtype() {
+                return Err(PyValueError::new_err(format!(
+                    "can't alias tensor with dtype '{}' into dtype '{}'.",
+                    t.dtype().scalar_name(),
+                    to.scalar_name()
+                )));
+            }
+            let t = if keep || !t.requires_grad() { t } else { t.detach() };
+            if copy == Some(true) && to == t.dtype() {
+                ops::copy::clone(&t)?
+            } else {
+                ops::copy::to_dtype(&t, to)?
+            }
+        }
+        None if copy == Some(false) => {
+            return Err(PyValueError::new_err("can't alias arbitrary sequence into a tensor."));
+        }
+        None => tensor_from(obj, dtype, true)?,
+    };
+    if keep && !made.requires_grad() {
+        // A tensor of the caller's stays as it is.
+        let own = tensor_of(obj).is_some_and(|t| t.is(&made));
+        let leaf = if own { made.detach() } else { made };
+        leaf.set_requires_grad(true)?;
+        return wrap(py, leaf);
+    }
+    wrap(py, made)
+}
+
 /// `Tensor(2, 3)`, `Tensor([1, 2])`, `Tensor(other)`, `Tensor()`.
 pub fn legacy_tensor(args: &Bound<'_, PyTuple>, dtype: DType) -> PyResult<Tensor> {
     if args.is_empty() {
@@ -274,6 +394,9 @@ pub fn legacy_tensor(args: &Bound<'_, PyTuple>, dtype: DType) -> PyResult<Tensor
     if args.len() == 1 {
         if let Some(t) = tensor_of(&first) {
             return Ok(t.detach());
+        }
+        if first.is_none() {
+            return Err(PyTypeError::new_err("new(): data must be a sequence (got NoneType)"));
         }
         let is_size = first.get_type().name()? == "Size";
         if !is_size && index_of(&first)?.is_none() {
@@ -296,107 +419,14 @@ pub fn legacy_tensor(args: &Bound<'_, PyTuple>, dtype: DType) -> PyResult<Tensor
             Some(n) => sizes.push(n),
             None => {
                 return Err(PyTypeError::new_err(format!(
-                    "new() received an invalid combination of arguments: expected sizes as ints, got {}",
+                    "new(): argument 'size' failed to unpack the object at pos {} with error \"type must be tuple of ints,but got {}\"",
+                    sizes.len() + 1,
                     item.get_type().name()?
                 )));
             }
         }
     }
     Ok(creation::zeros(&crate::layout::sizes_from(&sizes)?, dtype)?)
-}
-
-/// What `Tensor.to` is asked for.
-#[derive(Default)]
-pub struct To {
-    pub dtype: Option<DType>,
-    pub copy: bool,
-}
-
-/// Reads the arguments of `Tensor.to`: a dtype, a device, a tensor, or a device and a dtype.
-pub fn read_to(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) -> PyResult<To> {
-    let mut target = To::default();
-    let mut flags = 0;
-    let mut given = false;
-    for arg in args.iter() {
-        if arg.is_none() {
-            given = true;
-        } else if let Some(d) = arg.cast::<dtype::PyDType>().ok().map(|d| d.get().0) {
-            (target.dtype, given) = (Some(d), true);
-        } else if let Some(t) = tensor_of(&arg) {
-            (target.dtype, given) = (Some(t.dtype()), true);
-        } else if arg.is_instance_of::<PyFloat>() || arg.is_instance_of::<PyComplex>() {
-            // A number stands for a tensor of it.
-            let dtype = if arg.is_instance_of::<PyFloat>() { DType::F64 } else { DType::C128 };
-            (target.dtype, given) = (Some(dtype), true);
-        } else if arg.is_instance_of::<pyo3::types::PyBool>() && given {
-            // non_blocking, then copy.
-            if flags == 1 {
-                target.copy = arg.is_truthy()?;
-            }
-            flags += 1;
-        } else if arg.is_instance_of::<PyString>()
-            || arg.cast::<device::PyDevice>().is_ok()
-            || index_of(&arg)?.is_some()
-        {
-            device::check(&arg)?;
-            given = true;
-        } else {
-            return Err(invalid_to(&arg)?);
-        }
-    }
-    if let Some(kwargs) = kwargs {
-        for (name, value) in kwargs.iter() {
-            given = true;
-            match name.cast::<PyString>()?.to_str()? {
-                "dtype" => target.dtype = dtype_argument((!value.is_none()).then_some(&value), "to")?,
-                "device" => device::check(&value)?,
-                "copy" => target.copy = value.is_truthy()?,
-                "other" => match tensor_of(&value) {
-                    Some(t) => target.dtype = Some(t.dtype()),
-                    None => return Err(invalid_to(&value)?),
-                },
-                "non_blocking" | "memory_format" => {}
-                other => {
-                    return Err(PyTypeError::new_err(format!(
-                        "to() got an unexpected keyword argument '{other}'"
-                    )));
-                }
-            }
-        }
-    }
-    if !given {
-        return Err(PyTypeError::new_err(
-            "to() received an invalid combination of arguments - got (), but expected one of:\n * (torch.device device, torch.dtype dtype, bool non_blocking, bool copy)\n * (torch.dtype dtype, bool non_blocking, bool copy)\n * (Tensor tensor, bool non_blocking, bool copy)\n",
-        ));
-    }
-    Ok(target)
-}
-
-fn invalid_to(arg: &Bound<'_, PyAny>) -> PyResult<PyErr> {
-    Ok(PyTypeError::new_err(format!(
-        "to() received an invalid combination of arguments - got ({}), but expected one of:\n * (torch.device device, torch.dtype dtype, bool non_blocking, bool copy)\n * (torch.dtype dtype, bool non_blocking, bool copy)\n * (Tensor tensor, bool non_blocking, bool copy)\n",
-        arg.get_type().name()?
-    )))
-}
-
-/// A dtype from `Tensor.type`'s argument: a dtype, or a name such as `torch.FloatTensor`.
-pub fn type_argument(value: &Bound<'_, PyAny>) -> PyResult<Option<DType>> {
-    if let Some(d) = dtype::of(value) {
-        return Ok(Some(d));
-    }
-    let name = if value.is_instance_of::<PyString>() {
-        value.str()?.to_string()
-    } else {
-        value.getattr("__name__")?.to_string()
-    };
-    if !name.starts_with("torch.") && value.is_instance_of::<PyString>() {
-        return Err(PyValueError::new_err(format!("invalid type: '{name}'")));
-    }
-    let name = name.trim_start_matches("torch.").trim_end_matches("Tensor");
-    if value.is_instance_of::<PyString>() && !DType::ALL.iter().any(|d| d.scalar_name() == name) {
-        return Err(PyValueError::new_err(format!("invalid type: 'torch.{name}'")));
-    }
-    Ok(DType::ALL.into_iter().find(|d| d.scalar_name() == name))
 }
 
 /// A 0-d tensor.
@@ -426,5 +456,6 @@ fn scalar_tensor<'py>(
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(tensor, m)?)?;
     m.add_function(wrap_pyfunction!(as_tensor, m)?)?;
+    m.add_function(wrap_pyfunction!(asarray, m)?)?;
     m.add_function(wrap_pyfunction!(scalar_tensor, m)?)
 }

@@ -15,7 +15,28 @@ pub struct PyDevice {
     index: Option<i64>,
 }
 
-const KINDS: [&str; 6] = ["cpu", "cuda", "mps", "meta", "xpu", "hip"];
+const KINDS: [&str; 20] = [
+    "cpu",
+    "cuda",
+    "ipu",
+    "xpu",
+    "mkldnn",
+    "opengl",
+    "opencl",
+    "ideep",
+    "hip",
+    "ve",
+    "fpga",
+    "maia",
+    "xla",
+    "lazy",
+    "vulkan",
+    "mps",
+    "meta",
+    "hpu",
+    "mtia",
+    "privateuseone",
+];
 
 impl PyDevice {
     fn parse(text: &str) -> PyResult<PyDevice> {
@@ -28,7 +49,8 @@ impl PyDevice {
         };
         if !KINDS.contains(&kind) {
             return Err(PyRuntimeError::new_err(format!(
-                "Expected one of cpu, cuda, mps, meta, xpu, hip device type at start of device string: {text}"
+                "Expected one of {} device type at start of device string: {text}",
+                KINDS.join(", ")
             )));
         }
         Ok(PyDevice { kind: kind.to_owned(), index })
@@ -54,6 +76,9 @@ impl PyDevice {
             };
         }
         if let Ok(index) = r#type.extract::<i64>() {
+            if index < 0 {
+                return Err(PyRuntimeError::new_err("Device index must not be negative"));
+            }
             return Ok(PyDevice { kind: "cuda".to_owned(), index: Some(index) });
         }
         Err(PyTypeError::new_err(format!(
@@ -77,7 +102,23 @@ impl PyDevice {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyTuple>> {
-        (py.get_type::<PyDevice>(), (self.kind.clone(), self.index)).into_pyobject(py)
+        let class = py.get_type::<PyDevice>();
+        match self.index {
+            None => (class, (self.kind.clone(),)).into_pyobject(py),
+            Some(index) => (class, (self.kind.clone(), index)).into_pyobject(py),
+        }
+    }
+
+    /// `with device:` makes it the default. As tensors live on the CPU only, any other device raises
+    /// what `device=` would raise.
+    fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
+        check(slf.as_any())?;
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (*exception))]
+    fn __exit__(&self, exception: &Bound<'_, pyo3::types::PyTuple>) {
+        let _ = exception;
     }
 }
 

@@ -19,6 +19,7 @@ use crate::ops::{self, copy};
 use crate::python::arguments::{Call, Extras, Mismatch, Values, bind, explain};
 use crate::python::convert::{handle, output_object, tensor_of};
 use crate::python::signature::Signature;
+use crate::python::subclass;
 use crate::python::tensor::PyTensor;
 use crate::tensor::Tensor;
 
@@ -28,6 +29,18 @@ struct Group {
     name: String,
     overloads: Vec<(&'static Op, Signature)>,
     inplace: bool,
+}
+
+impl Group {
+    /// The function of the module.
+    fn function<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.import("rustnn._C")?.getattr(self.name.as_str())
+    }
+
+    /// The method of Tensor.
+    fn method<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        py.get_type::<PyTensor>().getattr(self.name.as_str())
+    }
 }
 
 static GROUPS: PyOnceLock<Vec<Group>> = PyOnceLock::new();
@@ -123,6 +136,12 @@ fn call_group<'py>(
             }
             Err(mismatch) => first_mismatch = first_mismatch.or(Some(mismatch)),
         }
+    }
+    // An object that is no tensor may still know what to do.
+    if this.is_none()
+        && let Some(result) = subclass::dispatch(py, || group.function(py), call.positional, call.keywords)?
+    {
+        return Ok(result);
     }
     let overloads: Vec<&Signature> = group.overloads.iter().map(|(_, s)| s).collect();
     let mismatch = first_mismatch.expect("a group has an overload");
@@ -319,8 +338,14 @@ unsafe fn call_function(
         let py = Python::assume_attached();
         guarded(py, || {
             let (positional, keywords) = fast_arguments(py, args, count, names)?;
+            let group = &groups(py)[index];
+            if subclass::active()
+                && let Some(result) = subclass::dispatch(py, || group.function(py), &positional, &keywords)?
+            {
+                return Ok(result.into_ptr());
+            }
             let call = Call { positional: &positional, keywords: &keywords };
-            Ok(call_group(py, &groups(py)[index], None, &call)?.into_ptr())
+            Ok(call_group(py, group, None, &call)?.into_ptr())
         })
     }
 }
@@ -351,8 +376,17 @@ unsafe fn call_method(
         guarded(py, || {
             let this = Bound::from_borrowed_ptr(py, this).cast_into::<PyTensor>()?;
             let (positional, keywords) = fast_arguments(py, args, count, names)?;
+            let group = &groups(py)[index];
+            if subclass::active() {
+                let mut all: SmallVec<[Bound<'_, PyAny>; 6]> = SmallVec::new();
+                all.push(this.as_any().clone());
+                all.extend(positional.iter().cloned());
+                if let Some(result) = subclass::dispatch(py, || group.method(py), &all, &keywords)? {
+                    return Ok(result.into_ptr());
+                }
+            }
             let call = Call { positional: &positional, keywords: &keywords };
-            Ok(call_group(py, &groups(py)[index], Some(&this), &call)?.into_ptr())
+            Ok(call_group(py, group, Some(&this), &call)?.into_ptr())
         })
     }
 }

@@ -1,6 +1,6 @@
-//! Exchange with NumPy by its array interface, without copies and without linking to NumPy.
+//! Exchange with NumPy and with buffers, without copies and without linking to NumPy.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use smallvec::SmallVec;
@@ -70,8 +70,34 @@ pub fn dtype_of(dtype: &Bound<'_, PyAny>) -> Option<DType> {
     DType::ALL.into_iter().find(|&d| type_string(d) == Some(&text))
 }
 
-/// A tensor over the memory of anything with an array interface.
-pub fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+/// Whether an object is an array of NumPy, told by the names in its class's ancestry.
+pub fn is_array(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    // What most values are is none: no look at the ancestry.
+    if value.is_instance_of::<pyo3::types::PyList>()
+        || value.is_instance_of::<PyTuple>()
+        || value.is_instance_of::<pyo3::types::PyFloat>()
+        || value.is_instance_of::<pyo3::types::PyInt>()
+    {
+        return Ok(false);
+    }
+    for class in value.get_type().mro().iter() {
+        if class.getattr("__name__")?.str()? == "ndarray" && class.getattr("__module__")?.str()? == "numpy" {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Tensors can be written to; what they share with something read-only had better not be.
+pub fn warn_read_only(py: Python<'_>, what: &str) -> PyResult<()> {
+    let text = format!(
+        "The {what} is read-only, which tensors cannot be: writing to this tensor is undefined behaviour. Copy the {what} before it becomes a tensor, or make it writable."
+    );
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &std::ffi::CString::new(text)?, 1)
+}
+
+/// A tensor over the memory of an array. `warns` if the array is read-only.
+pub fn from_array(array: &Bound<'_, PyAny>, warns: bool) -> PyResult<Tensor> {
     let interface = array.getattr("__array_interface__")?;
     let kind: String = interface.get_item("typestr")?.extract()?;
     let dtype = DType::ALL.into_iter().find(|&d| {
@@ -79,19 +105,22 @@ pub fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Tensor> {
             || type_string(d).is_some_and(|s| s.len() == 3 && s.starts_with('|') && kind.ends_with(&s[1..]))
     });
     let Some(dtype) = dtype else {
-        let name = array.getattr("dtype").map_or(kind, |d| d.to_string());
-        if name.starts_with('>') {
+        if kind.starts_with('>') {
             return Err(PyValueError::new_err(
                 "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.",
             ));
         }
+        let name = array.getattr("dtype")?.getattr("type")?.getattr("__name__")?;
         return Err(PyTypeError::new_err(format!(
             "can't convert np.ndarray of type numpy.{name}. The only supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint8, and bool."
         )));
     };
     let sizes: Vec<usize> = interface.get_item("shape")?.extract()?;
     let sizes: Sizes = sizes.into_iter().collect();
-    let (address, _read_only): (usize, bool) = interface.get_item("data")?.extract()?;
+    let (address, read_only): (usize, bool) = interface.get_item("data")?.extract()?;
+    if read_only && warns {
+        warn_read_only(array.py(), "array")?;
+    }
     let strides = interface.get_item("strides")?;
     let size = dtype.size() as isize;
     let strides: Strides = if strides.is_none() {
@@ -123,14 +152,75 @@ pub fn from_array(array: &Bound<'_, PyAny>) -> PyResult<Tensor> {
 
 /// A tensor over the memory of a NumPy array.
 #[pyfunction]
-fn from_numpy<'py>(py: Python<'py>, array: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let class = array.get_type();
-    let is_array =
-        class.mro().iter().any(|c| c.getattr("__name__").is_ok_and(|n| n.to_string() == "ndarray"));
-    if !is_array {
-        return Err(PyTypeError::new_err(format!("expected np.ndarray (got {})", class.name()?)));
+fn from_numpy<'py>(py: Python<'py>, ndarray: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if !is_array(ndarray)? {
+        let class = ndarray.get_type();
+        let module = class.module()?.to_string();
+        let prefix = if module == "builtins" { String::new() } else { format!("{module}.") };
+        return Err(PyTypeError::new_err(format!("expected np.ndarray (got {prefix}{})", class.name()?)));
     }
-    wrap(py, from_array(array)?)
+    wrap(py, from_array(ndarray, true)?)
+}
+
+// ---- buffers ----
+
+/// Holds a buffer until the last tensor over it is gone.
+struct KeepBuffer {
+    view: pyo3::buffer::PyBuffer<u8>,
+}
+
+impl KeepBuffer {
+    /// The bytes of an object with the buffer protocol; the outer error says that it has none.
+    fn of(object: &Bound<'_, PyAny>) -> PyResult<Option<KeepBuffer>> {
+        let py = object.py();
+        let Ok(memory) = py.import("builtins")?.call_method1("memoryview", (object,)) else {
+            return Ok(None);
+        };
+        if !memory.getattr("c_contiguous")?.is_truthy()? {
+            return Err(PyBufferError::new_err(
+                "could not retrieve buffer from object: it is not contiguous",
+            ));
+        }
+        if memory.getattr("readonly")?.is_truthy()? {
+            warn_read_only(py, "buffer")?;
+        }
+        // A view of bytes, whatever the elements are; one without elements cannot be cast.
+        let bytes = if memory.getattr("nbytes")?.extract::<usize>()? == 0 {
+            py.import("builtins")?.call_method1("memoryview", (pyo3::types::PyBytes::new(py, b""),))?
+        } else {
+            memory.call_method1("cast", ("B",))?
+        };
+        Ok(Some(KeepBuffer { view: pyo3::buffer::PyBuffer::get(&bytes)? }))
+    }
+
+    /// `n` elements from `offset` on. The bytes must be there.
+    fn tensor(self, offset: usize, n: usize, dtype: DType) -> PyResult<Tensor> {
+        let start = self.view.buf_ptr().cast::<u8>().wrapping_add(offset);
+        // SAFETY: the buffer is held by `self`, which is kept, and the caller counted its bytes.
+        let storage = unsafe { Storage::foreign(start, n * dtype.size(), Box::new(self)) };
+        Ok(Tensor::from_storage(
+            storage,
+            Layout::contiguous(&SmallVec::<[usize; 1]>::from_elem(n, 1)),
+            dtype,
+        )?)
+    }
+}
+
+/// A 1-d tensor over the memory of an object with the buffer protocol; None without it.
+pub fn from_any_buffer(object: &Bound<'_, PyAny>, dtype: DType) -> PyResult<Option<Tensor>> {
+    if object.is_instance_of::<pyo3::types::PyList>() || object.is_instance_of::<PyTuple>() {
+        return Ok(None);
+    }
+    let numpy_scalar = crate::python::convert::numpy_kind(object).is_some();
+    let Some(buffer) = (if numpy_scalar { None } else { KeepBuffer::of(object)? }) else { return Ok(None) };
+    let bytes = buffer.view.len_bytes();
+    if !bytes.is_multiple_of(dtype.size()) {
+        return Err(PyValueError::new_err(format!(
+            "buffer length ({bytes} bytes) after offset (0 bytes) must be a multiple of element size ({})",
+            dtype.size()
+        )));
+    }
+    buffer.tensor(0, bytes / dtype.size(), dtype).map(Some)
 }
 
 /// A 1-d tensor over the memory of anything with the buffer protocol.
@@ -144,16 +234,11 @@ fn frombuffer<'py>(
     offset: i64,
     requires_grad: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let dtype = dtype.get().0;
-    let view = pyo3::buffer::PyBuffer::<u8>::get(buffer).or_else(|_| {
-        pyo3::buffer::PyBuffer::<u8>::get(
-            &py.import("builtins")?.call_method1("memoryview", (buffer,))?.call_method1("cast", ("B",))?,
-        )
-    })?;
-    let bytes = view.len_bytes();
-    if !view.is_c_contiguous() {
-        return Err(PyValueError::new_err("the buffer has to be contiguous"));
-    }
+    let dtype = dtype.get().own()?;
+    let Some(buffer) = KeepBuffer::of(buffer)? else {
+        return Err(PyValueError::new_err("object does not implement Python buffer protocol."));
+    };
+    let bytes = buffer.view.len_bytes();
     if bytes == 0 || count == 0 {
         return Err(PyValueError::new_err(format!(
             "both buffer length ({bytes}) and count ({count}) must not be 0"
@@ -182,18 +267,9 @@ fn frombuffer<'py>(
             dtype.size()
         )));
     }
-    let start = view.buf_ptr().cast::<u8>().wrapping_add(offset as usize);
-    // SAFETY: the buffer is held by `view`, which is kept, and has that many bytes after the offset.
-    let storage = unsafe { Storage::foreign(start, n * dtype.size(), Box::new(KeepBuffer { _view: view })) };
-    let t =
-        Tensor::from_storage(storage, Layout::contiguous(&SmallVec::<[usize; 1]>::from_elem(n, 1)), dtype)?;
+    let t = buffer.tensor(offset as usize, n, dtype)?;
     t.set_requires_grad(requires_grad)?;
     wrap(py, t)
-}
-
-/// Holds a buffer until the last tensor over it is gone.
-struct KeepBuffer {
-    _view: pyo3::buffer::PyBuffer<u8>,
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

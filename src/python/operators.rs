@@ -13,6 +13,7 @@ use crate::ops::table::rows;
 use crate::ops::{arithmetic, copy, matmul, table};
 use crate::python::convert::{handle, number_of, tensor_of, wrap};
 use crate::python::indexing;
+use crate::python::subclass;
 use crate::python::tensor::PyTensor;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -53,11 +54,17 @@ const RELEASE_GIL: usize = 16 << 10;
 /// Runs a binary operator; `NotImplemented` for operands that are neither tensors nor numbers.
 #[inline]
 fn binary<'py>(
+    name: &str,
     slf: &Bound<'py, PyTensor>,
     other: &Bound<'py, PyAny>,
     compute: impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = slf.py();
+    if subclass::active()
+        && let Some(result) = subclass::dispatch_method(slf, name, std::slice::from_ref(other))?
+    {
+        return Ok(result);
+    }
     let Some(other) = Other::read(other)? else { return Ok(py.NotImplemented().into_bound(py)) };
     let this = handle(slf);
     let result = if this.numel().saturating_add(other.elements()) > RELEASE_GIL {
@@ -102,10 +109,10 @@ macro_rules! operator_methods {
         #[pymethods]
         impl PyTensor { $(
             fn $name<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-                binary(slf, other, row(&rows::$row::ROW))
+                binary(stringify!($name), slf, other, row(&rows::$row::ROW))
             }
             fn $reflected<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-                binary(slf, other, swapped(&rows::$row::ROW))
+                binary(stringify!($reflected), slf, other, swapped(&rows::$row::ROW))
             }
         )* }
     };
@@ -139,6 +146,8 @@ macro_rules! inplace_methods {
 }
 inplace_methods! {
     __iadd__ plus;
+    __ilshift__ bitwise_left_shift;
+    __irshift__ bitwise_right_shift;
     __isub__ minus;
     __imul__ mul;
     __itruediv__ div;
@@ -166,7 +175,7 @@ impl PyTensor {
         modulo: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = modulo;
-        binary(slf, exponent, |a, b| arithmetic::pow(a, b))
+        binary("__pow__", slf, exponent, |a, b| arithmetic::pow(a, b))
     }
 
     fn __rpow__<'py>(
@@ -175,7 +184,7 @@ impl PyTensor {
         modulo: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = modulo;
-        binary(slf, base, |a, b| arithmetic::pow(b, a))
+        binary("__rpow__", slf, base, |a, b| arithmetic::pow(b, a))
     }
 
     fn __ipow__(
@@ -192,6 +201,11 @@ impl PyTensor {
 
     fn __matmul__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        if subclass::active()
+            && let Some(result) = subclass::dispatch_method(slf, "__matmul__", std::slice::from_ref(other))?
+        {
+            return Ok(result);
+        }
         let Some(other) = tensor_of(other) else { return Ok(py.NotImplemented().into_bound(py)) };
         let this = handle(slf);
         let result = if this.numel().saturating_add(other.numel()) > RELEASE_GIL {
@@ -203,6 +217,11 @@ impl PyTensor {
     }
 
     fn __neg__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        if subclass::active()
+            && let Some(result) = subclass::dispatch_method(slf, "__neg__", &[])?
+        {
+            return Ok(result);
+        }
         wrap(slf.py(), table::neg(&handle(slf))?)
     }
 
@@ -211,10 +230,20 @@ impl PyTensor {
     }
 
     fn __abs__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        if subclass::active()
+            && let Some(result) = subclass::dispatch_method(slf, "__abs__", &[])?
+        {
+            return Ok(result);
+        }
         wrap(slf.py(), arithmetic::abs(&handle(slf))?)
     }
 
     fn __invert__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        if subclass::active()
+            && let Some(result) = subclass::dispatch_method(slf, "__invert__", &[])?
+        {
+            return Ok(result);
+        }
         let t = handle(slf);
         if !t.dtype().is_integral() {
             return Err(pyo3::exceptions::PyTypeError::new_err(
@@ -230,18 +259,23 @@ impl PyTensor {
         other: &Bound<'py, PyAny>,
         op: CompareOp,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let compare = match op {
-            CompareOp::Eq => &rows::eq::ROW,
-            CompareOp::Ne => &rows::ne::ROW,
-            CompareOp::Lt => &rows::lt::ROW,
-            CompareOp::Le => &rows::le::ROW,
-            CompareOp::Gt => &rows::gt::ROW,
-            CompareOp::Ge => &rows::ge::ROW,
+        let (name, compare) = match op {
+            CompareOp::Eq => ("__eq__", &rows::eq::ROW),
+            CompareOp::Ne => ("__ne__", &rows::ne::ROW),
+            CompareOp::Lt => ("__lt__", &rows::lt::ROW),
+            CompareOp::Le => ("__le__", &rows::le::ROW),
+            CompareOp::Gt => ("__gt__", &rows::gt::ROW),
+            CompareOp::Ge => ("__ge__", &rows::ge::ROW),
         };
-        binary(slf, other, row(compare))
+        binary(name, slf, other, row(compare))
     }
 
     fn __getitem__<'py>(slf: &Bound<'py, Self>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if subclass::active()
+            && let Some(result) = subclass::dispatch_method(slf, "__getitem__", std::slice::from_ref(index))?
+        {
+            return Ok(result);
+        }
         let result = crate::ops::index::get(&handle(slf), &indexing::read(index)?)?;
         wrap(slf.py(), result)
     }

@@ -21,6 +21,9 @@ class Parameter(Tensor):
     the default). RuntimeError if another dtype is to require gradients.
     """
 
+    # What operations make of parameters are plain tensors.
+    __torch_function__ = _C._disabled_torch_function_impl  # type: ignore[assignment]
+
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         if data is None:
             data = _C.empty(0)
@@ -51,6 +54,7 @@ class Buffer(Tensor):
     """
 
     persistent: bool
+    __torch_function__ = _C._disabled_torch_function_impl  # type: ignore[assignment]
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
         if data is None:

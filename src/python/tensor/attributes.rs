@@ -5,11 +5,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyTuple};
 
 use super::PyTensor;
-use crate::dtype::DType;
-use crate::layout::wrap_dim;
+use crate::layout::{MemoryFormat, wrap_dim};
 use crate::ops::view;
 use crate::python::convert::{handle, items, size_object, tensor_of, wrap};
-use crate::python::{device, dtype, storage};
+use crate::python::{device, dtype, formats};
 use crate::tensor::Tensor;
 
 #[pymethods]
@@ -86,33 +85,59 @@ impl PyTensor {
         if self.tensor().numel() == 0 { 0 } else { self.tensor().ptr() as usize }
     }
 
-    fn untyped_storage(&self) -> storage::PyStorage {
-        storage::PyStorage(self.tensor().storage().clone())
+    fn const_data_ptr(&self) -> usize {
+        self.data_ptr()
     }
 
+    /// Whether the elements lie densely in row-major order, or in the memory format given.
     #[pyo3(signature = (memory_format=None))]
     fn is_contiguous(&self, memory_format: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
-        if let Some(format) = memory_format {
-            let name = format.str()?.to_string();
-            if !name.ends_with("contiguous_format") {
-                return Err(pyo3::exceptions::PyNotImplementedError::new_err(format!(
-                    "memory format {name} is not supported yet"
-                )));
-            }
-        }
-        Ok(self.tensor().is_contiguous())
+        let format = match memory_format {
+            None => None,
+            Some(format) => Some(formats::format_name(format).ok_or_else(|| {
+                let name = format.get_type().name().map_or_else(|_| "?".to_owned(), |n| n.to_string());
+                PyTypeError::new_err(format!(
+                    "is_contiguous(): argument 'memory_format' must be torch.memory_format, not {name}"
+                ))
+            })?),
+        };
+        let format = MemoryFormat::read(format.as_deref())?.unwrap_or(MemoryFormat::Contiguous);
+        Ok(format.describes(self.tensor().layout()))
     }
 
-    fn is_floating_point(&self) -> bool {
-        self.tensor().dtype().is_floating()
+    /// The dimensions from the outermost in memory to the innermost.
+    fn dim_order(slf: &Bound<'_, Self>) -> PyResult<Py<PyTuple>> {
+        let t = slf.get().tensor();
+        let mut dims: Vec<usize> = (0..t.ndim()).collect();
+        dims.sort_by_key(|&d| std::cmp::Reverse(t.strides()[d]));
+        Ok(PyTuple::new(slf.py(), dims)?.unbind())
     }
 
-    fn is_complex(&self) -> bool {
-        self.tensor().dtype().is_complex()
+    fn dense_dim(&self) -> usize {
+        self.tensor().ndim()
     }
 
-    fn is_signed(&self) -> bool {
-        !matches!(self.tensor().dtype(), DType::U8 | DType::Bool)
+    fn sparse_dim(&self) -> usize {
+        0
+    }
+
+    #[getter]
+    fn layout<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        formats::strided(slf.py())
+    }
+
+    /// Dimensions have no names here.
+    #[getter]
+    fn name(&self) -> Option<&str> {
+        None
+    }
+
+    fn has_names(&self) -> bool {
+        false
+    }
+
+    fn is_inference(&self) -> bool {
+        false
     }
 
     #[getter]
@@ -131,36 +156,26 @@ impl PyTensor {
     }
 
     #[getter]
-    fn is_cuda(&self) -> bool {
-        false
-    }
-
-    #[getter]
     fn is_cpu(&self) -> bool {
         true
     }
 
-    #[getter]
-    fn is_sparse(&self) -> bool {
-        false
-    }
-
-    #[getter]
-    fn is_quantized(&self) -> bool {
-        false
-    }
-
-    #[getter]
-    fn is_meta(&self) -> bool {
-        false
-    }
-
-    fn is_shared(&self) -> bool {
-        false
-    }
-
     fn is_pinned(&self) -> bool {
         false
+    }
+
+    /// Page-locked memory serves transfers to a device, of which there is none.
+    #[pyo3(signature = (device=None))]
+    fn pin_memory(&self, device: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let _ = device;
+        Err(PyRuntimeError::new_err(
+            "Cannot access accelerator device when none is available: pin_memory() serves transfers to one",
+        ))
+    }
+
+    fn record_stream(&self, stream: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _ = stream;
+        Err(PyRuntimeError::new_err("record_stream() is for tensors on a device with streams"))
     }
 
     #[getter(_version)]
@@ -185,6 +200,33 @@ impl PyTensor {
             )));
         }
         wrap(slf.py(), view::transpose(&t, -2, -1)?)
+    }
+
+    /// The conjugate transpose of a matrix or a batch of them.
+    #[getter(mH)]
+    fn adjoint<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let t = handle(slf);
+        if t.ndim() < 2 {
+            return Err(PyRuntimeError::new_err(format!(
+                "tensor.mH is only supported on matrices or batches of matrices. Got {}-D tensor.",
+                t.ndim()
+            )));
+        }
+        let transposed = wrap(slf.py(), view::transpose(&t, -2, -1)?)?;
+        if t.dtype().is_complex() { transposed.call_method0("conj") } else { Ok(transposed) }
+    }
+
+    /// The conjugate transpose of a matrix.
+    #[getter(H)]
+    fn matrix_adjoint<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let n = slf.get().tensor().ndim();
+        if n != 2 {
+            let hint = if n > 2 { " For batches of matrices, consider using tensor.mH" } else { "" };
+            return Err(PyRuntimeError::new_err(format!(
+                "tensor.H is only supported on matrices (2-D tensors). Got {n}-D tensor.{hint}"
+            )));
+        }
+        Self::adjoint(slf)
     }
 
     #[getter]
@@ -254,6 +296,20 @@ fn become_view<'py>(slf: Bound<'py, PyTensor>, viewed: Tensor) -> PyResult<Bound
     Ok(slf)
 }
 
+/// Attributes that tell of kinds of tensors that do not exist here.
+macro_rules! never {
+    ($($name:ident)*) => {
+        #[pymethods]
+        impl PyTensor { $(
+            #[getter]
+            fn $name(&self) -> bool {
+                false
+            }
+        )* }
+    };
+}
+never! { is_cuda is_mps is_xpu is_ipu is_xla is_hpu is_mtia is_maia is_vulkan is_mkldnn is_meta is_nested is_sparse is_sparse_csr is_quantized }
+
 /// Whether an object is a tensor.
 #[pyfunction]
 fn is_tensor(obj: &Bound<'_, PyAny>) -> bool {
@@ -266,19 +322,14 @@ fn numel(input: &Bound<'_, PyTensor>) -> usize {
     input.get().tensor().numel()
 }
 
+/// The index of the device: -1 on the CPU.
 #[pyfunction]
-fn is_floating_point(input: &Bound<'_, PyTensor>) -> bool {
-    input.get().tensor().dtype().is_floating()
-}
-
-#[pyfunction]
-fn is_complex(input: &Bound<'_, PyTensor>) -> bool {
-    input.get().tensor().dtype().is_complex()
+fn get_device(input: &Bound<'_, PyTensor>) -> i64 {
+    input.get().cuda_index()
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(is_tensor, m)?)?;
     m.add_function(wrap_pyfunction!(numel, m)?)?;
-    m.add_function(wrap_pyfunction!(is_floating_point, m)?)?;
-    m.add_function(wrap_pyfunction!(is_complex, m)?)
+    m.add_function(wrap_pyfunction!(get_device, m)?)
 }

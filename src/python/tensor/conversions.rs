@@ -1,21 +1,74 @@
 //! A tensor as something else: another dtype, an array of NumPy, a copy, a pickle.
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use super::PyTensor;
 use crate::dtype::DType;
+use crate::layout::MemoryFormat;
 use crate::ops::copy;
 use crate::python::convert::{handle, wrap};
-use crate::python::{data, device, numpy};
+use crate::python::to::{read_to, type_argument};
+use crate::python::{data, device, formats, numpy, subclass};
 
-fn cast<'py>(slf: &Bound<'py, PyTensor>, to: DType) -> PyResult<Bound<'py, PyAny>> {
+fn cast<'py>(
+    slf: &Bound<'py, PyTensor>,
+    to: DType,
+    format: Option<MemoryFormat>,
+) -> PyResult<Bound<'py, PyAny>> {
     let t = handle(slf);
-    if t.dtype() == to {
+    let mut result = copy::to_dtype(&t, to)?;
+    if let Some(format) = format {
+        result = copy::in_format(&result, format)?;
+    }
+    if result.is(&t) {
         return Ok(slf.as_any().clone());
     }
-    wrap(slf.py(), copy::to_dtype(&t, to)?)
+    like(slf, wrap(slf.py(), result)?)
+}
+
+/// A result as an object of the tensor's own class, if that takes part in `__torch_function__`.
+fn like<'py>(slf: &Bound<'py, PyTensor>, result: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if subclass::active() { subclass::like(slf, result) } else { Ok(result) }
+}
+
+/// A `memory_format=` argument.
+fn format_of(value: Option<&Bound<'_, PyAny>>) -> PyResult<Option<MemoryFormat>> {
+    let Some(value) = value else { return Ok(None) };
+    let name = formats::format_name(value).ok_or_else(|| {
+        PyTypeError::new_err(format!("argument 'memory_format' must be torch.memory_format, not {value}"))
+    })?;
+    Ok(MemoryFormat::read(Some(&name))?)
+}
+
+macro_rules! casts {
+    ($($name:ident $dtype:ident;)*) => {
+        #[pymethods]
+        impl PyTensor { $(
+            #[pyo3(signature = (memory_format=None))]
+            fn $name<'py>(
+                slf: &Bound<'py, Self>,
+                memory_format: Option<&Bound<'py, PyAny>>,
+            ) -> PyResult<Bound<'py, PyAny>> {
+                cast(slf, DType::$dtype, format_of(memory_format)?)
+            }
+        )* }
+    };
+}
+casts! {
+    float F32;
+    double F64;
+    half F16;
+    bfloat16 BF16;
+    long I64;
+    int I32;
+    short I16;
+    char I8;
+    byte U8;
+    bool Bool;
+    cfloat C64;
+    cdouble C128;
 }
 
 #[pymethods]
@@ -27,13 +80,15 @@ impl PyTensor {
         args: &Bound<'py, PyTuple>,
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let target = data::read_to(args, kwargs)?;
+        let target = read_to(args, kwargs)?;
         let t = handle(slf);
         let to = target.dtype.unwrap_or(t.dtype());
+        let format = MemoryFormat::read(target.format.as_deref())?;
         if to == t.dtype() && target.copy {
-            return wrap(slf.py(), copy::clone(&t)?);
+            let copied = copy::clone_in(&t, format.unwrap_or(MemoryFormat::Preserve))?;
+            return like(slf, wrap(slf.py(), copied)?);
         }
-        cast(slf, to)
+        cast(slf, to, format)
     }
 
     /// The name of the tensor's type, or the tensor converted to a type or dtype.
@@ -50,75 +105,57 @@ impl PyTensor {
                 let name = format!("torch.{}Tensor", t.dtype().scalar_name());
                 Ok(PyString::new(slf.py(), &name).into_any())
             }
-            Some(d) => match data::type_argument(d)? {
-                Some(to) => cast(slf, to),
-                None => Err(PyTypeError::new_err(format!("invalid type object: {}", d.repr()?))),
-            },
+            Some(d) => cast(slf, type_argument(d)?, None),
         }
     }
 
-    fn float<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::F32)
-    }
-
-    fn double<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::F64)
-    }
-
-    fn half<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::F16)
-    }
-
-    fn bfloat16<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::BF16)
-    }
-
-    fn long<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::I64)
-    }
-
-    fn int<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::I32)
-    }
-
-    fn short<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::I16)
-    }
-
-    fn char<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::I8)
-    }
-
-    fn byte<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::U8)
-    }
-
-    fn bool<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::Bool)
-    }
-
-    fn cfloat<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::C64)
-    }
-
-    fn cdouble<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, DType::C128)
+    fn chalf(&self) -> PyResult<()> {
+        Err(PyNotImplementedError::new_err("rustnn has no tensors of dtype torch.complex32"))
     }
 
     #[pyo3(signature = (memory_format=None))]
-    fn cpu<'py>(slf: &Bound<'py, Self>, memory_format: Option<&Bound<'py, PyAny>>) -> Bound<'py, PyAny> {
-        let _ = memory_format;
-        slf.as_any().clone()
+    fn cpu<'py>(
+        slf: &Bound<'py, Self>,
+        memory_format: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        cast(slf, slf.get().tensor().dtype(), format_of(memory_format)?)
     }
 
-    #[pyo3(signature = (device=None, non_blocking=false))]
+    /// RuntimeError, as long as there is no CUDA device.
+    #[pyo3(signature = (device=None, non_blocking=false, memory_format=None))]
     fn cuda<'py>(
         slf: &Bound<'py, Self>,
         device: Option<&Bound<'py, PyAny>>,
         non_blocking: bool,
+        memory_format: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<()> {
-        let _ = (device, non_blocking);
+        let _ = (device, non_blocking, memory_format);
         device::check(PyString::new(slf.py(), "cuda").as_any())
+    }
+
+    /// The tensor itself, or its values in another dtype: every tensor is dense.
+    #[pyo3(signature = (dtype=None, *, masked_grad=None))]
+    fn to_dense<'py>(
+        slf: &Bound<'py, Self>,
+        dtype: Option<&Bound<'py, PyAny>>,
+        masked_grad: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = masked_grad;
+        let to = data::dtype_argument(dtype, "to_dense")?;
+        cast(slf, to.unwrap_or(slf.get().tensor().dtype()), None)
+    }
+
+    /// A tensor of this dtype, made as `Tensor(...)` makes one.
+    #[pyo3(name = "new", signature = (*args, device=None))]
+    fn new_of_dtype<'py>(
+        slf: &Bound<'py, Self>,
+        args: &Bound<'py, PyTuple>,
+        device: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if let Some(device) = device {
+            device::check(device)?;
+        }
+        wrap(slf.py(), data::legacy_tensor(args, slf.get().tensor().dtype())?)
     }
 
     #[pyo3(signature = (*, force=false))]
@@ -134,10 +171,16 @@ impl PyTensor {
         copy: Option<bool>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let array = numpy::to_numpy(slf.py(), &handle(slf))?;
-        if let Some(dtype) = dtype {
-            return array.call_method1("astype", (dtype,));
+        let Some(dtype) = dtype else {
+            return if copy == Some(true) { array.call_method0("copy") } else { Ok(array) };
+        };
+        let keywords = PyDict::new(slf.py());
+        keywords.set_item("copy", copy == Some(true))?;
+        let converted = array.call_method("astype", (dtype,), Some(&keywords))?;
+        if copy == Some(false) && !converted.is(&array) {
+            return Err(PyValueError::new_err("Unable to avoid copy while creating an array as requested."));
         }
-        if copy == Some(true) { array.call_method0("copy") } else { Ok(array) }
+        Ok(converted)
     }
 
     /// What NumPy makes of its result when a tensor took part: a tensor again.
@@ -150,6 +193,11 @@ impl PyTensor {
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = (context, return_scalar);
         wrap(slf.py(), data::tensor_from(array, None, false)?)
+    }
+
+    /// `reversed(x)`: the first dimension backwards.
+    fn __reversed__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        if slf.get().tensor().ndim() == 0 { Ok(slf.as_any().clone()) } else { slf.call_method1("flip", (0,)) }
     }
 
     #[classattr]
@@ -177,6 +225,7 @@ impl PyTensor {
         if let Some(device) = device {
             device::check(device)?;
         }
+        data::warn_copy_of_tensor(data, "tensor.new_tensor(sourceTensor)")?;
         let dtype = data::dtype_argument(dtype, "new_tensor")?.unwrap_or(slf.get().tensor().dtype());
         let t = data::tensor_from(data, Some(dtype), true)?;
         t.set_requires_grad(requires_grad)?;
