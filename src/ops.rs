@@ -7,10 +7,14 @@ pub mod conv;
 pub mod copy;
 pub mod creation;
 pub mod distance;
+pub mod distributions;
+pub mod dropout;
 pub mod einsum;
+pub mod embedding;
 pub mod graph_math;
 pub mod index;
 pub mod joining;
+pub mod layer_norm;
 pub mod loss;
 pub mod matmul;
 pub mod norm;
@@ -41,9 +45,13 @@ pub fn all() -> &'static [&'static Op] {
             copy::OPS,
             creation::OPS,
             distance::OPS,
+            distributions::OPS,
+            dropout::OPS,
             einsum::OPS,
+            embedding::OPS,
             index::OPS,
             joining::OPS,
+            layer_norm::OPS,
             loss::OPS,
             matmul::OPS,
             norm::OPS,

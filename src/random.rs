@@ -157,6 +157,11 @@ impl Generator {
         Generator(Arc::new(Mutex::new(Mt19937::new(seed))))
     }
 
+    /// A generator that goes on from a state.
+    pub fn from_state(state: Mt19937) -> Generator {
+        Generator(Arc::new(Mutex::new(state)))
+    }
+
     /// The one that is used where no generator is named.
     pub fn default_generator() -> &'static Generator {
         &DEFAULT

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rustnn import cuda as cuda
     from rustnn import nn as nn
     from rustnn import optim as optim
+    from rustnn import random as random
     from rustnn import utils as utils
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import meshgrid as meshgrid
@@ -65,6 +66,7 @@ _modules = (
     "nn",
     "numeric_limits",
     "optim",
+    "random",
     "return_types",
     "serialization",
     "tensor_repr",

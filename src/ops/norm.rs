@@ -69,9 +69,10 @@ fn check(b: &BatchNorm) -> Result<()> {
     Ok(())
 }
 
+/// Runs `$body` with `$t` standing for f64 or f32, the types that kernels of layers compute in.
 macro_rules! typed {
     ($dtype:expr, $t:ident => $body:expr) => {
-        if $dtype == DType::F64 {
+        if $dtype == $crate::dtype::DType::F64 {
             type $t = f64;
             $body
         } else {
@@ -81,8 +82,10 @@ macro_rules! typed {
     };
 }
 
+pub(crate) use typed;
+
 /// Contiguous and in the dtype that the kernel computes in.
-fn computed(t: &Tensor, dtype: DType) -> Result<Tensor> {
+pub fn computed(t: &Tensor, dtype: DType) -> Result<Tensor> {
     copy::contiguous(&copy::to_dtype(&t.detached(), dtype)?)
 }
 
@@ -91,6 +94,9 @@ fn pointer<T>(t: Option<&Tensor>) -> *const T {
 }
 
 fn batch_norm(b: &BatchNorm) -> Result<Tensor> {
+    if b.x.numel() == 0 {
+        return empty_batch_norm(b);
+    }
     check(b)?;
     for (name, average) in [("running_mean", b.running_mean), ("running_var", b.running_var)] {
         if average.is_some_and(|t| autograd::needs_grad(&[t])) {
@@ -165,6 +171,17 @@ fn batch_norm(b: &BatchNorm) -> Result<Tensor> {
         bias: b.bias.is_some(),
     };
     Ok(autograd::record(out, "NativeBatchNormBackward0", &inputs, &save, move |cx| node.backward(cx)))
+}
+
+/// Of nothing: the result is empty too, yet hangs on weight and bias.
+fn empty_batch_norm(b: &BatchNorm) -> Result<Tensor> {
+    let mut out = copy::clone(b.x)?;
+    for (at, t) in [b.weight, b.bias].into_iter().enumerate() {
+        let Some(t) = t else { continue };
+        let first = view::select(t, 0, 0)?;
+        out = if at == 0 { mul(&out, &first)? } else { add(&out, &first)? };
+    }
+    copy::to_dtype(&out, b.x.dtype())
 }
 
 /// `average = (1 - momentum) * average + momentum * scale * value`.
@@ -276,8 +293,8 @@ impl Recorded {
     }
 }
 
-fn batch_norm_call(a: &Args) -> Result<Tensor> {
-    batch_norm(&BatchNorm {
+fn arguments<'a>(a: &'a Args) -> BatchNorm<'a> {
+    BatchNorm {
         x: a.tensor(0),
         weight: a.opt_tensor(1),
         bias: a.opt_tensor(2),
@@ -286,13 +303,65 @@ fn batch_norm_call(a: &Args) -> Result<Tensor> {
         training: a.bool(5),
         momentum: a.float(6),
         eps: a.float(7),
-    })
+    }
+}
+
+/// Every channel of every sample on its own: batch norm with the samples' channels side by side. Running
+/// averages take the mean over the samples.
+fn instance_norm(b: &BatchNorm) -> Result<Tensor> {
+    if !b.training && (b.running_mean.is_none() || b.running_var.is_none()) {
+        bail!(Autograd, "Expected running_mean and running_var to be defined when use_input_stats is false");
+    }
+    if b.x.ndim() < 2 {
+        bail!(
+            Shape,
+            "Expected 2D or more input to instance_norm, but got a tensor of shape {}",
+            Show(b.x.sizes())
+        );
+    }
+    let (samples, channels) = (b.x.size(0), b.x.size(1));
+    let repeated = |t: Option<&Tensor>| -> Result<Option<Tensor>> {
+        let Some(t) = t else { return Ok(None) };
+        let count = t.numel();
+        let wide = view::expand_to(&view::reshape_to(t, &[1, count])?, &[samples, count])?;
+        Ok(Some(copy::contiguous_copy(&view::reshape_to(&wide, &[samples * count])?)?))
+    };
+    let mut sizes: Sizes = b.x.sizes().into();
+    (sizes[0], sizes[1]) = (1, samples * channels);
+    let (weight, bias) = (repeated(b.weight)?, repeated(b.bias)?);
+    let (mean, var) = (repeated(b.running_mean)?, repeated(b.running_var)?);
+    let x = view::reshape_to(b.x, &sizes)?;
+    let out = batch_norm(&BatchNorm {
+        x: &x,
+        weight: weight.as_ref(),
+        bias: bias.as_ref(),
+        running_mean: mean.as_ref(),
+        running_var: var.as_ref(),
+        ..*b
+    })?;
+    if b.training {
+        for (average, all) in [(b.running_mean, mean), (b.running_var, var)] {
+            let (Some(average), Some(all)) = (average, all) else { continue };
+            autograd::no_grad(|| {
+                let rows = view::reshape_to(&all, &[samples, channels])?;
+                copy::write(&average.detached(), &reduce::mean(&rows, Some(&[0]), false, None)?)?;
+                average.bump_version();
+                Ok(())
+            })?;
+        }
+    }
+    view::reshape_to(&out, b.x.sizes())
 }
 
 pub const OPS: &[Op] = &[
     Op::new("batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled=False) -> Tensor", |a| {
-        Ok(batch_norm_call(a)?.into())
+        Ok(batch_norm(&arguments(a))?.into())
     })
     .doc("Each channel brought to mean 0 and variance 1 over the batch, then scaled and shifted.")
     .samples("t(4, 3, 2, 2), t(3), t(3), None, None, True, 0.1, 1e-5, False | t(4, 3), None, None, None, None, True, 0.1, 1e-5, False | t(4, 3, 5), t(3), t(3), torch.full_like(t(3), 0.25), torch.full_like(t(3), 0.75), False, 0.1, 1e-5, False"),
+    Op::new("instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled=False) -> Tensor", |a| {
+        Ok(instance_norm(&arguments(a))?.into())
+    })
+    .doc("Each channel of each sample brought to mean 0 and variance 1, then scaled and shifted.")
+    .samples("t(2, 3, 4), t(3), t(3), None, None, True, 0.1, 1e-5, False | nc(3, 2, 4), None, None, None, None, True, 0.1, 1e-3, False | t(2, 2, 3), t(2), t(2), torch.full_like(t(2), 0.25), torch.full_like(t(2), 0.75), False, 0.1, 1e-5, False"),
 ];

@@ -1,36 +1,47 @@
 //! Random tensors, drawn in PyTorch's order from PyTorch's stream.
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use crate::alloc;
 use crate::autograd::{self, inplace};
 use crate::bail;
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
-use crate::layout::{memory_order, sizes_from};
+use crate::layout::{Sizes, memory_order, sizes_from};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, reduce, table};
+use crate::ops::{copy, creation, reduce, table};
 use crate::random::{Generator, Mt19937};
 use crate::scalar::default_dtype;
 use crate::tensor::Tensor;
 
 /// Fills with `draw`, element by element in the order of memory; no tape.
-fn fill_with<T: Element>(t: &Tensor, mut draw: impl FnMut() -> T) -> Result<()> {
+pub fn fill_with<T: Element>(t: &Tensor, mut draw: impl FnMut() -> T) -> Result<()> {
     let inner_first = memory_order(t.sizes(), &[t.strides()]);
     let order: SmallVec<[usize; 6]> = inner_first.into_iter().rev().collect();
     let t = &t.alias(t.layout().permute(&order));
-    let dense = if t.is_contiguous() { t.clone() } else { Tensor::empty(t.sizes(), t.dtype())? };
+    let direct = t.is_contiguous() && t.dtype() == T::DTYPE;
+    let dense = if direct { t.clone() } else { Tensor::empty(t.sizes(), T::DTYPE)? };
     for i in 0..dense.numel() {
-        let value = draw();
-        crate::dispatch!(t.dtype(), D => {
-            // SAFETY: contiguous with that many elements of D.
-            unsafe { dense.ptr().cast::<D>().add(i).write_unaligned(value.cast()) };
-        });
+        // SAFETY: contiguous with that many elements of T.
+        unsafe { dense.ptr().cast::<T>().add(i).write_unaligned(draw()) };
     }
-    if dense.is(t) { Ok(()) } else { copy::write(t, &dense) }
+    if direct { Ok(()) } else { copy::write(t, &dense) }
+}
+
+/// The real and imaginary parts of complex numbers, side by side in a last dimension.
+fn parts_of(t: &Tensor) -> Tensor {
+    let mut layout = t.layout().clone();
+    layout.strides.iter_mut().for_each(|s| *s *= 2);
+    layout.offset *= 2;
+    layout.sizes.push(2);
+    layout.strides.push(1);
+    t.alias_as(layout, t.dtype().to_real())
 }
 
 fn fill_uniform(t: &Tensor, low: f64, high: f64, mt: &mut Mt19937) -> Result<()> {
+    if t.dtype().is_complex() {
+        return fill_uniform(&parts_of(t), low, high, mt);
+    }
     if t.dtype() == DType::F64 {
         return fill_with(t, || below(mt.uniform_f64() * (high - low) + low, low, high));
     }
@@ -53,7 +64,7 @@ fn below<T: PartialEq>(x: T, low: T, high: T) -> T {
 
 /// Uniform on [low, high), in place.
 pub fn uniform_(t: &Tensor, low: f64, high: f64, generator: &Generator) -> Result<Tensor> {
-    if !t.dtype().is_floating() {
+    if !t.dtype().is_differentiable() {
         bail!(Unsupported, "\"check_uniform_bounds\" not implemented for '{}'", t.dtype().scalar_name());
     }
     if low > high || low.is_nan() || high.is_nan() {
@@ -70,7 +81,7 @@ pub fn uniform_(t: &Tensor, low: f64, high: f64, generator: &Generator) -> Resul
 }
 
 /// Runs a filler with the checks of an operation in place. Returns the tensor.
-fn in_place(t: &Tensor, fill: impl FnOnce(&Tensor) -> Result<()>) -> Result<Tensor> {
+pub fn in_place(t: &Tensor, fill: impl FnOnce(&Tensor) -> Result<()>) -> Result<Tensor> {
     inplace::check(t, false)?;
     fill(t)?;
     inplace::rebase(t, None);
@@ -98,14 +109,16 @@ fn normal_block_f64(block: &mut [f64], mean: f64, std: f64) {
     }
 }
 
-/// 16 elements or more: uniforms first, then blocks of 16; a short last block is drawn anew.
+/// 16 elements or more: `first` uniforms at once, then blocks of 16; a short last block is drawn anew.
 fn normal_values<T: Copy + Default>(
     n: usize,
+    first: usize,
     mut uniform: impl FnMut() -> T,
     mut block: impl FnMut(&mut [T]),
 ) -> Result<Vec<T>> {
     let mut values = alloc::vec_for(n)?;
-    values.extend((0..n).map(|_| uniform()));
+    values.extend((0..first).map(|_| uniform()));
+    values.resize(n, T::default());
     let whole = n - n % 16;
     values[..whole].chunks_exact_mut(16).for_each(&mut block);
     if whole < n {
@@ -117,24 +130,30 @@ fn normal_values<T: Copy + Default>(
 }
 
 fn fill_normal(t: &Tensor, mean: f64, std: f64, mt: &mut Mt19937) -> Result<()> {
+    if t.dtype().is_complex() {
+        // Each part has half the variance.
+        return fill_normal(&parts_of(t), mean, std / std::f64::consts::SQRT_2, mt);
+    }
     let n = t.numel();
     if n < 16 || !t.is_contiguous() {
         return fill_with(t, || mt.normal_f64() * std + mean);
     }
     if t.dtype() == DType::F64 {
-        let values = normal_values(n, || mt.uniform_f64(), |b| normal_block_f64(b, mean, std))?;
+        let values = normal_values(n, n, || mt.uniform_f64(), |b| normal_block_f64(b, mean, std))?;
         let mut values = values.into_iter();
         return fill_with(t, || values.next().unwrap_or_default());
     }
     let (mean, std) = (mean as f32, std as f32);
-    let values = normal_values(n, || mt.uniform_f32(), |b| normal_block_f32(b, mean, std))?;
+    // Half precision draws nothing for a short last block before it is drawn anew.
+    let first = if t.dtype() == DType::F32 { n } else { n - n % 16 };
+    let values = normal_values(n, first, || mt.uniform_f32(), |b| normal_block_f32(b, mean, std))?;
     let mut values = values.into_iter();
     fill_with(t, || values.next().unwrap_or_default())
 }
 
 /// Normal with the given mean and deviation, in place.
 pub fn normal_(t: &Tensor, mean: f64, std: f64, generator: &Generator) -> Result<Tensor> {
-    if !t.dtype().is_floating() {
+    if !t.dtype().is_differentiable() {
         bail!(Unsupported, "\"normal_kernel_cpu\" not implemented for '{}'", t.dtype().scalar_name());
     }
     if std < 0.0 || std.is_nan() {
@@ -143,66 +162,88 @@ pub fn normal_(t: &Tensor, mean: f64, std: f64, generator: &Generator) -> Result
     in_place(t, |t| generator.with(|mt| fill_normal(t, mean, std, mt)))
 }
 
-/// Integers of [low, high).
-fn fill_integers(t: &Tensor, low: i64, high: i64, mt: &mut Mt19937) -> Result<()> {
-    let range = high.wrapping_sub(low) as u64;
-    if range >= 1 << 28 {
-        return fill_with(t, || (mt.random64() % range).wrapping_add(low as u64) as i64);
+/// Integers from `low` on, `range` of them; 0 stands for all 64-bit integers.
+fn fill_integers(t: &Tensor, low: i64, range: u64, mt: &mut Mt19937) -> Result<()> {
+    match range {
+        0 => fill_with(t, || mt.random64() as i64),
+        _ if range >= 1 << 28 => fill_with(t, || (mt.random64() % range).wrapping_add(low as u64) as i64),
+        _ => fill_with(t, || (mt.random() as u64 % range).wrapping_add(low as u64) as i64),
     }
-    fill_with(t, || (mt.random() as u64 % range).wrapping_add(low as u64) as i64)
 }
 
-fn randint(low: i64, high: i64, sizes: &[i64], dtype: DType, generator: &Generator) -> Result<Tensor> {
-    if low >= high {
-        bail!(Autograd, "random_ expects 'from' to be less than 'to', but got from={low} >= to={high}");
-    }
-    check_integer_range(low, high, dtype)?;
-    let t = Tensor::empty(&sizes_from(sizes)?, dtype)?;
-    generator.with(|mt| fill_integers(&t, low, high, mt))?;
-    Ok(t)
-}
-
-fn check_integer_range(low: i64, high: i64, dtype: DType) -> Result<()> {
-    let (min, max) = match dtype {
+/// The integers that a dtype is drawn from: its range, or up to the last that a float holds exactly.
+fn integers_of(dtype: DType) -> (i64, i64) {
+    match dtype {
         DType::Bool => (0, 1),
         DType::U8 => (0, u8::MAX as i64),
         DType::I8 => (i8::MIN as i64, i8::MAX as i64),
         DType::I16 => (i16::MIN as i64, i16::MAX as i64),
         DType::I32 => (i32::MIN as i64, i32::MAX as i64),
-        _ => return Ok(()),
+        DType::I64 => (i64::MIN, i64::MAX),
+        DType::BF16 => (-(1 << 8), 1 << 8),
+        DType::F16 => (-(1 << 11), 1 << 11),
+        DType::F32 | DType::C64 => (-(1 << 24), 1 << 24),
+        DType::F64 | DType::C128 => (-(1 << 53), 1 << 53),
+    }
+}
+
+/// Overwritten with integers of [low, high), or from low to the last one of the dtype.
+fn random_from(t: &Tensor, low: i64, high: Option<i64>, generator: &Generator) -> Result<Tensor> {
+    let dtype = t.dtype();
+    if let Some(high) = high
+        && low >= high
+    {
+        bail!(Autograd, "random_ expects 'from' to be less than 'to', but got from={low} >= to={high}");
+    }
+    if dtype.is_complex() {
+        bail!(
+            Autograd,
+            "check_random_bounds handles only integral, floating-point and boolean types, but got {}",
+            dtype.scalar_name()
+        );
+    }
+    let last = match high {
+        Some(high) => high - 1,
+        None => integers_of(dtype).1,
+    };
+    let (min, max) = match dtype {
+        DType::F16 => (-65504, 65504),
+        other if other.is_floating() => (i64::MIN, i64::MAX),
+        other => integers_of(other),
     };
     if low < min || low > max {
         bail!(Autograd, "from is out of bounds for {}", dtype.c_name());
     }
-    if high - 1 > max {
+    if last > max {
         bail!(Autograd, "to - 1 is out of bounds for {}", dtype.c_name());
     }
-    Ok(())
+    if low > last {
+        bail!(
+            Autograd,
+            "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got from={low} >= to={last}"
+        );
+    }
+    let range = (last as u64).wrapping_sub(low as u64).wrapping_add(1);
+    in_place(t, |t| generator.with(|mt| fill_integers(t, low, range, mt)))
 }
 
-/// The largest value that `random_()` without arguments draws for a dtype.
-fn random_(t: &Tensor, range: Option<(i64, i64)>, generator: &Generator) -> Result<Tensor> {
-    if let Some((low, high)) = range {
-        if low >= high {
-            bail!(Autograd, "random_ expects 'from' to be less than 'to', but got from={low} >= to={high}");
-        }
-        check_integer_range(low, high, t.dtype())?;
-        return in_place(t, |t| generator.with(|mt| fill_integers(t, low, high, mt)));
+fn randint(low: i64, high: i64, sizes: &[i64], dtype: DType, generator: &Generator) -> Result<Tensor> {
+    random_from(&Tensor::empty(&sizes_from(sizes)?, dtype)?, low, Some(high), generator)
+}
+
+/// Overwritten with integers from 0 to the last one of the dtype.
+fn random_(t: &Tensor, generator: &Generator) -> Result<Tensor> {
+    if t.dtype().is_complex() {
+        bail!(Unsupported, "\"random_kernel_cpu\" not implemented for '{}'", t.dtype().scalar_name());
     }
     in_place(t, |t| {
         generator.with(|mt| match t.dtype() {
             DType::I64 => fill_with(t, || (mt.random64() & (i64::MAX as u64)) as i64),
             DType::F64 => fill_with(t, || (mt.random64() % ((1 << 53) + 1)) as i64),
-            DType::F32 => fill_with(t, || (mt.random() as u64 % ((1 << 24) + 1)) as i64),
-            DType::F16 => fill_with(t, || (mt.random() as u64 % ((1 << 11) + 1)) as i64),
-            DType::BF16 => fill_with(t, || (mt.random() as u64 % ((1 << 8) + 1)) as i64),
             DType::Bool => fill_with(t, || (mt.random() & 1) as i64),
-            DType::U8 => fill_with(t, || (mt.random() as u64 % (u8::MAX as u64 + 1)) as i64),
-            DType::I8 => fill_with(t, || (mt.random() as u64 % (i8::MAX as u64 + 1)) as i64),
-            DType::I16 => fill_with(t, || (mt.random() as u64 % (i16::MAX as u64 + 1)) as i64),
-            DType::I32 => fill_with(t, || (mt.random() as u64 % (i32::MAX as u64 + 1)) as i64),
-            DType::C64 | DType::C128 => {
-                bail!(Unsupported, "\"random_\" not implemented for '{}'", t.dtype().scalar_name())
+            dtype => {
+                let range = integers_of(dtype).1 as u64 + 1;
+                fill_with(t, || (mt.random() as u64 % range) as i64)
             }
         })
     })
@@ -210,7 +251,17 @@ fn random_(t: &Tensor, range: Option<(i64, i64)>, generator: &Generator) -> Resu
 
 fn randperm(n: i64, dtype: DType, generator: &Generator) -> Result<Tensor> {
     if n < 0 {
-        bail!(Autograd, "n must be non-negative, got{n}");
+        bail!(Autograd, "Trying to create tensor with negative dimension {n}: [{n}]");
+    }
+    if dtype == DType::Bool || dtype.is_complex() {
+        bail!(Unsupported, "\"randperm\" not implemented for '{}'", dtype.scalar_name());
+    }
+    let last = integers_of(dtype).1;
+    if dtype.is_floating() && n > last.saturating_add(1) {
+        bail!(Autograd, "n cannot be greater than {} for {} type.", last + 1, dtype.scalar_name());
+    }
+    if n - 1 > last {
+        bail!(Autograd, "value cannot be converted to type {} without overflow", dtype.fixed_width_name());
     }
     let t = Tensor::empty(&[n as usize], DType::I64)?;
     // SAFETY: the storage is fresh and contiguous with n elements.
@@ -218,144 +269,15 @@ fn randperm(n: i64, dtype: DType, generator: &Generator) -> Result<Tensor> {
     values.iter_mut().enumerate().for_each(|(i, v)| *v = i as i64);
     generator.with(|mt| {
         for i in 0..values.len().saturating_sub(1) {
-            let j = i + (mt.random() as usize % (values.len() - i));
-            values.swap(i, j);
+            let left = (values.len() - i) as u64;
+            let draw = if left < u32::MAX as u64 { mt.random() as u64 } else { mt.random64() };
+            values.swap(i, i + (draw % left) as usize);
         }
     });
     copy::to_dtype(&t, dtype)
 }
 
-/// 1 with probability `p`, else 0, in place.
-fn bernoulli_fill(t: &Tensor, p: f64, generator: &Generator) -> Result<()> {
-    generator.with(|mt| fill_with(t, || (mt.uniform_f64() < p) as i64))
-}
-
-fn check_probability(p: f64, name: &str) -> Result<()> {
-    if !(0.0..=1.0).contains(&p) {
-        bail!(Autograd, "{name} expects p to be in [0, 1], but got p={p}");
-    }
-    Ok(())
-}
-
-/// A draw for each probability.
-fn bernoulli(p: &Tensor, generator: &Generator) -> Result<Tensor> {
-    if !p.dtype().is_floating() {
-        bail!(Unsupported, "\"bernoulli_tensor_cpu_p_\" not implemented for '{}'", p.dtype().scalar_name());
-    }
-    let probabilities: Vec<f64> = copy::values(p)?;
-    if let Some(bad) = probabilities.iter().find(|p| !(0.0..=1.0).contains(*p)) {
-        bail!(Autograd, "Expected p_in >= 0 && p_in <= 1 to be true, but got {bad}");
-    }
-    let out = Tensor::empty(p.sizes(), p.dtype())?;
-    let mut p = probabilities.into_iter();
-    generator.with(|mt| fill_with(&out, || (mt.uniform_f64() < p.next().unwrap_or(0.0)) as i64))?;
-    Ok(out)
-}
-
-/// Zeroes elements with probability `p` and scales the rest by 1 / (1 - p), while training.
-pub fn dropout(x: &Tensor, p: f64, train: bool) -> Result<Tensor> {
-    if !(0.0..=1.0).contains(&p) {
-        bail!(Value, "dropout probability has to be between 0 and 1, but got {p}");
-    }
-    if !train || p == 0.0 || x.numel() == 0 {
-        return Ok(x.clone());
-    }
-    if p == 1.0 {
-        return table::mul(x, 0.0);
-    }
-    if !x.dtype().is_differentiable() {
-        bail!(
-            DType,
-            "result type Float can't be cast to the desired output type {}",
-            x.dtype().scalar_name()
-        );
-    }
-    let mask = Tensor::empty(x.sizes(), DType::Bool)?;
-    bernoulli_fill(&mask, 1.0 - p, Generator::default_generator())?;
-    let scale = 1.0 / (1.0 - p);
-    let out = autograd::no_grad(|| table::mul(&table::mul(&x.detached(), &mask)?, scale))?;
-    if !autograd::needs_grad(&[x]) {
-        return Ok(out);
-    }
-    Ok(autograd::record(out, "NativeDropoutBackward0", &[x], &[], move |cx| {
-        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
-        Ok(smallvec![Some(table::mul(&table::mul(g, &mask)?, scale)?)])
-    }))
-}
-
-/// Rows of indices drawn by weight.
-fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: &Generator) -> Result<Tensor> {
-    if p.ndim() == 0 || p.ndim() > 2 {
-        bail!(Autograd, "prob_dist must be 1 or 2 dim");
-    }
-    if !p.dtype().is_floating() {
-        bail!(
-            Autograd,
-            "multinomial only supports floating-point dtypes for input, got: {}",
-            p.dtype().scalar_name()
-        );
-    }
-    let classes = p.size(p.ndim() - 1);
-    if count <= 0 {
-        bail!(Autograd, "cannot sample n_sample <= 0 samples");
-    }
-    if !replacement && count as usize > classes {
-        bail!(Autograd, "cannot sample n_sample > prob_dist.size(-1) samples without replacement");
-    }
-    let weights: Vec<f64> = copy::values(p)?;
-    if weights.iter().any(|w| !w.is_finite() || *w < 0.0) {
-        bail!(Autograd, "probability tensor contains either `inf`, `nan` or element < 0");
-    }
-    let rows = if p.ndim() == 2 { p.size(0) } else { 1 };
-    let single = p.dtype() == DType::F32;
-    let mut out: Vec<i64> = alloc::vec_for(rows.saturating_mul(count as usize))?;
-    for row in weights.chunks(classes.max(1)).take(rows) {
-        let positive = row.iter().filter(|w| **w > 0.0).count();
-        if positive == 0 {
-            bail!(Autograd, "invalid multinomial distribution (sum of probabilities <= 0)");
-        }
-        if !replacement && positive < count as usize {
-            bail!(
-                Autograd,
-                "invalid multinomial distribution (with replacement=False, not enough non-negative category to sample)"
-            );
-        }
-        generator.with(|mt| {
-            if !replacement || count == 1 {
-                // The largest of weight / exponential are a draw without replacement.
-                let mut scores: Vec<(f64, i64)> = row
-                    .iter()
-                    .enumerate()
-                    .map(|(i, w)| {
-                        let e = -(-mt.uniform_f64()).ln_1p();
-                        let score = if single { (*w as f32 / e as f32) as f64 } else { w / e };
-                        (score, i as i64)
-                    })
-                    .collect();
-                scores.sort_by(|a, b| b.0.total_cmp(&a.0));
-                out.extend(scores[..count as usize].iter().map(|s| s.1));
-            } else {
-                let total: f64 = row.iter().sum();
-                let cumulative: Vec<f64> = row
-                    .iter()
-                    .scan(0.0, |acc, w| {
-                        *acc += w;
-                        Some(*acc / total)
-                    })
-                    .collect();
-                for _ in 0..count {
-                    let u = mt.uniform_f64();
-                    let at = cumulative.partition_point(|c| *c < u).min(classes - 1);
-                    out.push(at as i64);
-                }
-            }
-        });
-    }
-    let sizes: &[usize] = if p.ndim() == 2 { &[rows, count as usize] } else { &[count as usize] };
-    Tensor::from_slice(&out, sizes)
-}
-
-fn generator_of<'a>(a: &'a Args, i: usize) -> &'a Generator {
+pub fn generator_of<'a>(a: &'a Args, i: usize) -> &'a Generator {
     a.generator(i).unwrap_or_else(|| Generator::default_generator())
 }
 
@@ -376,24 +298,57 @@ fn empty_like(a: &Args, dtype_at: usize) -> Result<Tensor> {
     Tensor::empty_dense(x.sizes(), x.layout().dense_like(), a.dtype(dtype_at).unwrap_or(x.dtype()))
 }
 
+/// Normal numbers, where means or deviations are tensors. Their gradients are zero: nothing that the
+/// draws depend on is differentiated.
 fn normal_call(a: &Args) -> Result<Output> {
     let generator = generator_of(a, 2);
-    let (mean, std) = ((&a.0[0]).into(), (&a.0[1]).into());
-    let as_tensor = |arg: crate::ops::pointwise::Arg| arg.tensor().cloned();
-    let shape = match (as_tensor(mean), as_tensor(std)) {
-        (Some(m), Some(s)) => crate::layout::broadcast(m.sizes(), s.sizes())?,
-        (Some(t), None) | (None, Some(t)) => t.sizes().into(),
-        (None, None) => bail!(Type, "normal() of two numbers needs a size"),
-    };
-    let dtype = as_tensor(mean).or(as_tensor(std)).map_or(DType::F32, |t| t.dtype());
-    if let Some(s) = as_tensor(std)
-        && !reduce::all_nonzero(&table::ge(&s.detached(), 0.0)?)?
-    {
-        bail!(Autograd, "normal expects all elements of std >= 0.0");
+    let tensor = |i: usize| a.opt_tensor(i);
+    if let Some(std) = tensor(1) {
+        if std.dtype().is_complex() {
+            bail!(Autograd, "normal expects standard deviation to be non-complex");
+        }
+        if !reduce::all_nonzero(&table::ge(&std.detached(), 0.0)?)? {
+            bail!(Autograd, "normal expects all elements of std >= 0.0");
+        }
     }
-    let noise = normal_(&Tensor::empty(&shape, dtype)?, 0.0, 1.0, generator)?;
-    let scaled = table::mul(&noise, std)?;
-    Ok(crate::ops::arithmetic::add(&scaled, mean)?.into())
+    let number = |i: usize| a.opt_scalar(i).map_or(0.0, |s| s.to_f64());
+    let (mean, std) = (tensor(0), tensor(1));
+    let inputs: SmallVec<[&Tensor; 2]> = [mean, std].into_iter().flatten().collect();
+    let sizes = match inputs.as_slice() {
+        [one] => one.sizes().into(),
+        [mean, std] => crate::layout::broadcast(mean.sizes(), std.sizes())?,
+        _ => bail!(Type, "normal() of two numbers needs a size"),
+    };
+    let out = autograd::no_grad(|| {
+        let out = Tensor::empty(&sizes, inputs[0].dtype())?;
+        let spread = if std.is_some() { 1.0 } else { number(1) };
+        normal_(&out, 0.0, spread, generator)?;
+        let scaled = match std {
+            Some(std) => table::mul(&out, &copy::to_dtype(&std.detached(), real_of(out.dtype()))?)?,
+            None => out,
+        };
+        match mean {
+            Some(mean) => crate::ops::arithmetic::add(&scaled, &mean.detached()),
+            None => crate::ops::arithmetic::add(&scaled, number(0)),
+        }
+    })?;
+    let dtype = inputs[0].dtype();
+    Ok(without_slope(copy::to_dtype(&out, dtype)?, "normal", &inputs).into())
+}
+
+fn real_of(dtype: DType) -> DType {
+    if dtype.is_complex() { dtype.to_real() } else { dtype }
+}
+
+/// On the tape with zero gradients.
+pub fn without_slope(out: Tensor, name: &'static str, inputs: &[&Tensor]) -> Tensor {
+    if !autograd::needs_grad(inputs) {
+        return out;
+    }
+    let shapes: Vec<(Sizes, DType)> = inputs.iter().map(|t| (t.sizes().into(), t.dtype())).collect();
+    autograd::record(out, name, inputs, &[], move |_| {
+        shapes.iter().map(|(sizes, dtype)| creation::zeros(sizes, *dtype).map(Some)).collect()
+    })
 }
 
 pub const OPS: &[Op] = &[
@@ -431,18 +386,23 @@ pub const OPS: &[Op] = &[
     })
     .doc("Standard normal, with the shape and dtype of input.")
     .no_gradient(),
-    Op::new("randint_like(Tensor input, int high, *, Generator? generator=None, ScalarType? dtype=None) -> Tensor", |a| {
-        let t = empty_like(a, 3)?;
-        Ok(random_(&t, Some((0, a.int(1))), generator_of(a, 2))?.into())
+    Op::new("randint_like(Tensor input, int high, *, Generator? generator=None, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
+        Ok(random_from(&empty_like(a, 3)?, 0, Some(a.int(1)), generator_of(a, 2))?.into())
     })
     .no_gradient(),
-    Op::new("randint_like(Tensor input, int low, int high, *, Generator? generator=None, ScalarType? dtype=None) -> Tensor", |a| {
-        let t = empty_like(a, 4)?;
-        Ok(random_(&t, Some((a.int(1), a.int(2))), generator_of(a, 3))?.into())
+    Op::new("randint_like(Tensor input, Tensor high, *, Generator? generator=None, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
+        let high = reduce::item(a.tensor(1))?.to_i64();
+        Ok(random_from(&empty_like(a, 3)?, 0, Some(high), generator_of(a, 2))?.into())
+    })
+    .no_gradient(),
+    Op::new("randint_like(Tensor input, int low, int high, *, Generator? generator=None, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
+        Ok(random_from(&empty_like(a, 4)?, a.int(1), Some(a.int(2)), generator_of(a, 3))?.into())
     })
     .doc("Uniform integers of [low, high), with the shape and dtype of input.")
     .no_gradient(),
-    Op::new("normal(Number|Tensor mean, Number|Tensor std=1.0, *, Generator? generator=None) -> Tensor", normal_call)
+    Op::new("normal(Tensor mean, Number|Tensor std=1.0, *, Generator? generator=None) -> Tensor", normal_call)
+        .no_gradient(),
+    Op::new("normal(Scalar mean, Tensor std, *, Generator? generator=None) -> Tensor", normal_call)
         .doc("Normal with the given means and deviations.")
         .no_gradient(),
     Op::new("normal(float mean, float std, int[] size, *, Generator? generator=None, ScalarType? dtype=None) -> Tensor", |a| {
@@ -461,53 +421,16 @@ pub const OPS: &[Op] = &[
     .method_only()
     .doc("Overwritten with normal numbers."),
     Op::new("random_(Tensor input, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(random_(a.tensor(0), None, generator_of(a, 1))?.into())
+        Ok(random_(a.tensor(0), generator_of(a, 1))?.into())
     })
     .method_only()
     .doc("Overwritten with integers over the range of the dtype, or of [from, to)."),
     Op::new("random_(Tensor input, int to, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(random_(a.tensor(0), Some((0, a.int(1))), generator_of(a, 2))?.into())
+        Ok(random_from(a.tensor(0), 0, Some(a.int(1)), generator_of(a, 2))?.into())
     })
     .method_only(),
-    Op::new("random_(Tensor input, int from, int to, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(random_(a.tensor(0), Some((a.int(1), a.int(2))), generator_of(a, 3))?.into())
+    Op::new("random_(Tensor input, int from, int? to, *, Generator? generator=None) -> Tensor", |a| {
+        Ok(random_from(a.tensor(0), a.int(1), a.opt_int(2), generator_of(a, 3))?.into())
     })
     .method_only(),
-    Op::new("exponential_(Tensor input, float lambd=1, *, Generator? generator=None) -> Tensor", |a| {
-        let (t, rate) = (a.tensor(0), a.float(1));
-        if !t.dtype().is_floating() {
-            bail!(DType, "Exponential distribution is a continuous probability distribution. dtype must be a floating point but you specified {}", t.dtype().scalar_name());
-        }
-        if rate <= 0.0 || rate.is_nan() {
-            bail!(Autograd, "exponential_ expects lambda > 0.0, but found lambda={rate}");
-        }
-        let fill = |t: &Tensor| generator_of(a, 2).with(|mt| fill_with(t, || -(-mt.uniform_f64()).ln_1p() / rate));
-        Ok(in_place(t, fill)?.into())
-    })
-    .method_only()
-    .doc("Overwritten with exponential numbers."),
-    Op::new("bernoulli_(Tensor input, float p=0.5, *, Generator? generator=None) -> Tensor", |a| {
-        check_probability(a.float(1), "bernoulli_")?;
-        Ok(in_place(a.tensor(0), |t| bernoulli_fill(t, a.float(1), generator_of(a, 2)))?.into())
-    })
-    .method_only()
-    .doc("Overwritten with 1 (probability p) and 0."),
-    Op::new("bernoulli(Tensor input, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(bernoulli(a.tensor(0), generator_of(a, 1))?.into())
-    })
-    .method()
-    .doc("1 with the probability that the element says, else 0.")
-    .no_gradient(),
-    Op::new("multinomial(Tensor input, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(multinomial(a.tensor(0), a.int(1), a.bool(2), generator_of(a, 3))?.into())
-    })
-    .method()
-    .doc("Indices drawn by weight.")
-    .no_gradient(),
-    Op::new("dropout(Tensor input, float p=0.5, bool train=True) -> Tensor", |a| {
-        Ok(dropout(a.tensor(0), a.float(1), a.bool(2))?.into())
-    })
-    .inplace()
-    .doc("Zeroes elements with probability p and scales the rest, while training.")
-    .samples("t(3, 4), 0.5, False | t(3, 4), 0.0, True"),
 ];

@@ -9,6 +9,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::wrap_dim;
 use crate::ops::arithmetic::{mul, sub};
+use crate::ops::norm::typed;
 use crate::ops::registry::{Args, Op};
 use crate::ops::{copy, reduce, table};
 use crate::tensor::Tensor;
@@ -23,18 +24,6 @@ fn shape_of(x: &Tensor, dim: usize) -> SoftmaxShape {
         dim: sizes[dim],
         inner: sizes[dim + 1..].iter().product(),
     }
-}
-
-macro_rules! typed {
-    ($dtype:expr, $t:ident => $body:expr) => {
-        if $dtype == DType::F64 {
-            type $t = f64;
-            $body
-        } else {
-            type $t = f32;
-            $body
-        }
-    };
 }
 
 fn computed(t: &Tensor) -> Result<Tensor> {

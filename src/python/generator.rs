@@ -1,6 +1,6 @@
 //! `Generator`: a stream of random numbers of its own.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::dtype::DType;
@@ -42,7 +42,7 @@ fn state_tensor(py: Python<'_>, generator: &Generator) -> PyResult<Py<PyAny>> {
 fn load_state(generator: &Generator, state: &Bound<'_, PyAny>) -> PyResult<()> {
     let tensor = convert::tensor_of(state).filter(|t| t.dtype() == DType::U8);
     let Some(tensor) = tensor else {
-        return Err(PyTypeError::new_err("expected a torch.ByteTensor, but got something else"));
+        return Err(PyTypeError::new_err("RNG state must be a torch.ByteTensor"));
     };
     match Mt19937::from_bytes(&tensor.to_vec::<u8>()) {
         Some(mt) => {
@@ -86,6 +86,29 @@ impl PyGenerator {
     fn set_state<'py>(slf: Bound<'py, Self>, new_state: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
         load_state(&slf.get().0, new_state)?;
         Ok(slf)
+    }
+
+    /// A generator of its own in the same state.
+    fn clone_state(&self) -> PyGenerator {
+        PyGenerator(self.0.with(|mt| Generator::from_state(mt.clone())))
+    }
+
+    fn graphsafe_get_state(&self) -> PyResult<PyGenerator> {
+        Err(PyNotImplementedError::new_err("graphsafe_get_state is not supported in this Generator"))
+    }
+
+    fn graphsafe_set_state(&self, state: &Bound<'_, PyGenerator>) -> PyResult<PyGenerator> {
+        let _ = state;
+        Err(PyNotImplementedError::new_err("graphsafe_set_state is not supported in this Generator"))
+    }
+
+    fn get_offset(&self) -> PyResult<u64> {
+        Err(PyRuntimeError::new_err("CPU Generator does not use offset"))
+    }
+
+    fn set_offset(&self, offset: u64) -> PyResult<()> {
+        let _ = offset;
+        Err(PyRuntimeError::new_err("CPU Generator does not use offset"))
     }
 
     #[getter]

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn._C import Tensor
+from rustnn.nn.functional_dropout import (
+    alpha_dropout,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+)
+from rustnn.nn.functional_embedding import embedding, embedding_bag, one_hot
 from rustnn.nn.functional_loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -13,6 +22,15 @@ from rustnn.nn.functional_loss import (
     nll_loss,
     smooth_l1_loss,
 )
+from rustnn.nn.functional_norm import (
+    batch_norm,
+    group_norm,
+    instance_norm,
+    layer_norm,
+    local_response_norm,
+    rms_norm,
+)
+from rustnn.nn.functional_softmax import gumbel_softmax, log_softmax, softmax, softmin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,35 +39,52 @@ if TYPE_CHECKING:
     IntOrPair = int | tuple[int, ...]
 
 __all__ = [
+    "alpha_dropout",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv2d",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "elu_",
+    "embedding",
+    "embedding_bag",
+    "feature_alpha_dropout",
     "gelu",
+    "group_norm",
+    "gumbel_softmax",
+    "instance_norm",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "max_pool2d",
     "max_pool2d_with_indices",
     "mse_loss",
     "nll_loss",
+    "one_hot",
     "pdist",
     "relu",
     "relu_",
+    "rms_norm",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "softmax",
+    "softmin",
     "softplus",
     "tanh",
 ]
 
+bilinear = _C.bilinear
 linear = _C.linear
 gelu = _C.gelu
 softplus = _C.softplus
@@ -121,37 +156,6 @@ def max_pool2d_with_indices(
     return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
 
-def batch_norm(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Normalise every channel of (N, C, ...); see ``nn.BatchNorm1d``.
-
-    ValueError for one value a channel in training.
-    """
-    if training:
-        shape = input.shape
-        count = shape[0] if shape else 0
-        for size in shape[2:]:
-            count *= size
-        if count == 1:
-            raise ValueError(f"Expected more than 1 value per channel when training, got input size {shape}")
-    return _C.batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, True)
-
-
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Set elements to 0 with probability ``p`` and scale the rest; does nothing unless ``training``."""
-    if p < 0.0 or p > 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    return _C.dropout_(input, p, training) if inplace else _C.dropout(input, p, training)
-
-
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """``max(x, 0)``."""
     return _C.relu_(input) if inplace else _C.relu(input)
@@ -180,29 +184,3 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where x > 0, ``alpha * (exp(x) - 1)`` elsewhere."""
     return _C.elu_(input, alpha) if inplace else _C.elu(input, alpha)
-
-
-def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """``exp(x)`` over its sum along ``dim``; ``dtype`` is converted to first."""
-    if dim is None:
-        dim = _implicit_dim("softmax", input.dim(), _stacklevel)
-    return _C.softmax(input if dtype is None else input.to(dtype), dim)
-
-
-def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """The logarithm of ``softmax``, without its overflow."""
-    if dim is None:
-        dim = _implicit_dim("log_softmax", input.dim(), _stacklevel)
-    return _C.log_softmax(input if dtype is None else input.to(dtype), dim)
-
-
-def _implicit_dim(name: str, ndim: int, stacklevel: int) -> int:
-    """The dim that old code means when it gives none."""
-    import warnings
-
-    warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. "
-        "Change the call to include dim=X as an argument.",
-        stacklevel=stacklevel,
-    )
-    return 0 if ndim in (0, 1, 3) else 1
