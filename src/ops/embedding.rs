@@ -505,7 +505,7 @@ pub const OPS: &[Op] = &[
     })
     .doc("Rows with the given numbers scaled down to a norm, in place.")
     .no_gradient(),
-    Op::new("embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int? padding_idx=None) -> (Tensor, Tensor, Tensor, Tensor)", embedding_bag_call)
+    Op::new("embedding_bag(Tensor weight, Tensor indices, Tensor offsets, bool scale_grad_by_freq=False, int mode=0, bool sparse=False, Tensor? per_sample_weights=None, bool include_last_offset=False, int? padding_idx=None) -> Tensor[]", embedding_bag_call)
         .doc("Bags of rows made into one row each by sum (mode 0), mean (1) or maximum (2); the bag of each index, the sizes of the bags and the rows of the maxima.")
         .no_gradient(),
     Op::new("nn.functional.one_hot(Tensor tensor, int num_classes=-1) -> Tensor", |a| {

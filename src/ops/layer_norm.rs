@@ -408,7 +408,7 @@ pub const OPS: &[Op] = &[
     })
     .doc("The last dimensions brought to mean 0 and variance 1, then scaled and shifted (Ba et al., 2016).")
     .samples("t(2, 3, 4), (4,), t(4), t(4) | nc(3, 4), (3, 4), t(3, 4), None, 1e-3 | t(5, 0), (0,) | t(2, 0, 3), (3,), t(3), t(3)"),
-    Op::new("native_layer_norm(Tensor input, int[1] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> (Tensor, Tensor, Tensor)", native_layer_norm)
+    Op::new("native_layer_norm(Tensor input, int[1] normalized_shape, Tensor? weight, Tensor? bias, float eps) -> Tensor[]", native_layer_norm)
         .doc("Layer norm, the mean of every row and one over its deviation."),
     Op::new("group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enabled=True) -> Tensor", |a| {
         Ok(group_norm(a.tensor(0), a.int(1), a.opt_tensor(2), a.opt_tensor(3), a.float(4))?.out.into())
