@@ -19,10 +19,10 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test check parity fuzz bench bench-rust wheel docs format clean
+.PHONY: help build demo test check parity parity-table fuzz bench bench-ops bench-rust wheel docs format clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 build: $(STAMPS)/extension ## build the extension into .venv, ready for `.venv/bin/python -c "import rustnn"`
 
@@ -38,6 +38,9 @@ test: $(STAMPS)/extension $(STAMPS)/demo ## the Rust tests and the Python tests;
 
 parity: $(STAMPS)/extension $(STAMPS)/torch ## install PyTorch into .venv and hold rustnn against it
 	$(BIN)/python -m pytest tests/parity $(PYTEST_ARGS)
+
+parity-table: $(STAMPS)/extension $(STAMPS)/torch ## operation by operation, dtype by dtype: docs/PARITY.md
+	cd tests && ../$(BIN)/python -m parity.table
 
 fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as `make test` does, new ones each time
 	RUSTNN_FUZZ=long $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
@@ -58,6 +61,9 @@ format: $(STAMPS)/tools ## format Rust and Python
 
 bench: $(STAMPS)/wheel $(STAMPS)/torch ## rustnn against PyTorch, a table
 	$(BIN)/python benches/python/compare.py --wheel dist
+
+bench-ops: $(STAMPS)/extension $(STAMPS)/torch ## every operation on a few elements, against PyTorch
+	$(BIN)/python benches/python/every_op.py
 
 bench-rust: ## the engine alone (criterion)
 	cargo bench --locked

@@ -20,15 +20,27 @@ pub struct Layout {
 }
 
 impl Clone for Layout {
-    /// Copies memory, where a derived clone would go element by element.
     #[inline]
     fn clone(&self) -> Layout {
-        Layout {
-            sizes: Sizes::from_slice(&self.sizes),
-            strides: Strides::from_slice(&self.strides),
-            offset: self.offset,
-        }
+        Layout { sizes: copy_list(&self.sizes), strides: copy_list(&self.strides), offset: self.offset }
     }
+}
+
+/// A clone of one fixed size where nothing is on the heap: a derived one goes element by element, and
+/// reading the short stores of that back at once stalls the processor.
+#[inline(always)]
+fn copy_list<T: Copy>(list: &SmallVec<[T; 5]>) -> SmallVec<[T; 5]> {
+    if list.spilled() {
+        return SmallVec::from_slice(list);
+    }
+    // SAFETY: an inline list of plain values owns nothing, so its bytes are a list of their own.
+    unsafe { std::ptr::read(list) }
+}
+
+/// Whether two shapes are the same; for the few dimensions there are, sooner than a call of `memcmp`.
+#[inline]
+pub fn same_sizes(a: &[usize], b: &[usize]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x == y)
 }
 
 /// `[2, 3]`, as PyTorch's messages print sizes.

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,17 @@ class Worker:
             env={**environment, "OMP_NUM_THREADS": str(threads)},
         )
 
-    def ask(self, case: int, calls: int) -> Any:
+    def ask(self, case: Case, calls: int) -> Any:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"case": case, "calls": calls}) + "\n")
+        self.process.stdin.write(json.dumps({"case": asdict(case), "calls": calls}) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"the process that ran {CASES[case].name!r} died: {self.process.wait()}")
+            raise SystemExit(f"the process that ran {case.name!r} died: {self.process.wait()}")
         return json.loads(line)
 
-    def calls_a_round(self, case: int) -> int:
+    def calls_a_round(self, case: Case) -> int:
         """How many calls fill a round; warms up on the way."""
         calls = 1
         while True:
@@ -73,7 +74,7 @@ def same(ours: list[float], theirs: list[float]) -> bool:
     )
 
 
-def measure(case: int, ours: Worker, theirs: Worker, rounds: int) -> tuple[float, float]:
+def measure(case: Case, ours: Worker, theirs: Worker, rounds: int) -> tuple[float, float]:
     """The median seconds a call of both."""
     counts = [worker.calls_a_round(case) for worker in (ours, theirs)]
     times: tuple[list[float], list[float]] = ([], [])
@@ -93,16 +94,15 @@ def readable(seconds: float) -> str:
 
 def run_cases(arguments: argparse.Namespace, environment: dict[str, str]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    chosen = [i for i, case in enumerate(CASES) if re.search(arguments.only, case.name)]
+    chosen = [case for case in CASES if re.search(arguments.only, case.name)]
     for threads in (int(n) for n in arguments.threads.split(",")):
         ours, theirs = (Worker(lib, threads, environment) for lib in (arguments.candidate, "torch"))
         print(f"\n{threads} thread{'s' * (threads > 1)}: median of {arguments.rounds} alternating rounds\n")
         print(f"| {'case':44} | {'rustnn':>9} | {'PyTorch':>9} | {'ratio':>6} | {'goal':>4} | result |")
         print(f"|{'-' * 46}|{'-' * 10}:|{'-' * 10}:|{'-' * 7}:|{'-' * 5}:|--------|")
-        for index in chosen:
-            case: Case = CASES[index]
-            agree = same(ours.ask(index, 0), theirs.ask(index, 0))
-            a, b = measure(index, ours, theirs, arguments.rounds)
+        for case in chosen:
+            agree = same(ours.ask(case, 0), theirs.ask(case, 0))
+            a, b = measure(case, ours, theirs, arguments.rounds)
             row = {
                 "case": case.name,
                 "threads": threads,

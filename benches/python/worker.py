@@ -1,6 +1,6 @@
 """One library in a process of its own, which times what it is asked to.
 
-Started as `worker.py LIBRARY THREADS`. Reads one JSON request a line, {"case": index, "calls": n}, and
+Started as `worker.py LIBRARY THREADS`. Reads one JSON request a line, {"case": fields, "calls": n}, and
 answers with one JSON line: seconds a call; with n = 0, the numbers of the case's result instead.
 """
 
@@ -12,25 +12,25 @@ import sys
 import timeit
 from typing import Any
 
-from cases import CASES, namespace
+from cases import Case, namespace
 
 
 def main() -> None:
     lib = importlib.import_module(sys.argv[1])
     lib.set_num_threads(int(sys.argv[2]))
-    ready: dict[int, timeit.Timer] = {}
+    ready: dict[Case, timeit.Timer] = {}
     for line in sys.stdin:
         request = json.loads(line)
-        index, calls = request["case"], request["calls"]
+        case, calls = Case(**request["case"]), request["calls"]
         answer: Any
         if calls == 0:
-            result = eval(CASES[index].result, namespace(lib, CASES[index]))
+            result = eval(case.result, namespace(lib, case))
             answer = result.flatten().tolist()[:64] if result.dim() else [result.item()]
         else:
-            if index not in ready:
+            if case not in ready:
                 ready.clear()
-                ready[index] = timeit.Timer(CASES[index].statement, globals=namespace(lib, CASES[index]))
-            answer = ready[index].timeit(calls) / calls
+                ready[case] = timeit.Timer(case.statement, globals=namespace(lib, case))
+            answer = ready[case].timeit(calls) / calls
         print(json.dumps(answer), flush=True)
 
 

@@ -10,7 +10,7 @@ use crate::autograd::grad_enabled;
 use crate::autograd::variable::{GradMeta, TensorHook};
 use crate::bail;
 use crate::error::Result;
-use crate::shared::arc_in_place;
+use crate::shared::{arc_get_mut, arc_in_place};
 use crate::tensor::Tensor;
 
 /// Gradients, one an input of the node; `None` stands for zero.
@@ -73,8 +73,9 @@ struct SavedTensor {
     origin: Origin,
 }
 
+/// Where a saved tensor stands in the graph.
 #[derive(Clone, Copy)]
-enum Origin {
+pub enum Origin {
     Input(u32),
     Output(u32),
     Other,
@@ -100,6 +101,53 @@ pub fn next_sequence() -> u64 {
     SEQUENCE.fetch_add(1, Ordering::Relaxed)
 }
 
+/// A node in the making, already where it will stay: filling it there saves moving it.
+pub struct NodeBuilder<B>(Arc<Node<B>>);
+
+impl<B: Backward + 'static> NodeBuilder<B> {
+    /// A node without inputs, with a number of outputs.
+    #[inline(always)]
+    pub fn new(name: &'static str, outputs: u32, body: impl FnOnce() -> B) -> NodeBuilder<B> {
+        NodeBuilder(arc_in_place(|| Node {
+            name,
+            sequence: next_sequence(),
+            outputs,
+            edges: SmallVec::new(),
+            saved: Mutex::new(SavedState { tensors: SmallVec::new(), released: false }),
+            hooks: OnceLock::new(),
+            body: body(),
+        }))
+    }
+
+    #[inline]
+    fn node(&mut self) -> &mut Node<B> {
+        arc_get_mut(&mut self.0).expect("nobody else knows the node yet")
+    }
+
+    #[inline]
+    pub fn body(&mut self) -> &mut B {
+        &mut self.node().body
+    }
+
+    /// The next input: its gradient will flow to where the tensor's gradient flows.
+    #[inline]
+    pub fn input(&mut self, tensor: &Tensor) {
+        let edge = tensor.gradient_edge();
+        self.node().edges.push(edge);
+    }
+
+    /// Keeps a tensor for the backward, outside the graph.
+    #[inline]
+    pub fn save(&mut self, tensor: &Tensor, origin: Origin) {
+        let saved = SavedTensor { tensor: tensor.detached(), version: tensor.version(), origin };
+        self.node().saved.get_mut().unwrap_or_else(|e| e.into_inner()).tensors.push(saved);
+    }
+
+    pub fn finish(self) -> NodeRef {
+        self.0
+    }
+}
+
 impl<B: Backward + 'static> Node<B> {
     #[allow(clippy::new_ret_no_self)] // every user wants the type-erased handle
     pub fn new(
@@ -109,45 +157,25 @@ impl<B: Backward + 'static> Node<B> {
         outputs: &[Tensor],
         body: B,
     ) -> NodeRef {
-        // Loops with `push`: this is the hot path, and collecting costs more.
-        let mut edges: SmallVec<[Option<Edge>; 2]> = SmallVec::new();
+        let mut node = NodeBuilder::new(name, outputs.len() as u32, || body);
         for t in inputs {
-            edges.push(t.gradient_edge());
+            node.input(t);
         }
-        let mut tensors: SmallVec<[SavedTensor; 2]> = SmallVec::new();
         for s in save {
-            let (tensor, origin) = match s {
-                Save::Input(i) => (inputs[*i], Origin::Input(*i as u32)),
-                Save::Output(i) => (&outputs[*i], Origin::Output(*i as u32)),
-                Save::Other(t) => (*t, Origin::Other),
-            };
-            tensors.push(SavedTensor { tensor: tensor.detached(), version: tensor.version(), origin });
+            match s {
+                Save::Input(i) => node.save(inputs[*i], Origin::Input(*i as u32)),
+                Save::Output(i) => node.save(&outputs[*i], Origin::Output(*i as u32)),
+                Save::Other(t) => node.save(t, Origin::Other),
+            }
         }
-        arc_in_place(|| Node::build(name, edges, outputs.len() as u32, tensors, body))
+        node.finish()
     }
 
     /// A node with given edges that saves nothing.
     pub fn plain(name: &'static str, edges: SmallVec<[Option<Edge>; 2]>, outputs: u32, body: B) -> NodeRef {
-        arc_in_place(|| Node::build(name, edges, outputs, SmallVec::new(), body))
-    }
-
-    #[inline(always)]
-    fn build(
-        name: &'static str,
-        edges: SmallVec<[Option<Edge>; 2]>,
-        outputs: u32,
-        tensors: SmallVec<[SavedTensor; 2]>,
-        body: B,
-    ) -> Node<B> {
-        Node {
-            name,
-            sequence: next_sequence(),
-            outputs,
-            edges,
-            saved: Mutex::new(SavedState { tensors, released: false }),
-            hooks: OnceLock::new(),
-            body,
-        }
+        let mut node = NodeBuilder::new(name, outputs, || body);
+        node.node().edges = edges;
+        node.finish()
     }
 }
 

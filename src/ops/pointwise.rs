@@ -6,13 +6,14 @@ use std::mem::MaybeUninit;
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::autograd::{self, Backprop, Grads, Save, grad_enabled, inplace};
+use crate::autograd::node::{Backward, NodeBuilder, Origin};
+use crate::autograd::{self, Backprop, Edge, Grads, grad_enabled, inplace};
 use crate::bail;
 use crate::cpu::loops::{Loops, MAX_OPERANDS, PerOperand};
 use crate::cpu::pointwise::{Kernel, Operand, Typed, run};
 use crate::dtype::{DType, ResultType};
 use crate::error::{Error, Result};
-use crate::layout::{Show, Sizes, Strides, broadcast, dense_strides, memory_order};
+use crate::layout::{Show, Sizes, Strides, broadcast, dense_strides, memory_order, same_sizes};
 use crate::ops::graph_math::{Arena, Var};
 use crate::ops::registry::{Args, Value};
 use crate::ops::{copy, reduce};
@@ -180,7 +181,9 @@ fn compute_small(row: &Row, args: &[Arg]) -> Option<Result<Tensor>> {
     let mut inputs = [std::ptr::null::<u8>(); MAX_OPERANDS];
     for (input, arg) in inputs.iter_mut().zip(args) {
         *input = match arg {
-            Arg::Tensor(t) if t.dtype() == dtype && t.sizes() == first.sizes() && t.is_contiguous() => {
+            Arg::Tensor(t)
+                if t.dtype() == dtype && same_sizes(t.sizes(), first.sizes()) && t.is_contiguous() =>
+            {
                 t.ptr()
             }
             Arg::Number(s @ (Scalar::Int(_) | Scalar::Float(_))) => {
@@ -313,7 +316,7 @@ pub fn launch(
 
     // Everything side by side in memory and of one type: one call, or one a thread.
     let alike = |a: &Arg| match a {
-        Arg::Tensor(t) => t.sizes() == first.sizes() && t.is_contiguous(),
+        Arg::Tensor(t) => same_sizes(t.sizes(), first.sizes()) && t.is_contiguous(),
         Arg::Number(_) => true,
     };
     if args.iter().all(alike) && out.is_none_or(|o| alike(&Arg::Tensor(o))) {
@@ -426,43 +429,56 @@ struct Recorded {
 
 /// Hangs a node behind the result of a row.
 fn record(row: &'static Row, args: &[Arg], out: Tensor) -> Tensor {
-    let mut recorded = Recorded {
+    let mut node = NodeBuilder::new(row.name, 1, || Recorded {
         row,
         sources: [Source::Unused; MAX_OPERANDS],
         numbers: SmallVec::new(),
         inputs: SmallVec::new(),
-    };
-    let mut tensors: SmallVec<[&Tensor; 3]> = SmallVec::new();
-    let mut save: SmallVec<[Save; 3]> = SmallVec::new();
+    });
     for (i, arg) in args.iter().enumerate() {
         match arg {
             Arg::Number(s) => {
+                let recorded = node.body();
                 recorded.sources[i] = Source::Number(recorded.numbers.len() as u8);
                 recorded.numbers.push(*s);
             }
             Arg::Tensor(t) => {
-                let sizes = (t.sizes() != out.sizes()).then(|| Box::new(Sizes::from_slice(t.sizes())));
-                recorded.inputs.push((i as u8, t.dtype(), sizes));
-                tensors.push(t);
+                let broadcast = !same_sizes(t.sizes(), out.sizes());
+                let sizes = broadcast.then(|| Box::new(Sizes::from_slice(t.sizes())));
+                node.body().inputs.push((i as u8, t.dtype(), sizes));
+                node.input(t);
             }
         }
     }
-    for (slot, t) in tensors.iter().enumerate() {
-        if !t.requires_grad() {
+    let mut saved = 0;
+    for (i, arg) in args.iter().enumerate() {
+        if !arg.tensor().is_some_and(Tensor::requires_grad) {
             continue;
         }
-        let Some(grad) = row.grad_of(recorded.inputs[slot].0) else { continue };
+        let Some(grad) = row.grad_of(i as u8) else { continue };
         for at in grad.sources(row) {
-            if recorded.sources[at] == Source::Unused {
-                recorded.sources[at] = Source::Saved(save.len() as u8);
-                save.push(match at == args.len() {
-                    true => Save::Output(0),
-                    false => Save::Input(args[..at].iter().filter(|a| a.tensor().is_some()).count()),
-                });
+            if node.body().sources[at] != Source::Unused {
+                continue;
+            }
+            node.body().sources[at] = Source::Saved(saved);
+            saved += 1;
+            match args.get(at) {
+                Some(Arg::Tensor(t)) => {
+                    let before = args[..at].iter().filter(|a| a.tensor().is_some()).count();
+                    node.save(t, Origin::Input(before as u32));
+                }
+                _ => node.save(&out, Origin::Output(0)),
             }
         }
     }
-    autograd::record(out, row.name, &tensors, &save, move |cx| recorded.backward(cx))
+    let node = node.finish();
+    out.with_producer(Edge { node, output: 0 })
+}
+
+impl Backward for Recorded {
+    fn backward(&self, cx: &Backprop) -> Result<Grads> {
+        self.gradients(cx)
+    }
 }
 
 impl Row {
@@ -484,7 +500,7 @@ impl RowGrad {
 }
 
 impl Recorded {
-    fn backward(&self, cx: &Backprop) -> Result<Grads> {
+    fn gradients(&self, cx: &Backprop) -> Result<Grads> {
         let mut grads = Grads::new();
         for (slot, (arg, dtype, sizes)) in self.inputs.iter().enumerate() {
             let Some(g) = cx.grad().filter(|_| cx.needs(slot)) else {
