@@ -3,7 +3,10 @@
 
 pub mod activation;
 pub mod arithmetic;
+pub mod avg_pool;
+pub mod axis_map;
 pub mod conv;
+pub mod conv_kernel;
 pub mod copy;
 pub mod creation;
 pub mod distance;
@@ -11,20 +14,26 @@ pub mod distributions;
 pub mod dropout;
 pub mod einsum;
 pub mod embedding;
+pub mod fold;
 pub mod graph_math;
+pub mod grid_sample;
 pub mod index;
 pub mod joining;
 pub mod layer_norm;
 pub mod loss;
 pub mod matmul;
 pub mod norm;
+pub mod pad;
+pub mod plane;
 pub mod pointwise;
 pub mod pool;
+pub mod pool_windows;
 pub mod products;
 pub mod properties;
 pub mod random;
 pub mod reduce;
 pub mod registry;
+pub mod resample;
 pub mod softmax;
 pub mod table;
 pub mod view;
@@ -41,6 +50,7 @@ pub fn all() -> &'static [&'static Op] {
         let families: &[&'static [Op]] = &[
             arithmetic::OPS,
             activation::OPS,
+            avg_pool::OPS,
             conv::OPS,
             copy::OPS,
             creation::OPS,
@@ -49,17 +59,22 @@ pub fn all() -> &'static [&'static Op] {
             dropout::OPS,
             einsum::OPS,
             embedding::OPS,
+            fold::OPS,
+            grid_sample::OPS,
             index::OPS,
             joining::OPS,
             layer_norm::OPS,
             loss::OPS,
             matmul::OPS,
             norm::OPS,
+            pad::OPS,
             pool::OPS,
+            pool_windows::OPS,
             products::OPS,
             properties::OPS,
             random::OPS,
             reduce::OPS,
+            resample::OPS,
             softmax::OPS,
             view::OPS,
         ];

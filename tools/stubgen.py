@@ -25,6 +25,8 @@ TYPES = {
     "int[]": "_Sizes",
     "int[1]": "_int | _Sizes",
     "int[2]": "_int | _Sizes",
+    "int[3]": "_int | _Sizes",
+    "float[]": "_float | Sequence[_float]",
     "float": "_float",
     "bool": "_bool",
     "str": "str",

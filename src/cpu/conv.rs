@@ -9,11 +9,12 @@
 //!   matrix kernel reads the rows of the unfolded image through a table of offsets into them, so
 //!   that the unfolded image never exists. 1×1 kernels read the image itself: a plain product.
 //!   The input's gradient is the same engine over the output's gradient, [`weight`] its third side.
-//! - [`generic`]: f64, and shapes whose offsets exceed 32 bits.
+//! - [`generic`]: other types, and shapes whose offsets exceed 32 bits.
 //!
 //! Sums are split by shape, never by thread: results do not depend on the number of threads.
 
 use super::simd::{self, Element, Level};
+use crate::dtype::{C64, C128};
 use num_traits::Float;
 use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ mod direct;
 mod generic;
 mod lanes;
 mod scratch;
+pub use scratch::Shared;
 #[cfg(test)]
 mod tests;
 mod tile;
@@ -37,7 +39,37 @@ pub struct AllocError {
     pub bytes: usize,
 }
 
-/// What a kernel computes with: f32 and f64.
+/// What can be convolved: floats, complex numbers, and integers, which wrap.
+pub trait Ring: Copy + Send + Sync + 'static {
+    const ZERO: Self;
+    fn plus(self, other: Self) -> Self;
+    fn times(self, other: Self) -> Self;
+}
+
+macro_rules! rings {
+    ($($t:ty: $zero:expr, $add:path, $mul:path;)*) => {$(
+        impl Ring for $t {
+            const ZERO: Self = $zero;
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                $add(self, other)
+            }
+            #[inline(always)]
+            fn times(self, other: Self) -> Self {
+                $mul(self, other)
+            }
+        }
+    )*};
+}
+rings! {
+    f32: 0.0, std::ops::Add::add, std::ops::Mul::mul;
+    f64: 0.0, std::ops::Add::add, std::ops::Mul::mul;
+    i64: 0, i64::wrapping_add, i64::wrapping_mul;
+    C64: C64::new(0.0, 0.0), std::ops::Add::add, std::ops::Mul::mul;
+    C128: C128::new(0.0, 0.0), std::ops::Add::add, std::ops::Mul::mul;
+}
+
+/// What a bias is summed in: f32 and f64.
 pub trait Real: Float + Element {}
 impl Real for f32 {}
 impl Real for f64 {}
@@ -125,7 +157,7 @@ impl Mode {
     }
 }
 
-fn is_f32<T: Real>() -> bool {
+fn is_f32<T: Ring>() -> bool {
     TypeId::of::<T>() == TypeId::of::<f32>()
 }
 
@@ -133,7 +165,7 @@ fn is_f32<T: Real>() -> bool {
 ///
 /// # Safety
 /// The pointers are valid for the extents of `shape`; `y` may be uninitialised and overlaps nothing.
-pub unsafe fn forward<T: Real>(
+pub unsafe fn forward<T: Ring>(
     shape: &Conv2dShape,
     x: *const T,
     weight: *const T,
@@ -144,7 +176,7 @@ pub unsafe fn forward<T: Real>(
     unsafe { forward_in(Mode::current(), shape, x, weight, bias, y) }
 }
 
-unsafe fn forward_in<T: Real>(
+unsafe fn forward_in<T: Ring>(
     mode: Mode,
     shape: &Conv2dShape,
     x: *const T,
@@ -171,7 +203,7 @@ unsafe fn forward_in<T: Real>(
 ///
 /// # Safety
 /// The pointers are valid for the extents of `shape`; `gx` may be uninitialised and overlaps nothing.
-pub unsafe fn backward_input<T: Real>(
+pub unsafe fn backward_input<T: Ring>(
     shape: &Conv2dShape,
     gy: *const T,
     weight: *const T,
@@ -181,7 +213,7 @@ pub unsafe fn backward_input<T: Real>(
     unsafe { backward_input_in(Mode::current(), shape, gy, weight, gx) }
 }
 
-unsafe fn backward_input_in<T: Real>(
+unsafe fn backward_input_in<T: Ring>(
     mode: Mode,
     shape: &Conv2dShape,
     gy: *const T,
@@ -206,7 +238,7 @@ unsafe fn backward_input_in<T: Real>(
 ///
 /// # Safety
 /// The pointers are valid for the extents of `shape`; `gw` may be uninitialised and overlaps nothing.
-pub unsafe fn backward_weight<T: Real>(
+pub unsafe fn backward_weight<T: Ring>(
     shape: &Conv2dShape,
     x: *const T,
     gy: *const T,
@@ -216,7 +248,7 @@ pub unsafe fn backward_weight<T: Real>(
     unsafe { backward_weight_in(Mode::current(), shape, x, gy, gw) }
 }
 
-unsafe fn backward_weight_in<T: Real>(
+unsafe fn backward_weight_in<T: Ring>(
     mode: Mode,
     shape: &Conv2dShape,
     x: *const T,

@@ -1,5 +1,6 @@
 //! How a CPU computes: kernels over raw pointers and plain sizes. Nothing here knows a Tensor.
 
+pub mod axis;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
@@ -7,11 +8,13 @@ pub mod distance;
 pub mod embedding;
 pub mod exp;
 pub mod gemm;
+pub mod grid_sample;
 pub mod layer_norm;
 pub mod loops;
 pub mod math;
 pub mod norm;
 pub mod par;
+pub mod plane;
 pub mod pointwise;
 pub mod pool;
 pub mod reduce;

@@ -45,6 +45,26 @@ numbers! {
     i64: i64::MIN, 0, i64::wrapping_add;
 }
 
+/// A window along one axis.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    pub kernel: usize,
+    pub stride: usize,
+    pub padding: usize,
+    pub dilation: usize,
+}
+
+/// How many windows fit along an axis; `None` for no window, or sizes out of range. With `ceil_mode`
+/// the last may hang over the edge, if it starts inside the image or its left padding.
+pub fn out_size(size: usize, w: Window, ceil_mode: bool) -> Option<usize> {
+    let padded = size.checked_add(w.padding.checked_mul(2)?)?;
+    let reach = w.kernel.checked_sub(1)?.checked_mul(w.dilation)?.checked_add(1)?;
+    let over = if ceil_mode { w.stride.checked_sub(1)? } else { 0 };
+    let out = padded.checked_add(over)?.checked_sub(reach)?.checked_div(w.stride)? + 1;
+    let hangs = ceil_mode && (out - 1) * w.stride >= size + w.padding;
+    (out > hangs as usize).then(|| out - hangs as usize)
+}
+
 /// Planes (batch times channels) and the window that slides over each.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolShape {
@@ -65,19 +85,9 @@ impl PoolShape {
     /// it, as PyTorch does, that the padding is at most half the kernel.
     pub fn out_size(&self) -> Option<[usize; 2]> {
         let axis = |size: usize, i: usize| {
-            let padded = size.checked_add(self.padding[i].checked_mul(2)?)?;
-            let reach = self.kernel[i].checked_sub(1)?.checked_mul(self.dilation[i])?.checked_add(1)?;
-            let free = padded.checked_sub(reach)?;
-            let stride = self.stride[i];
-            if stride == 0 {
-                return None;
-            }
-            let mut out = if self.ceil_mode { free.div_ceil(stride) } else { free / stride } + 1;
-            // The last window must start inside the image or its left padding.
-            if self.ceil_mode && (out - 1) * stride >= size + self.padding[i] {
-                out -= 1;
-            }
-            Some(out)
+            let (kernel, stride) = (self.kernel[i], self.stride[i]);
+            let window = Window { kernel, stride, padding: self.padding[i], dilation: self.dilation[i] };
+            out_size(size, window, self.ceil_mode)
         };
         Some([axis(self.h, 0)?, axis(self.w, 1)?])
     }

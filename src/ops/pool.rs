@@ -1,70 +1,106 @@
-//! Max pooling in two dimensions.
+//! Max pooling in one to three dimensions. One dimension is two with a height of one; three are two
+//! passes: over the planes, then over what they left along the depth.
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::alloc;
 use crate::autograd::{self, Save};
 use crate::bail;
-use crate::cpu::pool::{self, Found, PoolShape};
+use crate::cpu::pool::{self, Found, PoolShape, Window};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Show, Sizes};
-use crate::ops::arithmetic::add;
-use crate::ops::conv::pair;
+use crate::ops::avg_pool::Names;
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, index, table, view};
+use crate::ops::{copy, creation, plane};
 use crate::tensor::Tensor;
 
-fn check(x: &Tensor, s: &PoolShape) -> Result<[usize; 2]> {
-    if s.kernel.contains(&0) {
-        bail!(
-            Shape,
-            "kernel size should be greater than zero, but got kH: {} kW: {}",
-            s.kernel[0],
-            s.kernel[1]
-        );
-    }
-    if s.stride.contains(&0) {
-        bail!(Shape, "stride should be greater than zero, but got dH: {} dW: {}", s.stride[0], s.stride[1]);
-    }
-    if s.dilation.contains(&0) {
-        bail!(
-            Shape,
-            "dilation should be greater than zero, but got dilationH: {} dilationW: {}",
-            s.dilation[0],
-            s.dilation[1]
-        );
-    }
-    if (0..2).any(|i| s.padding[i] > s.kernel[i] / 2) {
-        bail!(
-            Shape,
-            "pad should be at most half of effective kernel size, but got pad={}, kernel_size={} and dilation={}",
-            s.padding[0].max(s.padding[1]),
-            s.kernel[0],
-            s.dilation[0]
-        );
-    }
-    if s.h == 0 || s.w == 0 || x.size(x.ndim() - 3) == 0 {
-        bail!(
-            Shape,
-            "Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:{}",
-            Show(x.sizes())
-        );
-    }
-    match s.out_size() {
-        Some(size) if size[0] > 0 && size[1] > 0 => Ok(size),
+const MAX: Names = ["max_pool1d", "max_pool2d", "max_pool3d"];
+
+/// One number an axis; a single one stands for all.
+pub fn axes(values: &[i64], dims: usize, name: &str, function: &str) -> Result<SmallVec<[i64; 3]>> {
+    match values {
+        [one] => Ok(smallvec![*one; dims]),
+        _ if values.len() == dims => Ok(values.into()),
         _ => bail!(
             Shape,
-            "Given input size: ({}x{}x{}). Calculated output size: ({}x{}x{}). Output size is too small",
-            x.size(x.ndim() - 3),
-            s.h,
-            s.w,
-            x.size(x.ndim() - 3),
-            0,
-            0
+            "{function}: {name} must either be a single int, or a tuple of {dims} ints, got {}",
+            Show(values)
         ),
     }
 }
+
+/// The window along each axis. Without a stride, windows lie side by side.
+pub fn window_of(
+    dims: usize,
+    function: &str,
+    kernel: &[i64],
+    stride: Option<&[i64]>,
+    padding: &[i64],
+    dilation: &[i64],
+) -> Result<SmallVec<[Window; 3]>> {
+    let kernel = axes(kernel, dims, "kernel_size", function)?;
+    let stride = match stride {
+        None | Some([]) => kernel.clone(),
+        Some(stride) => axes(stride, dims, "stride", function)?,
+    };
+    let (padding, dilation) =
+        (axes(padding, dims, "padding", function)?, axes(dilation, dims, "dilation", function)?);
+    for (what, values) in [("kernel size", &kernel), ("stride", &stride), ("dilation", &dilation)] {
+        if values.iter().any(|&v| v <= 0) {
+            bail!(Shape, "{function}: {what} should be greater than zero, but got {}", Show(values));
+        }
+    }
+    (0..dims)
+        .map(|i| {
+            let reach = (kernel[i] - 1).saturating_mul(dilation[i]).saturating_add(1);
+            if padding[i] < 0 || padding[i] > reach / 2 {
+                bail!(
+                    Shape,
+                    "{function}: pad should be at least zero and at most half of effective kernel size, but got pad={}, kernel_size={} and dilation={}",
+                    padding[i],
+                    kernel[i],
+                    dilation[i]
+                );
+            }
+            let [kernel, stride, padding, dilation] =
+                [kernel[i], stride[i], padding[i], dilation[i]].map(|v| v as usize);
+            Ok(Window { kernel, stride, padding, dilation })
+        })
+        .collect()
+}
+
+/// An image or a batch of them, of which only the batch may be empty.
+pub fn check_dims(x: &Tensor, dims: usize, function: &str) -> Result<()> {
+    let n = x.ndim();
+    if n != dims + 1 && n != dims + 2 || x.sizes()[n - dims - 1..].contains(&0) {
+        bail!(
+            Shape,
+            "{function}: Expected {}D or {}D (batch mode) tensor with optional 0 dim batch size for input, but got: {}",
+            dims + 1,
+            dims + 2,
+            Show(x.sizes())
+        );
+    }
+    Ok(())
+}
+
+/// The two-dimensional pooling of planes, once everything has been checked.
+fn shape_of(planes: usize, sizes: [usize; 2], windows: [Window; 2], ceil_mode: bool) -> PoolShape {
+    PoolShape {
+        planes,
+        h: sizes[0],
+        w: sizes[1],
+        kernel: windows.map(|w| w.kernel),
+        stride: windows.map(|w| w.stride),
+        padding: windows.map(|w| w.padding),
+        dilation: windows.map(|w| w.dilation),
+        ceil_mode,
+    }
+}
+
+/// A window of a single element.
+const ONE: Window = Window { kernel: 1, stride: 1, padding: 0, dilation: 1 };
 
 /// The dtypes that the kernels know; others go through float32.
 macro_rules! typed {
@@ -113,21 +149,20 @@ fn computed(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The largest of each window, with its place: a code byte a window, or the index in the plane.
-fn max_pool2d(x: &Tensor, s: PoolShape, with_indices: bool) -> Result<(Tensor, Option<Tensor>)> {
-    if x.dtype().is_complex() || x.dtype() == DType::Bool {
-        bail!(Unsupported, "\"max_pool2d\" not implemented for '{}'", x.dtype().scalar_name());
-    }
-    let [oh, ow] = check(x, &s)?;
-    let mut sizes: Sizes = x.sizes().into();
-    let n = sizes.len();
-    (sizes[n - 2], sizes[n - 1]) = (oh, ow);
+fn max_pool2d(
+    x: &Tensor,
+    sizes: &[usize],
+    s: PoolShape,
+    dims: usize,
+    with_indices: bool,
+) -> Result<(Tensor, Option<Tensor>)> {
     let input = computed(x)?;
-    let out = Tensor::empty(&sizes, input.dtype())?;
+    let out = Tensor::empty(sizes, input.dtype())?;
     let graph = autograd::needs_grad(&[x]);
     let codes = graph && !with_indices && s.fits_codes();
     let found = match (with_indices, graph) {
-        (true, _) => Some(Tensor::empty(&sizes, DType::I64)?),
-        (false, true) => Some(Tensor::empty(&sizes, if codes { DType::U8 } else { DType::I64 })?),
+        (true, _) => Some(Tensor::empty(sizes, DType::I64)?),
+        (false, true) => Some(Tensor::empty(sizes, if codes { DType::U8 } else { DType::I64 })?),
         (false, false) => None,
     };
     if out.numel() > 0 {
@@ -149,28 +184,16 @@ fn max_pool2d(x: &Tensor, s: PoolShape, with_indices: bool) -> Result<(Tensor, O
     let out =
         autograd::record(out, "MaxPool2DWithIndicesBackward0", &[x], &[Save::Other(&places)], move |cx| {
             let Some(gy) = cx.grad() else { return Ok(smallvec![None]) };
-            let gx = gradient(gy, &cx.saved(0)?, &x_sizes, s)?;
-            match cx.node.edges() {
-                // The places depend on the input, with a derivative of zero.
-                [Some(input)] if autograd::grad_enabled() => {
-                    let input = creation::zeros(&x_sizes, gx.dtype())?.with_producer(input.clone());
-                    Ok(smallvec![Some(add(&gx, &table::zero_of(&input)?)?)])
-                }
-                _ => Ok(smallvec![Some(gx)]),
-            }
+            let gx = gradient(gy, &cx.saved(0)?, &x_sizes, s, dims)?;
+            Ok(smallvec![Some(plane::tied(gx, cx)?)])
         });
     Ok((out, found))
 }
 
 /// The gradient of the input: each window's goes to its place.
-fn gradient(gy: &Tensor, places: &Tensor, x_sizes: &[usize], s: PoolShape) -> Result<Tensor> {
+fn gradient(gy: &Tensor, places: &Tensor, x_sizes: &[usize], s: PoolShape, dims: usize) -> Result<Tensor> {
     if autograd::needs_grad(&[gy]) {
-        // A place is an index along the flattened plane: scattering is differentiable.
-        let plane = [s.planes, s.h * s.w];
-        let flat = |t: &Tensor| view::reshape(t, &[s.planes as i64, -1]);
-        let zeros = creation::zeros(&plane, gy.dtype())?;
-        let added = index::scatter_add(&zeros, 1, &flat(&indices_of(places, s)?)?, &flat(gy)?)?;
-        return view::reshape_to(&added, x_sizes);
+        return plane::scatter(gy, &indices_of(places, s)?, dims, &x_sizes[x_sizes.len() - dims..], true);
     }
     let grad = computed(gy)?;
     let out = if gy.numel() == 0 {
@@ -210,42 +233,133 @@ fn indices_of(places: &Tensor, s: PoolShape) -> Result<Tensor> {
     Tensor::from_slice(&indices, places.sizes())
 }
 
-fn shape_of(a: &Args) -> Result<PoolShape> {
-    let x = a.tensor(0);
-    if x.ndim() != 3 && x.ndim() != 4 {
-        bail!(
-            Shape,
-            "non-empty 3D or 4D (batch mode) tensor expected for input, got a tensor of shape {}",
-            Show(x.sizes())
-        );
+/// The largest of each window and, `with_indices`, its flat index in the plane.
+fn max_pool(a: &Args, dims: usize, with_indices: bool) -> Result<(Tensor, Option<Tensor>)> {
+    let (x, name) = (a.tensor(0), MAX[dims - 1]);
+    let w = window_of(dims, name, a.ints(1), a.opt_ints(2), a.ints(3), a.ints(4))?;
+    let ceil_mode = a.bool(5);
+    check_dims(x, dims, name)?;
+    let refused = x.dtype().is_complex()
+        || x.dtype() == DType::Bool
+        || dims == 1 && !with_indices && x.dtype().is_integral();
+    if refused {
+        bail!(Unsupported, "\"{name}\" not implemented for '{}'", x.dtype().scalar_name());
     }
-    let n = x.ndim();
-    let kernel = pair(a.ints(1), "kernel_size", "max_pool2d")?;
-    let stride = match a.ints(2) {
-        [] => kernel,
-        given => pair(given, "stride", "max_pool2d")?,
-    };
-    Ok(PoolShape {
-        planes: x.sizes()[..n - 2].iter().product(),
-        h: x.size(n - 2),
-        w: x.size(n - 1),
-        kernel,
-        stride,
-        padding: pair(a.ints(3), "padding", "max_pool2d")?,
-        dilation: pair(a.ints(4), "dilation", "max_pool2d")?,
-        ceil_mode: a.bool(5),
-    })
+    let lead = x.ndim() - dims;
+    let mut sizes: Sizes = x.sizes().into();
+    for (i, w) in w.iter().enumerate() {
+        let Some(out) = pool::out_size(x.size(lead + i), *w, ceil_mode) else {
+            bail!(
+                Shape,
+                "{name}: Given input size {}, the output would be empty: Output size is too small",
+                Show(x.sizes())
+            );
+        };
+        sizes[lead + i] = out;
+    }
+    let planes: usize = x.sizes()[..lead].iter().product();
+    match dims {
+        1 => max_pool2d(
+            x,
+            &sizes,
+            shape_of(planes, [1, x.size(lead)], [ONE, w[0]], ceil_mode),
+            1,
+            with_indices,
+        ),
+        2 => {
+            let image = [x.size(lead), x.size(lead + 1)];
+            max_pool2d(x, &sizes, shape_of(planes, image, [w[0], w[1]], ceil_mode), 2, with_indices)
+        }
+        _ => {
+            let image = [x.size(lead + 1), x.size(lead + 2)];
+            let flat = shape_of(planes * x.size(lead), image, [w[1], w[2]], ceil_mode);
+            let left = sizes[lead + 1] * sizes[lead + 2];
+            let deep = shape_of(planes, [x.size(lead), left], [w[0], ONE], ceil_mode);
+            max_pool3d(x, &sizes, flat, deep)
+        }
+    }
+}
+
+/// Over the planes, then over the depth: of equal values the first in the volume wins, as it is the
+/// first of its plane and in the first such plane.
+fn max_pool3d(
+    x: &Tensor,
+    sizes: &[usize],
+    flat: PoolShape,
+    deep: PoolShape,
+) -> Result<(Tensor, Option<Tensor>)> {
+    let input = computed(x)?;
+    let (between, places) = (
+        Tensor::empty(&[flat.planes, deep.w], input.dtype())?,
+        Tensor::empty(&[flat.planes, deep.w], DType::I64)?,
+    );
+    let (out, indices) = (Tensor::empty(sizes, input.dtype())?, Tensor::empty(sizes, DType::I64)?);
+    if out.numel() > 0 {
+        typed!(input.dtype(), T => {
+            // SAFETY: contiguous tensors of the sizes that the shapes say; the outputs are fresh.
+            unsafe {
+                let (between, places) = (between.ptr().cast::<T>(), places.ptr().cast());
+                pool::max_pool_indices::<T>(flat, input.ptr().cast(), between, places);
+                pool::max_pool_indices::<T>(deep, between, out.ptr().cast(), indices.ptr().cast());
+            }
+        });
+        let volume = deep.h * deep.w;
+        let windows = indices.numel() / deep.planes;
+        // SAFETY: contiguous, with that many elements; nobody else has them.
+        let (found, places) = unsafe {
+            (
+                std::slice::from_raw_parts_mut(indices.ptr().cast::<i64>(), indices.numel()),
+                std::slice::from_raw_parts(places.ptr().cast::<i64>(), places.numel()),
+            )
+        };
+        for (i, index) in found.iter_mut().enumerate() {
+            let at = *index as usize;
+            // A dilated window may lie wholly in the padding: an index outside the volume stands for it.
+            if at < volume {
+                *index = (at / deep.w * flat.h * flat.w) as i64 + places[i / windows * volume + at];
+            } else {
+                *index = (deep.h * flat.h * flat.w) as i64;
+            }
+        }
+    }
+    let out = copy::to_dtype(&out, x.dtype())?;
+    Ok((plane::picked(out, x, &indices, 3, "max_pool3d_with_indices"), Some(indices)))
+}
+
+fn with_indices(a: &Args, dims: usize) -> Result<Output> {
+    let (out, indices) = max_pool(a, dims, true)?;
+    Ok(Output::Tensors([Some(out), indices].into_iter().flatten().collect()))
 }
 
 pub const OPS: &[Op] = &[
-    Op::new("max_pool2d(Tensor input, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor", |a| {
-        Ok(max_pool2d(a.tensor(0), shape_of(a)?, false)?.0.into())
+    Op::new("max_pool1d(Tensor input, int[1] kernel_size, int[1]? stride=None, int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> Tensor", |a| {
+        Ok(max_pool(a, 1, false)?.0.into())
+    })
+    .doc("The largest of each window of (n, c, l) or (c, l).")
+    .samples("t(2, 3, 7), 3, 2, 1 | nc(3, 8), 3, 1, 0, 2, True"),
+    Op::new("max_pool1d_with_indices(Tensor input, int[1] kernel_size, int[1]? stride=None, int[1] padding=0, int[1] dilation=1, bool ceil_mode=False) -> Tensor[]", |a| {
+        with_indices(a, 1)
+    })
+    .doc("As max_pool1d, with the index of each result.")
+    .samples("t(2, 3, 7), 3, 2, 1"),
+    Op::new("max_pool2d(Tensor input, int[2] kernel_size, int[2]? stride=None, int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor", |a| {
+        Ok(max_pool(a, 2, false)?.0.into())
     })
     .doc("The largest of each window of (n, c, h, w) or (c, h, w).")
     .samples("t(2, 3, 6, 6), 2 | t(2, 3, 7, 7), 3, 2, 1 | t(3, 7, 5), (2, 3), ceil_mode=True | t(1, 2, 9, 9), 3, 1, 1, 2"),
-    Op::new("max_pool2d_with_indices(Tensor input, int[2] kernel_size, int[2] stride=[], int[2] padding=0, int[2] dilation=1, bool ceil_mode=False) -> Tensor[]", |a| {
-        let (out, indices) = max_pool2d(a.tensor(0), shape_of(a)?, true)?;
-        Ok(Output::Tensors([Some(out), indices].into_iter().flatten().collect()))
+    Op::new("nn.functional.max_pool2d_with_indices(Tensor input, int[2] kernel_size, int[2]? stride=None, int[2] padding=0, int[2] dilation=1, bool ceil_mode=False, bool return_indices=False) -> Tensor[]", |a| {
+        with_indices(a, 2)
     })
-    .doc("As max_pool2d, with the index of each result in its plane."),
+    .doc("As max_pool2d, with the index of each result in its plane.")
+    .samples("t(2, 3, 7, 7), 3, 2, 1"),
+    Op::new("max_pool3d(Tensor input, int[3] kernel_size, int[3]? stride=None, int[3] padding=0, int[3] dilation=1, bool ceil_mode=False) -> Tensor", |a| {
+        Ok(max_pool(a, 3, false)?.0.into())
+    })
+    .doc("The largest of each window of (n, c, d, h, w) or (c, d, h, w).")
+    .samples("t(2, 2, 4, 5, 4), 2 | t(2, 5, 7, 6), (2, 3, 3), (1, 2, 2), (1, 0, 1), (2, 1, 1), True"),
+    Op::new("nn.functional.max_pool3d_with_indices(Tensor input, int[3] kernel_size, int[3]? stride=None, int[3] padding=0, int[3] dilation=1, bool ceil_mode=False, bool return_indices=False) -> Tensor[]", |a| {
+        with_indices(a, 3)
+    })
+    .doc("As max_pool3d, with the index of each result in its volume.")
+    .samples("t(2, 2, 4, 5, 4), 3, 1, 1"),
 ];

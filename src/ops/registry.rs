@@ -17,6 +17,7 @@ pub enum Value {
     Bool(bool),
     Int(i64),
     Float(f64),
+    Floats(Vec<f64>),
     Scalar(Scalar),
     Ints(SmallVec<[i64; 6]>),
     Tensor(Tensor),
@@ -106,6 +107,13 @@ impl Args<'_> {
     pub fn opt_float(&self, i: usize) -> Option<f64> {
         match &self.0[i] {
             Value::Float(v) => Some(*v),
+            _ => None,
+        }
+    }
+
+    pub fn opt_floats(&self, i: usize) -> Option<&[f64]> {
+        match &self.0[i] {
+            Value::Floats(v) => Some(v),
             _ => None,
         }
     }

@@ -188,6 +188,10 @@ fn read(parameter: &Parameter, value: &Bound<'_, PyAny>) -> PyResult<Option<Valu
         Kind::Int => index_of(value)?.map(Value::Int),
         Kind::Ints(length) => ints(parameter.name, value, length)?.map(Value::Ints),
         Kind::Float => float(value)?.map(Value::Float),
+        Kind::Floats => match items(value) {
+            Some(list) => list.iter().map(float).collect::<PyResult<Option<_>>>()?.map(Value::Floats),
+            None => float(value)?.map(|x| Value::Floats(vec![x])),
+        },
         Kind::Bool => bool_of(value).map(Value::Bool),
         Kind::Str => value.cast::<PyString>().ok().map(|s| s.to_string_lossy().into_owned()).map(Value::Str),
         Kind::DType => dtype::of(value)?.map(Value::DType),

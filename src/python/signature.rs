@@ -19,6 +19,8 @@ pub enum Kind {
     /// A list; a single number stands for as many as are given here (0: a list is asked for).
     Ints(usize),
     Float,
+    /// A list; a single number is a list of one.
+    Floats,
     Bool,
     Str,
     DType,
@@ -37,7 +39,9 @@ impl Kind {
             "int[]" => Kind::Ints(0),
             "int[1]" => Kind::Ints(1),
             "int[2]" => Kind::Ints(2),
+            "int[3]" => Kind::Ints(3),
             "float" => Kind::Float,
+            "float[]" => Kind::Floats,
             "bool" => Kind::Bool,
             "str" => Kind::Str,
             "ScalarType" => Kind::DType,
@@ -56,6 +60,7 @@ impl Kind {
             Kind::Int => "int",
             Kind::Ints(_) => "tuple of ints",
             Kind::Float => "float",
+            Kind::Floats => "tuple of floats",
             Kind::Bool => "bool",
             Kind::Str => "str",
             Kind::DType => "torch.dtype",

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn._C import Tensor
+from rustnn.nn.functional_conv import (
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+)
 from rustnn.nn.functional_dropout import (
     alpha_dropout,
     dropout,
@@ -30,21 +38,82 @@ from rustnn.nn.functional_norm import (
     local_response_norm,
     rms_norm,
 )
+from rustnn.nn.functional_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_with_indices,
+    adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    fractional_max_pool2d,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d,
+    fractional_max_pool3d_with_indices,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool1d_with_indices,
+    max_pool2d,
+    max_pool2d_with_indices,
+    max_pool3d,
+    max_pool3d_with_indices,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)
+from rustnn.nn.functional_resample import (
+    affine_grid,
+    channel_shuffle,
+    fold,
+    grid_sample,
+    interpolate,
+    pad,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from rustnn.nn.functional_softmax import gumbel_softmax, log_softmax, softmax, softmin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-    IntOrPair = int | tuple[int, ...]
+    pass
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
+    "affine_grid",
     "alpha_dropout",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "channel_shuffle",
+    "conv1d",
     "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "dropout1d",
@@ -55,10 +124,17 @@ __all__ = [
     "embedding",
     "embedding_bag",
     "feature_alpha_dropout",
+    "fold",
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
     "gelu",
+    "grid_sample",
     "group_norm",
     "gumbel_softmax",
     "instance_norm",
+    "interpolate",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
@@ -66,12 +142,25 @@ __all__ = [
     "linear",
     "local_response_norm",
     "log_softmax",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
+    "max_pool1d",
+    "max_pool1d_with_indices",
     "max_pool2d",
     "max_pool2d_with_indices",
+    "max_pool3d",
+    "max_pool3d_with_indices",
+    "max_unpool1d",
+    "max_unpool2d",
+    "max_unpool3d",
     "mse_loss",
     "nll_loss",
     "one_hot",
+    "pad",
     "pdist",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
     "relu_",
     "rms_norm",
@@ -82,6 +171,10 @@ __all__ = [
     "softmin",
     "softplus",
     "tanh",
+    "unfold",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 bilinear = _C.bilinear
@@ -92,68 +185,6 @@ relu_ = _C.relu_
 leaky_relu_ = _C.leaky_relu_
 elu_ = _C.elu_
 pdist = _C.pdist
-
-
-def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: IntOrPair = 1,
-    padding: str | IntOrPair = 0,
-    dilation: IntOrPair = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Convolution of (N, C, H, W) or (C, H, W) by ``weight`` (O, C / groups, kh, kw); see ``nn.Conv2d``."""
-    if not isinstance(padding, str):
-        return _C.conv2d(input, weight, bias, stride, padding, dilation, groups)
-    if padding == "valid":
-        return _C.conv2d(input, weight, bias, stride, 0, dilation, groups)
-    if padding != "same":
-        raise RuntimeError(f"Invalid padding string: '{padding}'")
-    steps = (stride,) if isinstance(stride, int) else stride
-    if any(step != 1 for step in steps):
-        raise RuntimeError("padding='same' is not supported for strided convolutions")
-    dilations = (dilation, dilation) if isinstance(dilation, int) else dilation
-    totals = [d * (size - 1) for d, size in zip(dilations, weight.shape[-2:], strict=True)]
-    # An odd total has its larger half on the right. The convolution pads both sides alike, so it is given the
-    # larger half, and the first row or column of the result is left out.
-    output = _C.conv2d(
-        input, weight, bias, 1, tuple(total - total // 2 for total in totals), dilation, groups
-    )
-    if totals[0] % 2:
-        output = output.narrow(-2, 1, output.size(-2) - 1)
-    if totals[1] % 2:
-        output = output.narrow(-1, 1, output.size(-1) - 1)
-    return output.contiguous()
-
-
-def max_pool2d(
-    input: Tensor,
-    kernel_size: IntOrPair,
-    stride: IntOrPair | None = None,
-    padding: IntOrPair = 0,
-    dilation: IntOrPair = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """The largest value of every window, and where it was if ``return_indices``; see ``nn.MaxPool2d``."""
-    if stride is None:
-        stride = kernel_size
-    pool = _C.max_pool2d_with_indices if return_indices else _C.max_pool2d
-    return pool(input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def max_pool2d_with_indices(
-    input: Tensor,
-    kernel_size: IntOrPair,
-    stride: IntOrPair | None = None,
-    padding: IntOrPair = 0,
-    dilation: IntOrPair = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """(values, int64 indices into each image's plane)."""
-    return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:

@@ -1,8 +1,8 @@
-//! Convolution for any float type and any shape: a tile of pixels is unfolded at a time
+//! Convolution for any type that can be added and multiplied, and any shape: a tile of pixels is unfolded at a time
 //! (im2col), then multiplied by plain loops along its pixels. Right everywhere, tuned nowhere.
 
 use super::scratch::Shared;
-use super::{AllocError, Conv2dShape, Real};
+use super::{AllocError, Conv2dShape, Ring};
 use crate::cpu::par;
 
 /// Output pixels unfolded together.
@@ -34,17 +34,17 @@ fn for_each_tap(s: &Conv2dShape, first: usize, count: usize, mut f: impl FnMut(u
 }
 
 /// Zeroed scratch for every thread, in one vector.
-fn zeroed<T: Real>(len: usize) -> Result<Vec<T>, AllocError> {
+fn zeroed<T: Ring>(len: usize) -> Result<Vec<T>, AllocError> {
     let mut v = Vec::new();
     let error = AllocError { bytes: len.saturating_mul(size_of::<T>()) };
     v.try_reserve_exact(len).map_err(|_| error)?;
-    v.resize(len, T::zero());
+    v.resize(len, T::ZERO);
     Ok(v)
 }
 
 /// # Safety
 /// As [`super::forward`].
-pub unsafe fn forward<T: Real>(
+pub unsafe fn forward<T: Ring>(
     s: &Conv2dShape,
     x: *const T,
     weight: *const T,
@@ -65,13 +65,13 @@ pub unsafe fn forward<T: Real>(
         unsafe {
             let unfolded = std::slice::from_raw_parts_mut(unfolded.at(slot * k * TILE), k * TILE);
             let x = x.at((image * s.c + group * s.group_c()) * s.h * s.w);
-            unfolded.fill(T::zero());
+            unfolded.fill(T::ZERO);
             for_each_tap(s, first, count, |k, t, source| unfolded[k * TILE + t] = *x.add(source));
             for o in group * s.group_oc()..(group + 1) * s.group_oc() {
-                let mut sum = [bias.as_ref().map_or(T::zero(), |b| *b.at(o)); TILE];
+                let mut sum = [bias.as_ref().map_or(T::ZERO, |b| *b.at(o)); TILE];
                 for (i, row) in unfolded.chunks_exact(TILE).enumerate() {
                     let w = *weight.at(o * k + i);
-                    sum.iter_mut().zip(row).for_each(|(s, &v)| *s = *s + w * v);
+                    sum.iter_mut().zip(row).for_each(|(s, &v)| *s = s.plus(w.times(v)));
                 }
                 std::ptr::copy_nonoverlapping(sum.as_ptr(), y.at((image * s.oc + o) * pixels + first), count);
             }
@@ -82,7 +82,7 @@ pub unsafe fn forward<T: Real>(
 
 /// # Safety
 /// As [`super::backward_input`].
-pub unsafe fn backward_input<T: Real>(
+pub unsafe fn backward_input<T: Ring>(
     s: &Conv2dShape,
     gy: *const T,
     weight: *const T,
@@ -101,21 +101,21 @@ pub unsafe fn backward_input<T: Real>(
             let unfolded = std::slice::from_raw_parts_mut(unfolded.at(slot * k * TILE), k * TILE);
             let gx = gx.at((image * s.c + group * s.group_c()) * s.h * s.w);
             for i in 0..group_len {
-                gx.add(i).write(T::zero());
+                gx.add(i).write(T::ZERO);
             }
             for first in (0..pixels).step_by(TILE) {
                 let count = TILE.min(pixels - first);
-                unfolded.fill(T::zero());
+                unfolded.fill(T::ZERO);
                 for o in group * s.group_oc()..(group + 1) * s.group_oc() {
                     let g = std::slice::from_raw_parts(gy.at((image * s.oc + o) * pixels + first), count);
                     for (i, row) in unfolded.chunks_exact_mut(TILE).enumerate() {
                         let w = *weight.at(o * k + i);
-                        row.iter_mut().zip(g).for_each(|(r, &g)| *r = *r + w * g);
+                        row.iter_mut().zip(g).for_each(|(r, &g)| *r = r.plus(w.times(g)));
                     }
                 }
                 for_each_tap(s, first, count, |k, t, source| {
                     let p = gx.add(source);
-                    *p = *p + unfolded[k * TILE + t];
+                    *p = (*p).plus(unfolded[k * TILE + t]);
                 });
             }
         }
@@ -125,7 +125,7 @@ pub unsafe fn backward_input<T: Real>(
 
 /// # Safety
 /// As [`super::backward_weight`].
-pub unsafe fn backward_weight<T: Real>(
+pub unsafe fn backward_weight<T: Ring>(
     s: &Conv2dShape,
     x: *const T,
     gy: *const T,
@@ -145,19 +145,19 @@ pub unsafe fn backward_weight<T: Real>(
         unsafe {
             let unfolded = std::slice::from_raw_parts_mut(unfolded.at(slot * k * TILE), k * TILE);
             for i in filters.start * k..filters.end * k {
-                gw.at(i).write(T::zero());
+                gw.at(i).write(T::ZERO);
             }
             for image in 0..s.n {
                 let x = x.at((image * s.c + group * s.group_c()) * s.h * s.w);
                 for first in (0..pixels).step_by(TILE) {
                     let count = TILE.min(pixels - first);
-                    unfolded.fill(T::zero());
+                    unfolded.fill(T::ZERO);
                     for_each_tap(s, first, count, |k, t, source| unfolded[k * TILE + t] = *x.add(source));
                     for o in filters.clone() {
                         let g = std::slice::from_raw_parts(gy.at((image * s.oc + o) * pixels + first), count);
                         for (i, row) in unfolded.chunks_exact(TILE).enumerate() {
-                            let sum = row.iter().zip(g).fold(T::zero(), |sum, (&u, &g)| sum + u * g);
-                            *gw.at(o * k + i) = *gw.at(o * k + i) + sum;
+                            let sum = row.iter().zip(g).fold(T::ZERO, |sum, (&u, &g)| sum.plus(u.times(g)));
+                            *gw.at(o * k + i) = (*gw.at(o * k + i)).plus(sum);
                         }
                     }
                 }

@@ -1,0 +1,208 @@
+//! Linear maps along one axis: each output is a weighted sum of some inputs. Averages over windows,
+//! interpolation and padding are such maps, one an axis; the transposed map is the gradient.
+
+use crate::alloc::vec_for;
+use crate::cpu::conv::Shared;
+use crate::cpu::par;
+use crate::dtype::{C64, C128};
+use crate::error::{Error, Result};
+
+/// Output `o` is the sum of `weight * input[source]` over the terms `starts[o]..starts[o + 1]`.
+#[derive(Debug, Clone)]
+pub struct AxisMap {
+    inputs: usize,
+    starts: Vec<usize>,
+    sources: Vec<usize>,
+    weights: Vec<f64>,
+    /// Each output is one input, unchanged.
+    selects: bool,
+}
+
+impl AxisMap {
+    /// The map whose terms for an output `terms` appends; sources must lie below `inputs`.
+    pub fn build(
+        inputs: usize,
+        outputs: usize,
+        mut terms: impl FnMut(usize, &mut Vec<(usize, f64)>),
+    ) -> Result<AxisMap> {
+        let mut map = AxisMap {
+            inputs,
+            starts: vec_for(outputs + 1)?,
+            sources: vec_for(outputs)?,
+            weights: vec_for(outputs)?,
+            selects: true,
+        };
+        map.starts.push(0);
+        let mut row = Vec::new();
+        for o in 0..outputs {
+            row.clear();
+            terms(o, &mut row);
+            map.selects &= matches!(row[..], [(_, 1.0)]);
+            let enough = map.sources.try_reserve(row.len()).and(map.weights.try_reserve(row.len()));
+            enough.map_err(|_| Error::OutOfMemory { bytes: row.len() * 16 })?;
+            for &(source, weight) in &row {
+                assert!(source < inputs, "a map reads its inputs");
+                map.sources.push(source);
+                map.weights.push(weight);
+            }
+            map.starts.push(map.sources.len());
+        }
+        Ok(map)
+    }
+
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    pub fn outputs(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Whether it copies: no arithmetic, any dtype.
+    pub fn selects(&self) -> bool {
+        self.selects
+    }
+
+    /// The map that carries gradients back.
+    pub fn transposed(&self) -> Result<AxisMap> {
+        let mut starts = vec_for(self.inputs + 1)?;
+        starts.resize(self.inputs + 1, 0);
+        for &s in &self.sources {
+            starts[s + 1] += 1;
+        }
+        for i in 0..self.inputs {
+            starts[i + 1] += starts[i];
+        }
+        let mut next = starts.clone();
+        let (mut sources, mut weights) = (vec_for(self.sources.len())?, vec_for(self.sources.len())?);
+        sources.resize(self.sources.len(), 0);
+        weights.resize(self.sources.len(), 0.0);
+        for o in 0..self.outputs() {
+            for k in self.starts[o]..self.starts[o + 1] {
+                let at = &mut next[self.sources[k]];
+                (sources[*at], weights[*at]) = (o, self.weights[k]);
+                *at += 1;
+            }
+        }
+        let selects = starts.windows(2).all(|w| w[1] - w[0] == 1) && weights.iter().all(|&w| w == 1.0);
+        Ok(AxisMap { inputs: self.outputs(), starts, sources, weights, selects })
+    }
+}
+
+/// What can be summed with real weights.
+pub trait Linear: Copy + Send + Sync + 'static {
+    /// Sums are kept in this.
+    type Sum: Copy;
+    const ZERO: Self::Sum;
+    fn plus(sum: Self::Sum, weight: f64, x: Self) -> Self::Sum;
+    fn of(sum: Self::Sum) -> Self;
+}
+
+macro_rules! linear {
+    ($($t:ty, $sum:ty, $zero:expr, |$s:ident, $w:ident, $x:ident| $plus:expr, |$o:ident| $of:expr;)*) => {$(
+        impl Linear for $t {
+            type Sum = $sum;
+            const ZERO: $sum = $zero;
+            #[inline(always)]
+            fn plus($s: $sum, $w: f64, $x: $t) -> $sum { $plus }
+            #[inline(always)]
+            fn of($o: $sum) -> $t { $of }
+        }
+    )*};
+}
+linear! {
+    f32, f64, 0.0, |s, w, x| s + w * f64::from(x), |s| s as f32;
+    f64, f64, 0.0, |s, w, x| s + w * x, |s| s;
+    // Whole weights: sums wrap as integers do.
+    i64, i64, 0, |s, w, x| s.wrapping_add((w as i64).wrapping_mul(x)), |s| s;
+    C64, C128, C128::new(0.0, 0.0), |s, w, x| C128::new(s.re + w * f64::from(x.re), s.im + w * f64::from(x.im)),
+        |s| C64::new(s.re as f32, s.im as f32);
+    C128, C128, C128::new(0.0, 0.0), |s, w, x| C128::new(s.re + w * x.re, s.im + w * x.im), |s| s;
+}
+
+/// Neighbouring outputs that are summed together.
+const STRIP: usize = 64;
+
+/// `y` (outer, outputs, inner) from `x` (outer, inputs, inner).
+///
+/// # Safety
+/// Contiguous with these extents; `y` may be uninitialised and overlaps nothing.
+pub unsafe fn apply<T: Linear>(map: &AxisMap, outer: usize, inner: usize, x: *const T, y: *mut T) {
+    let (x, y) = (Shared::of(x), Shared::new(y));
+    let outputs = map.outputs();
+    let terms = map.sources.len() as f64 / outputs.max(1) as f64;
+    let cost = inner as f64 * (terms + 1.0);
+    par::for_range(outer * outputs, par::grain_for(outer * outputs, cost), &|items| {
+        for item in items {
+            let (i, o) = (item / outputs, item % outputs);
+            let from = x.at(i * map.inputs * inner).cast_const();
+            let terms = map.starts[o]..map.starts[o + 1];
+            let terms = || map.sources[terms.clone()].iter().zip(&map.weights[terms.clone()]);
+            if inner == 1 {
+                let mut sum = T::ZERO;
+                for (&s, &w) in terms() {
+                    // SAFETY: sources lie below `inputs`; here and below.
+                    sum = T::plus(sum, w, unsafe { *from.add(s) });
+                }
+                // SAFETY: every item writes its own outputs; here and below.
+                unsafe { y.at(item).write(T::of(sum)) };
+                continue;
+            }
+            for first in (0..inner).step_by(STRIP) {
+                let len = STRIP.min(inner - first);
+                let mut sums = [T::ZERO; STRIP];
+                for (&s, &w) in terms() {
+                    // SAFETY: see above.
+                    let row = unsafe { std::slice::from_raw_parts(from.add(s * inner + first), len) };
+                    sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum = T::plus(*sum, w, x));
+                }
+                for (j, &sum) in sums[..len].iter().enumerate() {
+                    // SAFETY: see above.
+                    unsafe { y.at(item * inner + first + j).write(T::of(sum)) };
+                }
+            }
+        }
+    });
+}
+
+/// The same for a map that selects, on elements of any type.
+///
+/// # Safety
+/// As [`apply`].
+pub unsafe fn select<T: Copy + Send + Sync>(
+    map: &AxisMap,
+    outer: usize,
+    inner: usize,
+    x: *const T,
+    y: *mut T,
+) {
+    debug_assert!(map.selects);
+    let (x, y) = (Shared::of(x), Shared::new(y));
+    let outputs = map.outputs();
+    par::for_range(outer * outputs, par::grain_for(outer * outputs, inner as f64 * 0.5), &|items| {
+        for item in items {
+            let (i, o) = (item / outputs, item % outputs);
+            let from = x.at((i * map.inputs + map.sources[o]) * inner);
+            // SAFETY: sources lie below `inputs`, and every item writes its own outputs.
+            unsafe { std::ptr::copy_nonoverlapping(from, y.at(item * inner), inner) };
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposing_twice_is_the_map_itself() {
+        let map = AxisMap::build(3, 2, |o, terms| terms.extend([(o, 0.5), (o + 1, 0.25)])).unwrap();
+        let back = map.transposed().unwrap().transposed().unwrap();
+        let x = [1.0f64, 2.0, 4.0];
+        let mut y = [[0.0; 2]; 2];
+        for (map, y) in [&map, &back].iter().zip(&mut y) {
+            // SAFETY: three inputs, two outputs.
+            unsafe { apply(map, 1, 1, x.as_ptr(), y.as_mut_ptr()) };
+        }
+        assert_eq!(y, [[1.0, 2.0]; 2]);
+    }
+}

@@ -1,0 +1,267 @@
+//! Sampling of images and volumes at given points. Along each axis a point meets up to four elements
+//! (taps), each with a weight and the weight's slope; values and gradients are products of these.
+
+use num_traits::Float;
+
+use crate::cpu::conv::Shared;
+use crate::cpu::par;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Interpolation {
+    Linear,
+    Nearest,
+    Cubic,
+}
+
+/// What lies beyond the edges.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Beyond {
+    Zeros,
+    Border,
+    Reflection,
+}
+
+/// Input (n, c, sizes), points (n, points, 3), output (n, c, points). An image has a depth of one, and
+/// its points two coordinates; the last axis comes first.
+#[derive(Clone, Copy)]
+pub struct Sampling {
+    pub n: usize,
+    pub c: usize,
+    pub sizes: [usize; 3],
+    pub dims: usize,
+    pub points: usize,
+    pub interpolation: Interpolation,
+    pub beyond: Beyond,
+    /// Whether -1 and 1 are the centres of the outermost elements, or their outer edges.
+    pub align_corners: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Tap<T> {
+    index: usize,
+    weight: T,
+    slope: T,
+}
+
+/// The taps of an axis; those beyond the edges are left out.
+#[derive(Clone, Copy)]
+struct Taps<T> {
+    list: [Tap<T>; 4],
+    len: usize,
+}
+
+pub trait Real: Float + Send + Sync + 'static {
+    /// Ties go to the even number.
+    fn nearest(self) -> Self;
+}
+impl Real for f32 {
+    fn nearest(self) -> f32 {
+        self.round_ties_even()
+    }
+}
+impl Real for f64 {
+    fn nearest(self) -> f64 {
+        self.round_ties_even()
+    }
+}
+
+fn number<T: Real>(x: f64) -> T {
+    T::from(x).expect("a small constant")
+}
+
+impl Sampling {
+    fn volume(&self) -> usize {
+        self.sizes.iter().product()
+    }
+
+    /// A coordinate moved inside, and its slope.
+    fn inside<T: Real>(&self, x: T, size: usize) -> (T, T) {
+        let (one, last) = (T::one(), number::<T>(size as f64 - 1.0));
+        let clipped = |x: T, slope: T| {
+            if x <= T::zero() {
+                (T::zero(), T::zero())
+            } else if x >= last {
+                (last, T::zero())
+            } else {
+                (x, slope)
+            }
+        };
+        match self.beyond {
+            Beyond::Zeros => (x, one),
+            Beyond::Border => clipped(x, one),
+            Beyond::Reflection => {
+                let (low, span) = if self.align_corners {
+                    (T::zero(), last)
+                } else {
+                    (number::<T>(-0.5), number::<T>(size as f64))
+                };
+                if span <= T::zero() {
+                    return (T::zero(), T::zero());
+                }
+                let (from, sign) = if x < low { (low - x, -one) } else { (x - low, one) };
+                let extra = from % span;
+                let flips = (from / span).floor();
+                if flips % number::<T>(2.0) == T::zero() {
+                    clipped(extra + low, sign)
+                } else {
+                    clipped(span - extra + low, -sign)
+                }
+            }
+        }
+    }
+
+    fn taps<T: Real>(&self, coordinate: T, size: usize) -> Taps<T> {
+        let (one, half) = (T::one(), number::<T>(0.5));
+        let extent = number::<T>(if self.align_corners { size as f64 - 1.0 } else { size as f64 });
+        let scale = extent * half;
+        let x = if self.align_corners {
+            (coordinate + one) * half * extent
+        } else {
+            ((coordinate + one) * extent - one) * half
+        };
+        let mut taps = Taps { list: [Tap { index: 0, weight: T::zero(), slope: T::zero() }; 4], len: 0 };
+        let mut push = |at: T, weight: T, slope: T| {
+            // Not a number, and what is far away, lies nowhere.
+            if let Some(index) = at.to_i64().filter(|&i| i >= 0 && (i as u64) < size as u64) {
+                taps.list[taps.len] = Tap { index: index as usize, weight, slope };
+                taps.len += 1;
+            }
+        };
+        match self.interpolation {
+            Interpolation::Nearest => push(self.inside(x, size).0.nearest(), one, T::zero()),
+            Interpolation::Linear => {
+                let (x, slope) = self.inside(x, size);
+                let low = x.floor();
+                push(low, low + one - x, -slope * scale);
+                push(low + one, x - low, slope * scale);
+            }
+            Interpolation::Cubic => {
+                let low = x.floor();
+                let part = x - low;
+                for k in 0..4 {
+                    let step = number::<T>(k as f64 - 1.0);
+                    let (weight, slope) = cubic(part - step);
+                    push(self.inside(low + step, size).0.trunc(), weight, slope * scale);
+                }
+            }
+        }
+        taps
+    }
+
+    /// The taps of a point, depth first.
+    ///
+    /// # Safety
+    /// `grid` has the coordinates of the point.
+    unsafe fn taps_of<T: Real>(&self, grid: *const T) -> [Taps<T>; 3] {
+        let single = Tap { index: 0, weight: T::one(), slope: T::zero() };
+        std::array::from_fn(|axis| {
+            if axis + self.dims < 3 {
+                return Taps { list: [single; 4], len: 1 };
+            }
+            // SAFETY: the caller's promise.
+            self.taps(unsafe { *grid.add(2 - axis) }, self.sizes[axis])
+        })
+    }
+
+    /// Calls `f(index, taps)` for every element that a point meets.
+    #[inline(always)]
+    fn for_each<T: Real>(&self, taps: &[Taps<T>; 3], mut f: impl FnMut(usize, [Tap<T>; 3])) {
+        for z in &taps[0].list[..taps[0].len] {
+            for y in &taps[1].list[..taps[1].len] {
+                for x in &taps[2].list[..taps[2].len] {
+                    f((z.index * self.sizes[1] + y.index) * self.sizes[2] + x.index, [*z, *y, *x]);
+                }
+            }
+        }
+    }
+}
+
+/// Cubic convolution (Keys, 1981) with the slope -0.75 at a distance, and its derivative.
+fn cubic<T: Real>(distance: T) -> (T, T) {
+    let a = number::<T>(-0.75);
+    let [one, two, three, four, five, eight] = [1.0, 2.0, 3.0, 4.0, 5.0, 8.0].map(number::<T>);
+    let x = distance.abs();
+    let sign = if distance < T::zero() { -one } else { one };
+    if x <= one {
+        let weight = ((a + two) * x - (a + three)) * x * x + one;
+        (weight, sign * (three * (a + two) * x - two * (a + three)) * x)
+    } else {
+        let weight = ((a * x - five * a) * x + eight * a) * x - four * a;
+        (weight, sign * ((three * a * x - two * five * a) * x + eight * a))
+    }
+}
+
+/// `y`: the input at the points.
+///
+/// # Safety
+/// Contiguous with the extents of `s`; `y` may be uninitialised and overlaps nothing.
+pub unsafe fn forward<T: Real>(s: &Sampling, x: *const T, grid: *const T, y: *mut T) {
+    let (x, grid, y) = (Shared::of(x), Shared::of(grid), Shared::new(y));
+    let grain = par::grain_for(s.n * s.points, 20.0 + 8.0 * s.c as f64);
+    par::for_range(s.n * s.points, grain, &|items| {
+        for item in items {
+            let (image, point) = (item / s.points, item % s.points);
+            // SAFETY: taps lie within the input; every point writes its own outputs.
+            unsafe {
+                let taps = s.taps_of::<T>(grid.at(item * s.dims));
+                for c in 0..s.c {
+                    let from = x.at((image * s.c + c) * s.volume());
+                    let mut sum = T::zero();
+                    s.for_each(&taps, |i, [z, y, x]| {
+                        sum = sum + *from.add(i) * (z.weight * y.weight * x.weight)
+                    });
+                    y.at((image * s.c + c) * s.points + point).write(sum);
+                }
+            }
+        }
+    });
+}
+
+/// What the output's gradient says about the input and the points.
+///
+/// # Safety
+/// As [`forward`]; `gx` and `ggrid` have the extents of `x` and `grid`.
+pub unsafe fn backward<T: Real>(
+    s: &Sampling,
+    x: *const T,
+    grid: *const T,
+    gy: *const T,
+    gx: *mut T,
+    ggrid: *mut T,
+) {
+    let (x, grid, gy) = (Shared::of(x), Shared::of(grid), Shared::of(gy));
+    let (gx, ggrid) = (Shared::new(gx), Shared::new(ggrid));
+    let cost = (s.c * (s.volume() + 16 * s.points)) as f64;
+    par::for_range(s.n, par::grain_for(s.n, cost), &|images| {
+        for image in images {
+            let first = image * s.c * s.volume();
+            for i in 0..s.c * s.volume() {
+                // SAFETY: an image is written by one thread; taps lie within it; here and below.
+                unsafe { gx.at(first + i).write(T::zero()) };
+            }
+            for point in 0..s.points {
+                let at = (image * s.points + point) * s.dims;
+                let mut slopes = [T::zero(); 3];
+                // SAFETY: see above.
+                unsafe {
+                    let taps = s.taps_of::<T>(grid.at(at));
+                    for c in 0..s.c {
+                        let g = *gy.at((image * s.c + c) * s.points + point);
+                        let plane = first + c * s.volume();
+                        s.for_each(&taps, |i, [tz, ty, tx]| {
+                            let place = gx.at(plane + i);
+                            *place = *place + g * (tz.weight * ty.weight * tx.weight);
+                            let v = g * *x.at(plane + i);
+                            slopes[0] = slopes[0] + v * (tz.weight * ty.weight * tx.slope);
+                            slopes[1] = slopes[1] + v * (tz.weight * ty.slope * tx.weight);
+                            slopes[2] = slopes[2] + v * (tz.slope * ty.weight * tx.weight);
+                        });
+                    }
+                    for (k, &slope) in slopes[..s.dims].iter().enumerate() {
+                        ggrid.at(at + k).write(slope);
+                    }
+                }
+            }
+        }
+    });
+}

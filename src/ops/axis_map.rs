@@ -1,0 +1,88 @@
+//! Operations that are linear maps along axes (`cpu/axis.rs`), as one node of the tape: averages over
+//! windows, interpolation, padding. The gradient is the transposed maps, whose gradient is these again.
+
+use std::sync::Arc;
+
+use smallvec::smallvec;
+
+use crate::autograd;
+use crate::cpu::axis::{self, AxisMap};
+use crate::dtype::{C64, C128, DType};
+use crate::error::Result;
+use crate::layout::{Sizes, checked_numel};
+use crate::ops::copy;
+use crate::tensor::Tensor;
+
+/// Maps and the dims that they go along.
+pub type Maps = Arc<[(usize, AxisMap)]>;
+
+/// `x` with each map applied along its dim. Maps that do arithmetic ask for a floating or complex `x`,
+/// or int64 and whole weights.
+pub fn apply(x: &Tensor, maps: &Maps, name: &'static str) -> Result<Tensor> {
+    let out = compute(x, maps)?;
+    if !autograd::needs_grad(&[x]) {
+        return Ok(out);
+    }
+    let maps = maps.clone();
+    Ok(autograd::record(out, name, &[x], &[], move |cx| {
+        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
+        let back = maps.iter().rev().map(|(dim, map)| Ok((*dim, map.transposed()?)));
+        let back: Maps = back.collect::<Result<Vec<_>>>()?.into();
+        Ok(smallvec![Some(apply(g, &back, name)?)])
+    }))
+}
+
+fn compute(x: &Tensor, maps: &Maps) -> Result<Tensor> {
+    let x = x.detached();
+    let mut sizes: Sizes = x.sizes().into();
+    maps.iter().for_each(|(dim, map)| sizes[*dim] = map.outputs());
+    checked_numel(&sizes)?;
+    if sizes.contains(&0) {
+        return Tensor::empty(&sizes, x.dtype());
+    }
+    // Halves are summed in float32 and rounded once.
+    let half = matches!(x.dtype(), DType::F16 | DType::BF16) && !maps.iter().all(|(_, map)| map.selects());
+    let mut value = copy::contiguous(&if half { copy::to_dtype(&x, DType::F32)? } else { x.clone() })?;
+    // What shrinks most goes first: less is left for the others.
+    let mut order: Vec<&(usize, AxisMap)> = maps.iter().collect();
+    order.sort_by(|(_, a), (_, b)| (a.outputs() * b.inputs()).cmp(&(b.outputs() * a.inputs())));
+    for (dim, map) in order {
+        value = along(&value, *dim, map)?;
+    }
+    copy::to_dtype(&value, x.dtype())
+}
+
+/// One map over a contiguous tensor.
+fn along(x: &Tensor, dim: usize, map: &AxisMap) -> Result<Tensor> {
+    let mut sizes: Sizes = x.sizes().into();
+    let (outer, inner) = (sizes[..dim].iter().product(), sizes[dim + 1..].iter().product());
+    sizes[dim] = map.outputs();
+    let out = Tensor::empty(&sizes, x.dtype())?;
+    let (from, to) = (x.ptr(), out.ptr());
+    // SAFETY: contiguous tensors of these extents; the output is fresh.
+    unsafe {
+        if map.selects() {
+            match x.dtype().size() {
+                1 => axis::select::<u8>(map, outer, inner, from, to),
+                2 => axis::select::<u16>(map, outer, inner, from.cast(), to.cast()),
+                4 => axis::select::<u32>(map, outer, inner, from.cast(), to.cast()),
+                8 => axis::select::<u64>(map, outer, inner, from.cast(), to.cast()),
+                _ => axis::select::<[u64; 2]>(map, outer, inner, from.cast(), to.cast()),
+            }
+        } else {
+            match x.dtype() {
+                DType::F64 => axis::apply::<f64>(map, outer, inner, from.cast(), to.cast()),
+                DType::I64 => axis::apply::<i64>(map, outer, inner, from.cast(), to.cast()),
+                DType::C64 => axis::apply::<C64>(map, outer, inner, from.cast(), to.cast()),
+                DType::C128 => axis::apply::<C128>(map, outer, inner, from.cast(), to.cast()),
+                DType::F32 => axis::apply::<f32>(map, outer, inner, from.cast(), to.cast()),
+                other => crate::bail!(
+                    Unsupported,
+                    "a sum along an axis is not implemented for '{}'",
+                    other.scalar_name()
+                ),
+            }
+        }
+    }
+    Ok(out)
+}

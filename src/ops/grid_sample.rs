@@ -1,0 +1,148 @@
+//! Sampling of images and volumes at the points of a grid.
+
+use smallvec::smallvec;
+
+use crate::autograd::{self, Save};
+use crate::bail;
+use crate::cpu::grid_sample::{self as kernel, Beyond, Interpolation, Sampling};
+use crate::dtype::DType;
+use crate::error::Result;
+use crate::layout::{Show, Sizes};
+use crate::ops::copy;
+use crate::ops::registry::{Args, Op};
+use crate::tensor::Tensor;
+
+fn computed(x: &Tensor) -> Result<Tensor> {
+    let wide = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+    copy::contiguous(&copy::to_dtype(&x.detached(), wide)?)
+}
+
+fn sampling_of(a: &Args) -> Result<Sampling> {
+    let (x, grid) = (a.tensor(0), a.tensor(1));
+    if x.dtype() != grid.dtype() {
+        bail!(
+            DType,
+            "grid_sampler(): expected input and grid to have same dtype, but input has {} and grid has {}",
+            x.dtype(),
+            grid.dtype()
+        );
+    }
+    if x.ndim() != 4 && x.ndim() != 5 || grid.ndim() != x.ndim() {
+        bail!(
+            Shape,
+            "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input with sizes {} and grid with sizes {}",
+            Show(x.sizes()),
+            Show(grid.sizes())
+        );
+    }
+    let dims = x.ndim() - 2;
+    if x.size(0) != grid.size(0) {
+        bail!(
+            Shape,
+            "grid_sampler(): expected grid and input to have same batch size, but got input with sizes {} and grid with sizes {}",
+            Show(x.sizes()),
+            Show(grid.sizes())
+        );
+    }
+    if grid.size(dims + 1) != dims {
+        bail!(
+            Shape,
+            "grid_sampler(): expected grid to have size {dims} in last dimension, but got grid with sizes {}",
+            Show(grid.sizes())
+        );
+    }
+    if x.sizes()[2..].contains(&0) {
+        bail!(
+            Shape,
+            "grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {}",
+            Show(x.sizes())
+        );
+    }
+    if !x.dtype().is_floating() {
+        bail!(Unsupported, "\"grid_sampler\" not implemented for '{}'", x.dtype().scalar_name());
+    }
+    let interpolation = match a.int(2) {
+        0 => Interpolation::Linear,
+        1 => Interpolation::Nearest,
+        2 if dims == 2 => Interpolation::Cubic,
+        2 => bail!(Shape, "grid_sampler(): bicubic interpolation only supports 4D input"),
+        other => bail!(Shape, "grid_sampler(): unknown interpolation mode {other}"),
+    };
+    let beyond = match a.int(3) {
+        0 => Beyond::Zeros,
+        1 => Beyond::Border,
+        2 => Beyond::Reflection,
+        other => bail!(Shape, "grid_sampler(): unknown padding mode {other}"),
+    };
+    let mut sizes = [1; 3];
+    sizes[3 - dims..].copy_from_slice(&x.sizes()[2..]);
+    let points = grid.sizes()[1..=dims].iter().product();
+    Ok(Sampling {
+        n: x.size(0),
+        c: x.size(1),
+        sizes,
+        dims,
+        points,
+        interpolation,
+        beyond,
+        align_corners: a.bool(4),
+    })
+}
+
+fn grid_sampler(a: &Args) -> Result<Tensor> {
+    let (x, grid, s) = (a.tensor(0), a.tensor(1), sampling_of(a)?);
+    let (input, points) = (computed(x)?, computed(grid)?);
+    let sizes: Sizes = x.sizes()[..2].iter().chain(&grid.sizes()[1..=s.dims]).copied().collect();
+    let out = Tensor::empty(&sizes, input.dtype())?;
+    // SAFETY: contiguous tensors of the sizes that `s` says; the output is fresh.
+    unsafe {
+        if input.dtype() == DType::F64 {
+            kernel::forward::<f64>(&s, input.ptr().cast(), points.ptr().cast(), out.ptr().cast());
+        } else {
+            kernel::forward::<f32>(&s, input.ptr().cast(), points.ptr().cast(), out.ptr().cast());
+        }
+    }
+    let out = copy::to_dtype(&out, x.dtype())?;
+    if !autograd::needs_grad(&[x, grid]) {
+        return Ok(out);
+    }
+    let save = [Save::Input(0), Save::Input(1)];
+    let name = if s.dims == 2 { "grid_sampler_2d" } else { "grid_sampler_3d" };
+    Ok(autograd::record(out, name, &[x, grid], &save, move |cx| {
+        let Some(g) = cx.grad() else { return Ok(smallvec![None, None]) };
+        let [gx, ggrid] = gradients(g, &cx.saved(0)?, &cx.saved(1)?, s)?;
+        Ok(smallvec![Some(gx), Some(ggrid)])
+    }))
+}
+
+fn gradients(g: &Tensor, x: &Tensor, grid: &Tensor, s: Sampling) -> Result<[Tensor; 2]> {
+    let (gy, input, points) = (computed(g)?, computed(x)?, computed(grid)?);
+    let (gx, ggrid) = (Tensor::empty_as(&input, input.dtype())?, Tensor::empty_as(&points, input.dtype())?);
+    let [from, at, slope, to, moved] = [&input, &points, &gy, &gx, &ggrid].map(Tensor::ptr);
+    // SAFETY: contiguous tensors of the sizes that `s` says; the outputs are fresh.
+    unsafe {
+        if input.dtype() == DType::F64 {
+            kernel::backward::<f64>(&s, from.cast(), at.cast(), slope.cast(), to.cast(), moved.cast());
+        } else {
+            kernel::backward::<f32>(&s, from.cast(), at.cast(), slope.cast(), to.cast(), moved.cast());
+        }
+    }
+    let outs = smallvec![copy::to_dtype(&gx, x.dtype())?, copy::to_dtype(&ggrid, grid.dtype())?];
+    let outs = if autograd::needs_grad(&[g, x, grid]) {
+        // As in PyTorch the gradient is not differentiable again; asking for it is an error.
+        autograd::record_many(outs, "NotImplemented", &[g, x, grid], &[], |_| {
+            bail!(Autograd, "derivative for aten::grid_sampler_backward is not implemented")
+        })
+    } else {
+        outs
+    };
+    let mut outs = outs.into_iter();
+    Ok(std::array::from_fn(|_| outs.next().expect("two gradients")))
+}
+
+pub const OPS: &[Op] = &[
+    Op::new("grid_sampler(Tensor input, Tensor grid, int interpolation_mode, int padding_mode, bool align_corners) -> Tensor", |a| {
+        Ok(grid_sampler(a)?.into())
+    })
+    .doc("(n, c, h, w) or (n, c, d, h, w) at the points of grid (n, ..., 2 or 3), whose coordinates go from -1 to 1, the last axis first. Modes: 0 linear, 1 nearest, 2 cubic; beyond the edges: 0 zeros, 1 the border, 2 reflection."),
+];
