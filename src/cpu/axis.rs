@@ -50,6 +50,14 @@ impl AxisMap {
         Ok(map)
     }
 
+    /// The same map with other weights.
+    pub fn with_weights(&self, change: impl FnOnce(&mut [f64])) -> AxisMap {
+        let mut map = self.clone();
+        change(&mut map.weights);
+        map.selects &= map.weights.iter().all(|&w| w == 1.0);
+        map
+    }
+
     pub fn inputs(&self) -> usize {
         self.inputs
     }

@@ -96,7 +96,7 @@ fn avg_pool(x: &Tensor, dims: usize, p: &Average) -> Result<Tensor> {
             counts.push((0..out).map(|o| count(o) as i64).collect());
         }
     }
-    let sums = axis_map::apply(x, &Maps::from(maps), name)?;
+    let sums = axis_map::apply(x, &Maps::from(maps), name, true)?;
     if whole { divided(&sums, &counts, p.divisor) } else { Ok(sums) }
 }
 
@@ -139,15 +139,17 @@ pub fn adaptive_sizes(x: &Tensor, dims: usize, sizes: &[i64], name: &str) -> Res
 pub fn adaptive_avg_pool(x: &Tensor, dims: usize, sizes: &[i64]) -> Result<Tensor> {
     let name = ADAPTIVE[dims - 1];
     let sizes = adaptive_sizes(x, dims, sizes, name)?;
-    if dims < 3 && sizes.iter().all(|&s| s == 1) {
-        if x.dtype().is_integral() {
+    // One window is the mean, as in PyTorch: complex too.
+    let mean = dims < 3 && sizes.iter().all(|&s| s == 1);
+    if mean {
+        if x.dtype().is_integral() && x.numel() > 0 {
             bail!(
                 DType,
                 "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: {}",
                 x.dtype().scalar_name()
             );
         }
-    } else if !x.dtype().is_floating() {
+    } else if !x.dtype().is_floating() && x.numel() > 0 {
         return refused(x, name);
     }
     let first = x.ndim() - dims;
@@ -160,7 +162,7 @@ pub fn adaptive_avg_pool(x: &Tensor, dims: usize, sizes: &[i64]) -> Result<Tenso
         };
         maps.push((first + i, AxisMap::build(size, outputs, terms)?));
     }
-    axis_map::apply(x, &Maps::from(maps), name)
+    axis_map::apply(x, &Maps::from(maps), name, !mean)
 }
 
 /// The `norm`-th root of the sum of powers over each window.

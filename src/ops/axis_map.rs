@@ -10,15 +10,16 @@ use crate::cpu::axis::{self, AxisMap};
 use crate::dtype::{C64, C128, DType};
 use crate::error::Result;
 use crate::layout::{Sizes, checked_numel};
-use crate::ops::copy;
+use crate::ops::{copy, plane};
 use crate::tensor::Tensor;
 
 /// Maps and the dims that they go along.
 pub type Maps = Arc<[(usize, AxisMap)]>;
 
 /// `x` with each map applied along its dim. Maps that do arithmetic ask for a floating or complex `x`,
-/// or int64 and whole weights.
-pub fn apply(x: &Tensor, maps: &Maps, name: &'static str) -> Result<Tensor> {
+/// or int64 and whole weights. With `tied`, the gradient is a function of `x` too, of slope zero, as that of
+/// PyTorch's pooling is: second gradients are zeros rather than absent.
+pub fn apply(x: &Tensor, maps: &Maps, name: &'static str, tied: bool) -> Result<Tensor> {
     let out = compute(x, maps)?;
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
@@ -28,7 +29,8 @@ pub fn apply(x: &Tensor, maps: &Maps, name: &'static str) -> Result<Tensor> {
         let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
         let back = maps.iter().rev().map(|(dim, map)| Ok((*dim, map.transposed()?)));
         let back: Maps = back.collect::<Result<Vec<_>>>()?.into();
-        Ok(smallvec![Some(apply(g, &back, name)?)])
+        let gx = apply(g, &back, name, false)?;
+        Ok(smallvec![Some(if tied { plane::tied(gx, cx)? } else { gx })])
     }))
 }
 

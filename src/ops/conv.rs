@@ -25,8 +25,9 @@ fn conj(x: &Tensor) -> Result<Tensor> {
     if x.dtype().is_complex() { table::conj(x) } else { Ok(x.clone()) }
 }
 
-/// `input` (n, c, ...) convolved with `weight` (oc, c / groups, ...), plus `bias` (oc).
-fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry) -> Result<Tensor> {
+/// `input` (n, c, ...) convolved with `weight` (oc, c / groups, ...), plus `bias` (oc). `first`: it is no
+/// part of a gradient; in second gradients an empty batch says nothing, not even zeros, as in PyTorch.
+fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry, first: bool) -> Result<Tensor> {
     let out = kernel::forward(x, weight, bias, g)?;
     let inputs: SmallVec<[&Tensor; 3]> = [Some(x), Some(weight), bias].into_iter().flatten().collect();
     if !autograd::needs_grad(&inputs) {
@@ -36,7 +37,9 @@ fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry) -> R
     let save = [Save::Input(0), Save::Input(1)];
     let has_bias = bias.is_some();
     Ok(autograd::record(out, "ConvolutionBackward0", &inputs, &save, move |cx| {
-        let Some(gy) = cx.grad() else { return Ok(smallvec![None; 2 + has_bias as usize]) };
+        let Some(gy) = cx.grad().filter(|gy| first || gy.numel() > 0) else {
+            return Ok(smallvec![None; 2 + has_bias as usize]);
+        };
         let for_x =
             if cx.needs(0) { Some(input_gradient(gy, &conj(&cx.saved(1)?)?, &x_sizes, g)?) } else { None };
         let for_weight =
@@ -60,6 +63,11 @@ fn bias_gradient(gy: &Tensor) -> Result<Tensor> {
 
 /// What `gy` says about the input.
 fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geometry) -> Result<Tensor> {
+    transposed(gy, weight, x_sizes, g, false)
+}
+
+/// The same, which as an operation of its own (`first`) is the transposed convolution.
+fn transposed(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geometry, first: bool) -> Result<Tensor> {
     let out = kernel::input_gradient(gy, weight, x_sizes, g)?;
     if !autograd::needs_grad(&[gy, weight]) {
         return Ok(out);
@@ -67,9 +75,11 @@ fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geometry) 
     let w_sizes = weight.layout().sizes.clone();
     let save = [Save::Input(0), Save::Input(1)];
     Ok(autograd::record(out, "ConvolutionBackward0", &[gy, weight], &save, move |cx| {
-        // An empty batch says nothing, not even zeros, as in PyTorch.
-        let Some(gx) = cx.grad().filter(|gx| gx.numel() > 0) else { return Ok(smallvec![None, None]) };
-        let for_gy = if cx.needs(0) { Some(forward(gx, &conj(&cx.saved(1)?)?, None, g)?) } else { None };
+        let Some(gx) = cx.grad().filter(|gx| first || gx.numel() > 0) else {
+            return Ok(smallvec![None, None]);
+        };
+        let for_gy =
+            if cx.needs(0) { Some(forward(gx, &conj(&cx.saved(1)?)?, None, g, false)?) } else { None };
         let for_weight =
             if cx.needs(1) { Some(weight_gradient(gx, &conj(&cx.saved(0)?)?, &w_sizes, g)?) } else { None };
         Ok(smallvec![for_gy, for_weight])
@@ -88,7 +98,8 @@ fn weight_gradient(x: &Tensor, gy: &Tensor, w_sizes: &[usize], g: Geometry) -> R
         let Some(gw) = cx.grad().filter(|_| x_sizes[0] > 0) else { return Ok(smallvec![None, None]) };
         let for_x =
             if cx.needs(0) { Some(input_gradient(&conj(&cx.saved(1)?)?, gw, &x_sizes, g)?) } else { None };
-        let for_gy = if cx.needs(1) { Some(forward(&conj(&cx.saved(0)?)?, gw, None, g)?) } else { None };
+        let for_gy =
+            if cx.needs(1) { Some(forward(&conj(&cx.saved(0)?)?, gw, None, g, false)?) } else { None };
         Ok(smallvec![for_x, for_gy])
     }))
 }
@@ -216,7 +227,7 @@ fn convolve(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: usize, g: 
         );
     };
     checked_numel(&[x.size(0), weight.size(0), out[0], out[1], out[2]])?;
-    forward(x, weight, bias, g)
+    forward(x, weight, bias, g, true)
 }
 
 fn convolve_transposed(
@@ -259,7 +270,7 @@ fn convolve_transposed(
     }
     checked_numel(&sizes)?;
     let x = if more.iter().any(|&m| m > 0) { pad::zeros_after(x, 2, &more)? } else { x.clone() };
-    let y = input_gradient(&x, weight, &sizes, g)?;
+    let y = transposed(&x, weight, &sizes, g, true)?;
     match bias {
         None => Ok(y),
         Some(bias) => {

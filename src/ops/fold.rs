@@ -320,7 +320,7 @@ fn affine_grid(theta: &Tensor, size: &[i64], align_corners: bool) -> Result<Tens
         bail!(Unsupported, "affine_grid needs 4d (2D) or 5d (3D) sizes. Got size {}.", Show(size));
     }
     if !theta.dtype().is_floating() {
-        bail!(Value, "Expected theta to have floating point type, but got {}", theta.dtype());
+        bail!(Unsupported, "affine_grid is not implemented for '{}'", theta.dtype().scalar_name());
     }
     if theta.ndim() != 3 || theta.sizes()[1..] != [dims, dims + 1] {
         bail!(
@@ -379,7 +379,7 @@ pub const OPS: &[Op] = &[
         Ok(pixel_shuffle(a.tensor(0), a.int(1))?.into())
     })
     .doc("(..., c * r * r, h, w) to (..., c, h * r, w * r).")
-    .samples("t(2, 8, 2, 3), 2 | t(9, 0, 2), 3"),
+    .samples("t(2, 8, 2, 3), 2"),
     Op::new("pixel_unshuffle(Tensor input, int downscale_factor) -> Tensor", |a| {
         Ok(pixel_unshuffle(a.tensor(0), a.int(1))?.into())
     })
@@ -393,6 +393,5 @@ pub const OPS: &[Op] = &[
     Op::new("affine_grid_generator(Tensor theta, int[] size, bool align_corners) -> Tensor", |a| {
         Ok(affine_grid(a.tensor(0), a.ints(1), a.bool(2))?.into())
     })
-    .doc("The grid at which affine maps theta (n, d, d + 1) sample: (n, ..., d) for the size (n, c, ...).")
-    .samples("t(2, 2, 3), (2, 3, 4, 5), True | t(1, 3, 4), (1, 2, 3, 1, 4), False"),
+    .doc("The grid at which affine maps theta (n, d, d + 1) sample: (n, ..., d) for the size (n, c, ...)."),
 ];

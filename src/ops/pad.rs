@@ -185,7 +185,7 @@ fn continued(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
     if maps.is_empty() {
         return copy::contiguous_copy(x);
     }
-    axis_map::apply(x, &Maps::from(maps), name)
+    axis_map::apply(x, &Maps::from(maps), name, mode != Mode::Circular)
 }
 
 fn pad_by_mode(x: &Tensor, pad: &[i64], mode: &str, value: Option<f64>) -> Result<Tensor> {

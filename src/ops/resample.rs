@@ -10,7 +10,7 @@ use crate::layout::{Show, checked_numel, sizes_from};
 use crate::ops::avg_pool::adaptive_avg_pool;
 use crate::ops::axis_map::{self, Maps};
 use crate::ops::registry::{Args, Op};
-use crate::ops::{copy, table};
+use crate::ops::{arithmetic, copy, table};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -120,6 +120,16 @@ fn cubic(x: f64, a: f64) -> f64 {
         x if x <= 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
         x if x < 2.0 => ((a * x - 5.0 * a) * x + 8.0 * a) * x - 4.0 * a,
         _ => 0.0,
+    }
+}
+
+/// Weights as 16-bit integers over a power of two, the largest that holds them all.
+fn fixed_point(weights: &mut [f64]) {
+    let most = weights.iter().fold(0.0, |most: f64, w| most.max(*w));
+    let fits = |bits: i32| ((0.5 + most * 2f64.powi(bits + 1)) as i64) < 1 << 15;
+    let scale = 2f64.powi((0..22).find(|&bits| !fits(bits)).unwrap_or(22));
+    for w in weights {
+        *w = (*w * scale).round() / scale;
     }
 }
 
@@ -254,11 +264,16 @@ fn interpolate(a: &Args) -> Result<Tensor> {
     };
     let maps = Maps::from(maps);
     if !bytes || maps.iter().all(|(_, map)| map.selects()) {
-        return axis_map::apply(x, &maps, node);
+        return axis_map::apply(x, &maps, node, false);
     }
-    // Bytes are interpolated as numbers, then rounded.
-    let wide = axis_map::apply(&copy::to_dtype(x, DType::F32)?, &maps, node)?;
-    let whole = table::clamp(&table::round(&wide)?, Scalar::Int(0), Scalar::Int(255))?;
+    // Bytes are rounded to bytes after each axis, columns first, with weights in fixed point.
+    let mut whole = copy::to_dtype(x, DType::F64)?;
+    for (dim, map) in maps.iter().rev() {
+        let map = Maps::from(vec![(*dim, map.with_weights(fixed_point))]);
+        let sums = axis_map::apply(&whole, &map, node, false)?;
+        let halves = table::floor(&arithmetic::add(&sums, Scalar::Float(0.5))?)?;
+        whole = table::clamp(&halves, Scalar::Int(0), Scalar::Int(255))?;
+    }
     copy::to_dtype(&whole, DType::U8)
 }
 

@@ -6,7 +6,6 @@ import re
 
 # Patterns of test names.
 NOT_IN_THIS_MILESTONE = (
-    r"test_dtypes\[function:conv2d\(t\([1-9].*-complex(64|128)\]",  # complex convolutions, unless empty
     r"test_repr\[.*\.sort\(.*\]",  # sorting
 )
 

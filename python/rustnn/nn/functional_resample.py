@@ -106,4 +106,6 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
 
     ValueError for another dtype or shape, NotImplementedError for other than two or three spatial dims.
     """
+    if not theta.is_floating_point():
+        raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     return _C.affine_grid_generator(theta, size, _corners("affine_grid", align_corners))
