@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use rustnn::autograd::engine::{Walk, backward};
+use rustnn::autograd::engine::{Root, Walk, backward};
 use rustnn::ops::arithmetic::{add, mul};
 use rustnn::ops::{reduce, table, view};
 use rustnn::tensor::Tensor;
@@ -43,7 +43,7 @@ fn walks(c: &mut Criterion) {
                 }
                 reduce::sum(&y, None, false, None).expect("sum")
             },
-            |y| backward(&[(y, None)], None, Walk::default()),
+            |y| backward(&[Root::new(y, None)], None, Walk::default()),
             criterion::BatchSize::SmallInput,
         );
     });

@@ -1,49 +1,26 @@
 //! The tape. An output owns the node that made it, a node owns the edges to its parents; nothing is
 //! global. [`record`] hangs a node behind a result, [`engine`] walks the nodes backwards, [`variable`]
-//! is what a tensor knows of its gradient, [`inplace`] keeps the tape true when values are overwritten.
+//! is what a tensor knows of its gradient, [`inplace`] keeps the tape true when values are overwritten,
+//! [`saved`] is what nodes keep, [`mode`] says whether anything is recorded at all.
 
+pub mod anomaly;
 pub mod engine;
 pub mod inplace;
+pub mod mode;
 pub mod node;
+pub mod saved;
 pub mod variable;
 
 pub use engine::{backward, grad};
-pub use node::{Backprop, Edge, Grads, Node, NodeRef, Save};
+pub use mode::{grad_enabled, inference_enabled, no_grad, set_grad_enabled};
+pub use node::{Backprop, Edge, Grads, Node, NodeRef};
+pub use saved::Save;
 pub use variable::GradMeta;
-
-use std::cell::Cell;
 
 use smallvec::SmallVec;
 
 use crate::error::Result;
 use crate::tensor::Tensor;
-
-thread_local! {
-    static GRAD_MODE: Cell<bool> = const { Cell::new(true) };
-}
-
-/// Whether operations of this thread are recorded on the tape.
-#[inline]
-pub fn grad_enabled() -> bool {
-    GRAD_MODE.with(Cell::get)
-}
-
-/// Switches recording for this thread and returns what it was.
-pub fn set_grad_enabled(enabled: bool) -> bool {
-    GRAD_MODE.with(|mode| mode.replace(enabled))
-}
-
-/// Runs `body` with recording off.
-pub fn no_grad<R>(body: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            set_grad_enabled(self.0);
-        }
-    }
-    let _restore = Restore(set_grad_enabled(false));
-    body()
-}
 
 /// Whether an operation over these inputs has to be recorded.
 #[inline]

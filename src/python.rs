@@ -13,6 +13,7 @@ mod dtype;
 mod error;
 mod formats;
 mod functions;
+mod gc;
 mod generator;
 mod indexing;
 mod numpy;

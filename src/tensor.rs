@@ -6,7 +6,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::autograd::{Edge, GradMeta};
+use crate::autograd::{Edge, GradMeta, inference_enabled};
 use crate::bail;
 use crate::cpu::pointwise::Operand;
 use crate::dtype::{Cast, DType, Element};
@@ -23,6 +23,8 @@ struct Inner {
     storage: Storage,
     layout: Layout,
     dtype: DType,
+    /// Made in inference mode: can take no part in a graph.
+    inference: bool,
     /// The node that made this value. In-place changes supersede it through `meta`.
     producer: Option<Edge>,
     /// Set when this tensor is a view that the tape follows.
@@ -52,6 +54,10 @@ pub enum ViewOrigin {
     OneOfMany,
     /// Made while recording was off.
     NoGrad,
+    /// Made in inference mode, of a tensor from outside.
+    Inference,
+    /// Handed out by a user's own function, whose backward must not be bypassed.
+    Function,
 }
 
 /// The tensor that a view was taken of; never a view itself.
@@ -64,8 +70,13 @@ pub struct ViewOf {
 
 impl Tensor {
     #[inline]
-    fn build(storage: Storage, layout: Layout, dtype: DType, view: Option<ViewOf>) -> Tensor {
-        Tensor::build_with(storage, || layout, dtype, view)
+    fn build(storage: Storage, layout: Layout, dtype: DType) -> Tensor {
+        Tensor::build_with(storage, || layout, dtype, inference_enabled(), None)
+    }
+
+    /// Another tensor over the bytes of `self`: made for inference if `self` is.
+    fn build_over(&self, storage: Storage, layout: Layout, dtype: DType) -> Tensor {
+        Tensor::build_with(storage, || layout, dtype, self.0.inference, None)
     }
 
     /// Makes the layout in the tensor's own memory: moving it there costs as much as a small operation.
@@ -74,17 +85,30 @@ impl Tensor {
         storage: Storage,
         layout: impl FnOnce() -> Layout,
         dtype: DType,
+        inference: bool,
         view: Option<ViewOf>,
     ) -> Tensor {
         Tensor(arc_in_place(|| Inner {
             storage,
             layout: layout(),
             dtype,
+            inference,
             producer: None,
             view,
             meta: OnceLock::new(),
             python: AtomicPtr::new(std::ptr::null_mut()),
         }))
+    }
+
+    /// Whether the tensor was made in inference mode.
+    #[inline]
+    pub fn is_inference(&self) -> bool {
+        self.0.inference
+    }
+
+    /// Whether this handle is the only one, and with it the gradient information.
+    pub fn is_sole_handle(&self) -> bool {
+        Arc::strong_count(&self.0) == 1 && self.0.meta.get().is_none_or(|m| Arc::strong_count(m) == 1)
     }
 
     /// A tensor over existing bytes. The layout must lie within the storage.
@@ -103,20 +127,21 @@ impl Tensor {
                 storage.bytes()
             ),
         }
-        Ok(Tensor::build(storage, layout, dtype, None))
+        Ok(Tensor::build(storage, layout, dtype))
     }
 
     /// Uninitialised and contiguous.
     pub fn empty(sizes: &[usize], dtype: DType) -> Result<Tensor> {
         let bytes = checked_bytes(sizes, dtype)?;
-        Ok(Tensor::build_with(Storage::new(bytes)?, || Layout::contiguous(sizes), dtype, None))
+        let storage = Storage::new(bytes)?;
+        Ok(Tensor::build_with(storage, || Layout::contiguous(sizes), dtype, inference_enabled(), None))
     }
 
     /// Uninitialised, with dense strides of some order of the dimensions.
     pub fn empty_dense(sizes: &[usize], strides: Strides, dtype: DType) -> Result<Tensor> {
         let bytes = checked_bytes(sizes, dtype)?;
         let layout = Layout { sizes: sizes.into(), strides, offset: 0 };
-        Ok(Tensor::build(Storage::new(bytes)?, layout, dtype, None))
+        Ok(Tensor::build(Storage::new(bytes)?, layout, dtype))
     }
 
     /// Uninitialised, with the layout of a contiguous tensor.
@@ -124,7 +149,8 @@ impl Tensor {
     pub fn empty_as(contiguous: &Tensor, dtype: DType) -> Result<Tensor> {
         let layout = contiguous.layout();
         let storage = Storage::new(layout.numel() * dtype.size())?;
-        Ok(Tensor::build_with(storage, || Layout { offset: 0, ..layout.clone() }, dtype, None))
+        let layout = || Layout { offset: 0, ..layout.clone() };
+        Ok(Tensor::build_with(storage, layout, dtype, inference_enabled(), None))
     }
 
     /// A contiguous tensor that holds `values`.
@@ -141,12 +167,12 @@ impl Tensor {
         debug_assert!(
             layout.extent().is_some_and(|(a, b)| a == b || b * self.dtype().size() <= self.storage().bytes())
         );
-        Tensor::build(self.storage().clone(), layout, self.dtype(), None)
+        self.build_over(self.storage().clone(), layout, self.dtype())
     }
 
     /// The same bytes and layout with a dtype of the same width.
     pub fn alias_as(&self, layout: Layout, dtype: DType) -> Tensor {
-        Tensor::build(self.storage().clone(), layout, dtype, None)
+        self.build_over(self.storage().clone(), layout, dtype)
     }
 
     /// A view that in-place changes on either side can be followed through.
@@ -158,23 +184,24 @@ impl Tensor {
         let origin = if origin == ViewOrigin::Plain { inherited } else { origin };
         let version = AtomicU32::new(self.storage().version());
         let view = Some(ViewOf { base, origin, version });
-        Tensor::build(self.storage().clone(), layout, self.dtype(), view)
+        Tensor::build_with(self.storage().clone(), || layout, self.dtype(), self.0.inference, view)
     }
 
     /// The same bytes, cut off from the tape. In-place changes are still seen by both.
     pub fn detach(&self) -> Tensor {
-        Tensor::build_with(self.storage().clone(), || self.layout().clone(), self.dtype(), None)
+        let layout = || self.layout().clone();
+        Tensor::build_with(self.storage().clone(), layout, self.dtype(), self.0.inference, None)
     }
 
     /// The same bytes with a version counter of their own (`Tensor.data`).
     pub fn data(&self) -> Tensor {
-        Tensor::build(self.storage().alias(), self.layout().clone(), self.dtype(), None)
+        self.build_over(self.storage().alias(), self.layout().clone(), self.dtype())
     }
 
     /// This variable with other bytes: `tensor.data = other`. The place on the tape is kept.
     pub fn with_data(&self, other: &Tensor) -> Tensor {
         let meta = self.meta().clone();
-        let t = Tensor::build(other.storage().clone(), other.layout().clone(), other.dtype(), None);
+        let t = other.build_over(other.storage().clone(), other.layout().clone(), other.dtype());
         t.0.meta.get_or_init(|| meta);
         t
     }

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rustnn import cuda as cuda
+    from rustnn import func as func
     from rustnn import nn as nn
     from rustnn import optim as optim
     from rustnn import random as random
@@ -60,6 +61,7 @@ newaxis = None
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (
     "cuda",
+    "func",
     "functional",
     "legacy",
     "linalg",

@@ -4,14 +4,16 @@
 //! highest waiting number first means that every gradient of a node has arrived when its turn comes.
 //! No recursion, no counting of dependencies beforehand.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::autograd::node::{Backprop, Edge, Grads, Node, NodeRef};
+use crate::autograd::node::{ArrivedGrads, Backprop, Edge, Extras, Grads, Node, NodeHooks, NodeRef};
 use crate::autograd::variable::GradMeta;
-use crate::autograd::{grad_enabled, set_grad_enabled};
+use crate::autograd::{anomaly, grad_enabled, set_grad_enabled};
 use crate::bail;
 use crate::error::{Error, Result};
 use crate::layout::Show;
@@ -21,7 +23,7 @@ use crate::tensor::Tensor;
 /// A node that waits for its turn, with the gradients that have arrived so far.
 struct Task {
     node: NodeRef,
-    grads: SmallVec<[Option<Tensor>; 1]>,
+    grads: ArrivedGrads,
 }
 
 /// Options of one walk.
@@ -33,73 +35,82 @@ pub struct Walk {
     pub create_graph: bool,
 }
 
-/// Adds the gradients of `roots` to the leaves, or only to `inputs` when they are given.
-/// Each root comes with the gradient it starts from; `None` means 1 and asks for a single element.
-pub fn backward(roots: &[(Tensor, Option<Tensor>)], inputs: Option<&[Tensor]>, walk: Walk) -> Result<()> {
-    let roots = start(roots, walk)?;
-    let Some(inputs) = inputs else { return run(roots, None, walk).map(drop) };
-    let targets = Targets::new(&roots, inputs, false)?;
-    let found = run(roots, Some(&targets), walk)?;
-    for (input, grad) in inputs.iter().zip(found) {
-        // Leaves were reached through their own node; others keep what arrived.
-        if let Some(grad) = grad
-            && !input.is_leaf()
-        {
-            let total = match input.grad() {
-                Some(present) => ops::arithmetic::add(&present, &grad)?,
-                None => grad,
-            };
-            input.set_grad(Some(total));
-        }
-    }
-    Ok(())
+/// Where a walk starts: a tensor or a place in the graph, and the gradient there. `None` means 1 and
+/// asks for a tensor of a single element.
+pub struct Root {
+    pub at: Start,
+    pub grad: Option<Tensor>,
 }
 
-/// The gradients of `roots` with respect to `inputs`; leaves are left alone. `None` for an input
-/// that the roots do not depend on.
-pub fn grad(
-    roots: &[(Tensor, Option<Tensor>)],
-    inputs: &[Tensor],
-    walk: Walk,
-) -> Result<Vec<Option<Tensor>>> {
+pub enum Start {
+    Tensor(Tensor),
+    Edge(Edge),
+}
+
+impl Root {
+    pub fn new(tensor: Tensor, grad: Option<Tensor>) -> Root {
+        Root { at: Start::Tensor(tensor), grad }
+    }
+}
+
+/// Adds the gradients of `roots` to the leaves, or only to `inputs` when they are given.
+pub fn backward(roots: &[Root], inputs: Option<&[Edge]>, walk: Walk) -> Result<()> {
     let roots = start(roots, walk)?;
-    let targets = Targets::new(&roots, inputs, true)?;
+    let targets = inputs.map(|inputs| Targets::new(&roots, inputs, false));
+    run(roots, targets.as_ref(), walk).map(drop)
+}
+
+/// The gradients of `roots` at `inputs`; leaves are left alone. `None` for a place that the roots do
+/// not depend on.
+pub fn grad(roots: &[Root], inputs: &[Edge], walk: Walk) -> Result<Vec<Option<Tensor>>> {
+    let roots = start(roots, walk)?;
+    let targets = Targets::new(&roots, inputs, true);
     run(roots, Some(&targets), walk)
 }
 
 type Roots = SmallVec<[(Edge, Tensor); 1]>;
 
 /// Checks roots and first gradients.
-fn start(roots: &[(Tensor, Option<Tensor>)], walk: Walk) -> Result<Roots> {
+fn start(roots: &[Root], walk: Walk) -> Result<Roots> {
     let mut out = Roots::new();
-    for (i, (root, grad)) in roots.iter().enumerate() {
-        let Some(edge) = root.gradient_edge() else {
+    for (i, root) in roots.iter().enumerate() {
+        let tensor = match &root.at {
+            Start::Tensor(tensor) => tensor,
+            Start::Edge(edge) => {
+                let Some(grad) = &root.grad else {
+                    bail!(Autograd, "the gradient at a GradientEdge has to be given: its shape is not known")
+                };
+                out.push((edge.clone(), if walk.create_graph { grad.clone() } else { grad.detached() }));
+                continue;
+            }
+        };
+        let Some(edge) = tensor.gradient_edge() else {
             bail!(Autograd, "element {i} of tensors does not require grad and does not have a grad_fn");
         };
-        let grad = match grad {
-            Some(g) if g.sizes() != root.sizes() => bail!(
+        let grad = match &root.grad {
+            Some(g) if g.sizes() != tensor.sizes() => bail!(
                 Autograd,
                 "Mismatch in shape: grad_output[{i}] has a shape of torch.Size({}) and output[{i}] has a shape of torch.Size({}).",
                 Show(g.sizes()),
-                Show(root.sizes())
+                Show(tensor.sizes())
             ),
-            Some(g) if g.dtype().is_complex() != root.dtype().is_complex() => bail!(
+            Some(g) if g.dtype().is_complex() != tensor.dtype().is_complex() => bail!(
                 Autograd,
                 "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: grad_output[{i}] has a dtype of torch.{} and output[{i}] has a dtype of torch.{}.",
                 g.dtype(),
-                root.dtype()
+                tensor.dtype()
             ),
-            Some(g) if !walk.create_graph => g.detached(),
-            Some(g) => g.clone(),
-            None if root.numel() != 1 => {
+            Some(g) if !walk.create_graph => ops::copy::to_dtype(&g.detached(), tensor.dtype())?,
+            Some(g) => ops::copy::to_dtype(g, tensor.dtype())?,
+            None if tensor.numel() != 1 => {
                 bail!(Autograd, "grad can be implicitly created only for scalar outputs")
             }
-            None if root.dtype().is_complex() => bail!(
+            None if tensor.dtype().is_complex() => bail!(
                 Autograd,
                 "grad can be implicitly created only for real scalar outputs but got torch.{}",
-                root.dtype()
+                tensor.dtype()
             ),
-            None => ops::creation::full(root.sizes(), 1.0.into(), root.dtype())?,
+            None => ops::creation::full(tensor.sizes(), 1.0.into(), tensor.dtype())?,
         };
         out.push((edge, grad));
     }
@@ -110,7 +121,7 @@ fn start(roots: &[(Tensor, Option<Tensor>)], walk: Walk) -> Result<Roots> {
 struct Targets {
     /// By the node that the variable's gradient flows into: (output, place in the answer).
     wanted: HashMap<*const (), Vec<(u32, usize)>>,
-    needed: HashSet<*const ()>,
+    needed: Arc<HashSet<*const ()>>,
     /// Whether gradients end here, or go on into the leaves.
     capture_leaves: bool,
     count: usize,
@@ -121,12 +132,9 @@ fn key<B: ?Sized>(node: &Arc<Node<B>>) -> *const () {
 }
 
 impl Targets {
-    fn new(roots: &Roots, inputs: &[Tensor], capture_leaves: bool) -> Result<Targets> {
+    fn new(roots: &Roots, inputs: &[Edge], capture_leaves: bool) -> Targets {
         let mut wanted: HashMap<*const (), Vec<(u32, usize)>> = HashMap::new();
-        for (i, input) in inputs.iter().enumerate() {
-            let Some(edge) = input.gradient_edge() else {
-                bail!(Autograd, "One of the differentiated Tensors does not require grad");
-            };
+        for (i, edge) in inputs.iter().enumerate() {
             wanted.entry(key(&edge.node)).or_default().push((edge.output, i));
         }
         // A node is needed if it is wanted or leads to a needed one: depth first, without recursion.
@@ -157,11 +165,74 @@ impl Targets {
                 }
             }
         }
-        Ok(Targets { wanted, needed, capture_leaves, count: inputs.len() })
+        Targets { wanted, needed: Arc::new(needed), capture_leaves, count: inputs.len() }
     }
 
     fn needs(&self, node: &NodeRef) -> bool {
         self.needed.contains(&key(node))
+    }
+}
+
+/// A walk that this thread is in the middle of.
+struct Running {
+    id: u64,
+    roots: SmallVec<[NodeRef; 1]>,
+    /// The nodes that lead to what was asked for; `None` if all leaves were.
+    needed: Option<Arc<HashSet<*const ()>>>,
+}
+
+thread_local! {
+    static RUNNING: RefCell<Vec<Running>> = const { RefCell::new(Vec::new()) };
+}
+
+static WALK_ID: AtomicU64 = AtomicU64::new(0);
+
+/// The number of the walk that calls us; `None` outside of one.
+pub fn walk_id() -> Option<u64> {
+    RUNNING.with_borrow(|r| r.last().map(|w| w.id))
+}
+
+/// Whether the walk that calls us, if any, goes to all leaves: only then may one be started within it.
+pub fn reaches_all_leaves() -> bool {
+    RUNNING.with_borrow(|r| r.last().is_none_or(|w| w.needed.is_none()))
+}
+
+/// Which of `nodes` the walk that calls us comes by.
+pub fn comes_by(nodes: &[NodeRef]) -> Vec<bool> {
+    let (roots, needed) = RUNNING.with_borrow(|r| match r.last() {
+        Some(walk) => (walk.roots.clone(), walk.needed.clone()),
+        None => (SmallVec::new(), None),
+    });
+    let mut seen: HashSet<*const ()> = HashSet::new();
+    let mut stack: Vec<&NodeRef> = roots.iter().collect();
+    while let Some(node) = stack.pop() {
+        if seen.insert(key(node)) {
+            stack.extend(node.edges().iter().flatten().map(|e| &e.node));
+        }
+    }
+    let comes = |n: &NodeRef| seen.contains(&key(n)) && needed.as_ref().is_none_or(|s| s.contains(&key(n)));
+    nodes.iter().map(comes).collect()
+}
+
+/// Notes a walk until it is over, however it ends.
+struct Noted;
+
+impl Noted {
+    fn new(roots: &Roots, targets: Option<&Targets>) -> Noted {
+        let walk = Running {
+            id: WALK_ID.fetch_add(1, Ordering::Relaxed),
+            roots: roots.iter().map(|(edge, _)| edge.node.clone()).collect(),
+            needed: targets.map(|t| t.needed.clone()),
+        };
+        RUNNING.with_borrow_mut(|r| r.push(walk));
+        Noted
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let over = RUNNING.with_borrow_mut(Vec::pop);
+        drop(over);
     }
 }
 
@@ -176,6 +247,7 @@ impl Drop for RestoreGradMode {
 
 fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option<Tensor>>> {
     let _restore = RestoreGradMode(set_grad_enabled(walk.create_graph));
+    let _noted = Noted::new(&roots, targets);
     let mut waiting: BTreeMap<u64, Task> = BTreeMap::new();
     let mut found: Vec<Option<Tensor>> = vec![None; targets.map_or(0, |t| t.count)];
     for (edge, grad) in roots {
@@ -183,13 +255,14 @@ fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option
     }
     while let Some((_, task)) = waiting.pop_last() {
         let Task { node, mut grads } = task;
-        if let Some(hooks) = node.hooks_if_any() {
-            run_hooks_before(hooks, &mut grads)?;
+        node.body().prepare(&mut grads)?;
+        if let Some(extras) = node.extras_if_any() {
+            run_tensor_hooks(extras, &mut grads)?;
         }
         if let Some(targets) = targets {
             if let Some(wanted) = targets.wanted.get(&key(&node)) {
                 for &(output, i) in wanted {
-                    found[i] = grads[output as usize].clone();
+                    found[i] = grads.get(output as usize).cloned().flatten();
                 }
             }
             let ends = if node.body().collects() {
@@ -201,10 +274,10 @@ fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option
                 continue;
             }
         }
-        let mut results = node.body().backward(&Backprop { node: &node, grads: &grads })?;
-        if let Some(hooks) = node.hooks_if_any() {
-            run_hooks_after(hooks, &mut results, &grads)?;
-        }
+        let results = match anomaly::enabled() {
+            true => anomaly::watched(&node, || evaluate(&node, &mut grads)),
+            false => evaluate(&node, &mut grads),
+        }?;
         if !walk.retain_graph {
             node.release();
         }
@@ -247,23 +320,38 @@ fn arrive(waiting: &mut BTreeMap<u64, Task>, edge: &Edge, grad: Tensor) -> Resul
     Ok(())
 }
 
-type Hooks = std::sync::Mutex<crate::autograd::node::NodeHooks>;
-
-fn run_hooks_before(hooks: &Hooks, grads: &mut SmallVec<[Option<Tensor>; 1]>) -> Result<()> {
-    let (tensor, pre, retain) = {
-        let h = hooks.lock().unwrap_or_else(PoisonError::into_inner);
-        (h.tensor.clone(), h.pre.clone(), h.retain.clone())
+/// The gradients of a node's inputs, by way of its hooks.
+fn evaluate(node: &NodeRef, grads: &mut ArrivedGrads) -> Result<Grads> {
+    let Some(extras) = node.extras_if_any() else {
+        return node.body().backward(&Backprop { node, grads });
     };
+    for (_, hook) in copied(extras, |h| h.pre.clone()) {
+        if let Some(replaced) = hook(grads)? {
+            *grads = replaced.into_iter().collect();
+        }
+    }
+    let mut results = node.body().backward(&Backprop { node, grads })?;
+    for (_, hook) in copied(extras, |h| h.post.clone()) {
+        // A hook sees one gradient an input.
+        results.resize(node.edges().len().max(results.len()), None);
+        if let Some(replaced) = hook(&results, grads)? {
+            results = replaced;
+        }
+    }
+    Ok(results)
+}
+
+fn copied<T>(extras: &Extras, what: impl FnOnce(&NodeHooks) -> T) -> T {
+    what(&extras.hooks.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn run_tensor_hooks(extras: &Extras, grads: &mut ArrivedGrads) -> Result<()> {
+    let (tensor, retain) = copied(extras, |h| (h.tensor.clone(), h.retain.clone()));
     for (_, output, hook) in tensor {
         if let Some(grad) = &grads[output as usize]
             && let Some(replaced) = hook(grad)?
         {
             grads[output as usize] = Some(replaced);
-        }
-    }
-    for (_, hook) in pre {
-        if let Some(replaced) = hook(grads)? {
-            *grads = replaced.into_iter().collect();
         }
     }
     for (output, variable) in retain {
@@ -282,15 +370,5 @@ fn keep(variable: &Arc<GradMeta>, grad: &Tensor) -> Result<()> {
         None => grad.clone(),
     };
     variable.state().grad = Some(total);
-    Ok(())
-}
-
-fn run_hooks_after(hooks: &Hooks, results: &mut Grads, grads: &[Option<Tensor>]) -> Result<()> {
-    let post = hooks.lock().unwrap_or_else(PoisonError::into_inner).post.clone();
-    for (_, hook) in post {
-        if let Some(replaced) = hook(results, grads)? {
-            *results = replaced;
-        }
-    }
     Ok(())
 }

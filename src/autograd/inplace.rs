@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use smallvec::smallvec;
 
-use crate::autograd::grad_enabled;
 use crate::autograd::node::{Edge, Node};
+use crate::autograd::{grad_enabled, inference_enabled};
 use crate::bail;
 use crate::error::Result;
 use crate::ops;
@@ -29,6 +29,12 @@ pub fn check(x: &Tensor, writes_grad: bool) -> Result<()> {
 
 /// The part of [`check`] that is about the tape: for operations to which overlap does not matter.
 pub fn check_tape(x: &Tensor, writes_grad: bool) -> Result<()> {
+    if x.is_inference() && !inference_enabled() {
+        bail!(
+            Autograd,
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+        );
+    }
     if !grad_enabled() {
         return Ok(());
     }
@@ -43,6 +49,15 @@ pub fn check_tape(x: &Tensor, writes_grad: bool) -> Result<()> {
         ViewOrigin::NoGrad if base_requires || writes_grad => bail!(
             Autograd,
             "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+        ),
+        ViewOrigin::Inference if base_requires || writes_grad => bail!(
+            Autograd,
+            "A view was created in inference mode and is being modified inplace in normal mode. Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both inside the inference_mode block (if you don't want the inplace to be tracked) or both outside (if you want the inplace to be tracked)."
+        ),
+        ViewOrigin::Function if base_requires || writes_grad || x.requires_grad() => bail!(
+            Autograd,
+            "Output 0 of {} is a view and is being modified inplace. This view was created inside a custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would override the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function.",
+            x.producer().map_or("a Function", |e| e.node.name().trim_end_matches("Backward"))
         ),
         ViewOrigin::OneOfMany if base_requires || writes_grad => bail!(
             Autograd,

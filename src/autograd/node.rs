@@ -1,20 +1,26 @@
 //! A node of the tape: what an operation leaves behind so that its gradient can be computed.
 
+use std::any::Any;
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
-use crate::autograd::grad_enabled;
+use crate::autograd::anomaly;
+pub use crate::autograd::saved::{Origin, Save};
+
+use crate::autograd::saved::{self, SavedState, SavedTensor};
 use crate::autograd::variable::{GradMeta, TensorHook};
-use crate::bail;
 use crate::error::Result;
 use crate::shared::{arc_get_mut, arc_in_place};
 use crate::tensor::Tensor;
 
 /// Gradients, one an input of the node; `None` stands for zero.
 pub type Grads = SmallVec<[Option<Tensor>; 2]>;
+/// Gradients, one an output of the node, as they have arrived.
+pub type ArrivedGrads = SmallVec<[Option<Tensor>; 1]>;
 pub type NodeRef = Arc<Node>;
 
 /// Where a gradient flows: into one output slot of a node.
@@ -35,6 +41,14 @@ pub trait Backward: Send + Sync {
     fn variable(&self) -> Option<Tensor> {
         None
     }
+    /// Shows the gradients to the hooks of that leaf.
+    fn prepare(&self, _grads: &mut ArrivedGrads) -> Result<()> {
+        Ok(())
+    }
+    /// The formula as a value of the floor above, where it was written there.
+    fn foreign(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
+    }
 }
 
 impl<F: Fn(&Backprop) -> Result<Grads> + Send + Sync> Backward for F {
@@ -49,37 +63,22 @@ pub struct Node<B: ?Sized = dyn Backward> {
     outputs: u32,
     edges: SmallVec<[Option<Edge>; 2]>,
     saved: Mutex<SavedState>,
-    hooks: OnceLock<Box<Mutex<NodeHooks>>>,
+    extras: OnceLock<Box<Extras>>,
     body: B,
 }
 
-/// What a node keeps for its backward.
-struct SavedState {
-    tensors: SmallVec<[SavedTensor; 2]>,
-    released: bool,
+/// What few nodes have.
+#[derive(Default)]
+pub struct Extras {
+    pub hooks: Mutex<NodeHooks>,
+    /// The object of the floor above that stands for this node, if there is one.
+    pub python: AtomicPtr<c_void>,
+    /// What the floor above notes about the node.
+    pub notes: OnceLock<Foreign>,
 }
 
-/// What is to be kept for the backward: named, so that it can be tied to the graph again.
-pub enum Save<'a> {
-    Input(usize),
-    Output(usize),
-    /// Something in between, through which no gradient flows.
-    Other(&'a Tensor),
-}
-
-struct SavedTensor {
-    tensor: Tensor,
-    version: u32,
-    origin: Origin,
-}
-
-/// Where a saved tensor stands in the graph.
-#[derive(Clone, Copy)]
-pub enum Origin {
-    Input(u32),
-    Output(u32),
-    Other,
-}
+/// A value of the floor above.
+pub type Foreign = Arc<dyn Any + Send + Sync>;
 
 pub type PreHook = Arc<dyn Fn(&[Option<Tensor>]) -> Result<Option<Grads>> + Send + Sync>;
 pub type PostHook = Arc<dyn Fn(&[Option<Tensor>], &[Option<Tensor>]) -> Result<Option<Grads>> + Send + Sync>;
@@ -92,7 +91,25 @@ pub struct NodeHooks {
     pub post: Vec<(u64, PostHook)>,
     /// Non-leaf variables that want to keep their gradient.
     pub retain: Vec<(u32, Weak<GradMeta>)>,
+    /// What hooks by these numbers hold of the floor above.
+    pub owned: Vec<(u64, Foreign)>,
 }
+
+impl NodeHooks {
+    /// Takes a hook out; what it held is returned, to be dropped outside of locks.
+    pub fn remove(&mut self, id: u64) -> RemovedHooks {
+        (
+            self.owned.extract_if(.., |h| h.0 == id).collect(),
+            self.tensor.extract_if(.., |h| h.0 == id).collect(),
+            self.pre.extract_if(.., |h| h.0 == id).collect(),
+            self.post.extract_if(.., |h| h.0 == id).collect(),
+        )
+    }
+}
+
+/// Hooks with what they held.
+pub type RemovedHooks =
+    (Vec<(u64, Foreign)>, Vec<(u64, u32, TensorHook)>, Vec<(u64, PreHook)>, Vec<(u64, PostHook)>);
 
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
@@ -114,7 +131,7 @@ impl<B: Backward + 'static> NodeBuilder<B> {
             outputs,
             edges: SmallVec::new(),
             saved: Mutex::new(SavedState { tensors: SmallVec::new(), released: false }),
-            hooks: OnceLock::new(),
+            extras: OnceLock::new(),
             body: body(),
         }))
     }
@@ -139,12 +156,16 @@ impl<B: Backward + 'static> NodeBuilder<B> {
     /// Keeps a tensor for the backward, outside the graph.
     #[inline]
     pub fn save(&mut self, tensor: &Tensor, origin: Origin) {
-        let saved = SavedTensor { tensor: tensor.detached(), version: tensor.version(), origin };
+        let saved = SavedTensor::new(tensor, origin);
         self.node().saved.get_mut().unwrap_or_else(|e| e.into_inner()).tensors.push(saved);
     }
 
     pub fn finish(self) -> NodeRef {
-        self.0
+        let node: NodeRef = self.0;
+        if anomaly::enabled() {
+            anomaly::made(&node);
+        }
+        node
     }
 }
 
@@ -202,24 +223,58 @@ impl<B: Backward + ?Sized> Node<B> {
         &self.body
     }
 
-    pub fn hooks_if_any(&self) -> Option<&Mutex<NodeHooks>> {
-        self.hooks.get().map(|b| &**b)
+    pub fn extras_if_any(&self) -> Option<&Extras> {
+        self.extras.get().map(|b| &**b)
     }
 
-    pub fn hooks(&self) -> &Mutex<NodeHooks> {
-        self.hooks.get_or_init(Default::default)
+    pub fn extras(&self) -> &Extras {
+        self.extras.get_or_init(Default::default)
+    }
+
+    /// The hooks, to be changed or copied; not to be held while anything is called.
+    pub fn hooks(&self) -> MutexGuard<'_, NodeHooks> {
+        self.extras().hooks.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// What the node saved, to be looked at; not to be held while anything is called.
+    pub fn saved_state(&self) -> MutexGuard<'_, SavedState> {
+        self.saved.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Shows all values of the floor above that hang on this node. What another thread has locked is
+    /// left out.
+    pub fn each_foreign(&self, show: &mut dyn FnMut(&(dyn Any + Send + Sync))) {
+        if let Some(value) = self.body.foreign() {
+            show(value);
+        }
+        if let Ok(saved) = self.saved.try_lock() {
+            saved.tensors.iter().filter_map(SavedTensor::foreign).for_each(&mut *show);
+        }
+        let Some(extras) = self.extras_if_any() else { return };
+        if let Some(notes) = extras.notes.get() {
+            show(&**notes);
+        }
+        if let Ok(hooks) = extras.hooks.try_lock() {
+            hooks.owned.iter().for_each(|(_, value)| show(&**value));
+        }
     }
 
     /// Frees what was saved; a later backward through this node is refused if it needed any.
     pub fn release(&self) {
-        if let Ok(mut saved) = self.saved.lock()
-            && !saved.tensors.is_empty()
-        {
+        let mut saved = self.saved_state();
+        if !saved.tensors.is_empty() {
             saved.released = true;
             let tensors = std::mem::take(&mut saved.tensors);
             drop(saved);
             drop(tensors);
         }
+    }
+}
+
+impl Node {
+    /// The `i`-th thing that was saved, tied to the graph again if one is being built.
+    pub fn saved(self: &Arc<Node>, i: usize) -> Result<Tensor> {
+        saved::unpack(self, &self.saved, i)
     }
 }
 
@@ -243,49 +298,13 @@ impl Backprop<'_> {
 
     /// The `i`-th thing that was saved, tied to the graph again if one is being built.
     pub fn saved(&self, i: usize) -> Result<Tensor> {
-        let (tensor, origin) = {
-            let state = self.node.saved.lock().unwrap_or_else(|e| e.into_inner());
-            if state.released {
-                bail!(
-                    Autograd,
-                    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors after calling backward."
-                );
-            }
-            let s = &state.tensors[i];
-            let now = s.tensor.version();
-            if now != s.version {
-                let which = match s.origin {
-                    Origin::Output(o) => format!(", which is output {o} of {}", display_name(self.node.name)),
-                    _ => String::new(),
-                };
-                bail!(
-                    Autograd,
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: [torch.{}Tensor {}]{which}, is at version {now}; expected version {} instead. Hint: enable anomaly detection to find the operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly(True).",
-                    s.tensor.dtype().scalar_name(),
-                    crate::layout::Show(s.tensor.sizes()),
-                    s.version
-                );
-            }
-            (s.tensor.clone(), s.origin)
-        };
-        if !grad_enabled() {
-            return Ok(tensor);
-        }
-        let edge = match origin {
-            Origin::Input(i) => self.node.edges[i as usize].clone(),
-            Origin::Output(output) => Some(Edge { node: self.node.clone(), output }),
-            Origin::Other => None,
-        };
-        Ok(match edge {
-            Some(edge) => tensor.detach().with_producer(edge),
-            None => tensor,
-        })
+        self.node.saved(i)
     }
 }
 
 /// `mul` → `MulBackward0`, `log_softmax` → `LogSoftmaxBackward0`; class names stay as they are.
 pub fn display_name(name: &str) -> String {
-    if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+    if name.starts_with(|c: char| c.is_ascii_uppercase()) || name.ends_with("Backward") {
         return name.to_owned();
     }
     let mut out = String::new();
@@ -310,6 +329,12 @@ impl<B: ?Sized> Drop for Node<B> {
         let last = |edge: &Option<Edge>| edge.as_ref().is_some_and(|e| Arc::strong_count(&e.node) == 1);
         if self.edges.iter().any(last) {
             drop_later(std::mem::take(&mut self.edges));
+        }
+        let saved = self.saved.get_mut().unwrap_or_else(|e| e.into_inner());
+        for saved in &mut saved.tensors {
+            if let Origin::Made(edge) = std::mem::replace(&mut saved.origin, Origin::Other) {
+                drop_later(smallvec![Some(edge)]);
+            }
         }
     }
 }

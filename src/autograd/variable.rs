@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::autograd::node::{Backprop, Backward, Edge, Grads, Node, NodeRef};
-use crate::autograd::{grad_enabled, no_grad};
+use crate::autograd::node::{ArrivedGrads, Backprop, Backward, Edge, Foreign, Grads, Node, NodeRef};
+use crate::autograd::{grad_enabled, inference_enabled, no_grad};
 use crate::bail;
 use crate::error::Result;
 use crate::ops;
@@ -35,6 +35,8 @@ pub struct GradState {
     /// Hooks of a leaf; those of other tensors hang on their node.
     pub hooks: Vec<(u64, TensorHook)>,
     pub accumulate_hooks: Vec<(u64, AccumulateHook)>,
+    /// What hooks by these numbers hold of the floor above.
+    pub owned: Vec<(u64, Foreign)>,
 }
 
 static HOOK_ID: AtomicU64 = AtomicU64::new(0);
@@ -53,8 +55,18 @@ impl GradMeta {
         }
     }
 
+    /// As [`GradMeta::state`], unless somebody is at it right now.
+    pub fn try_state(&self) -> Option<MutexGuard<'_, GradState>> {
+        self.state.try_lock().ok()
+    }
+
     pub fn state(&self) -> MutexGuard<'_, GradState> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The node that collects this leaf's gradient, if a graph has asked for it.
+    pub fn accumulator(&self) -> Option<&NodeRef> {
+        self.accumulator.get()
     }
 
     /// Whether a node made the present value.
@@ -67,8 +79,56 @@ impl GradMeta {
     pub fn set_producer(&self, edge: Option<Edge>) {
         self.requires_grad.store(edge.is_some(), Ordering::Relaxed);
         self.has_producer.store(edge.is_some(), Ordering::Relaxed);
-        let old = std::mem::replace(&mut self.state().producer, edge);
-        drop(old);
+        let old = {
+            let mut state = self.state();
+            let old = std::mem::replace(&mut state.producer, edge.clone());
+            (state.retains_grad, old)
+        };
+        // The gradient that is kept is that of the present value.
+        if old.0
+            && let (Some(old), Some(new)) = (&old.1, edge)
+        {
+            let mine = |w: &Weak<GradMeta>| std::ptr::eq(w.as_ptr(), self);
+            let moved: Vec<_> = old.node.hooks().retain.extract_if(.., |r| mine(&r.1)).collect();
+            new.node.hooks().retain.extend(moved.into_iter().map(|r| (new.output, r.1)));
+        }
+    }
+
+    /// Takes a hook of a leaf out.
+    pub fn remove_hook(&self, id: u64) {
+        let removed = {
+            let mut state = self.state();
+            let owned: Vec<_> = state.owned.extract_if(.., |h| h.0 == id).collect();
+            let hooks: Vec<_> = state.hooks.extract_if(.., |h| h.0 == id).collect();
+            let after: Vec<_> = state.accumulate_hooks.extract_if(.., |h| h.0 == id).collect();
+            (owned, hooks, after)
+        };
+        drop(removed);
+    }
+}
+
+/// Where a hook was put.
+pub enum HookPlace {
+    Leaf(Weak<GradMeta>),
+    Node(Weak<Node>),
+}
+
+impl HookPlace {
+    /// Takes the hook out, if what it hung on is still there.
+    pub fn remove(&self, id: u64) {
+        match self {
+            HookPlace::Leaf(meta) => {
+                if let Some(meta) = meta.upgrade() {
+                    meta.remove_hook(id);
+                }
+            }
+            HookPlace::Node(node) => {
+                if let Some(node) = node.upgrade() {
+                    let removed = node.hooks().remove(id);
+                    drop(removed);
+                }
+            }
+        }
     }
 }
 
@@ -91,7 +151,7 @@ impl Tensor {
     /// how it follows from the base.
     pub fn producer(&self) -> Option<Edge> {
         if let Some(view) = self.view_of()
-            && view.origin != ViewOrigin::NoGrad
+            && matches!(view.origin, ViewOrigin::Plain | ViewOrigin::OneOfMany)
             && view.version.load(Ordering::Relaxed) != self.version()
             && let Some(base_edge) = view.base.gradient_edge()
         {
@@ -127,7 +187,8 @@ impl Tensor {
         // A parameter is asked often: without the lock.
         let node = meta.accumulator.get_or_init(|| {
             meta.state().tensor = self.downgrade();
-            Node::plain("AccumulateGrad", SmallVec::new(), 1, AccumulateGrad { meta: Arc::downgrade(meta) })
+            let body = AccumulateGrad { meta: Arc::downgrade(meta), adding: Mutex::new(()) };
+            Node::plain("AccumulateGrad", SmallVec::new(), 1, body)
         });
         Some(Edge { node: node.clone(), output: 0 })
     }
@@ -142,6 +203,12 @@ impl Tensor {
                 );
             }
             return Ok(());
+        }
+        if requires_grad && self.is_inference() && !inference_enabled() {
+            bail!(
+                Autograd,
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+            );
         }
         if requires_grad && !self.dtype().is_differentiable() {
             bail!(Autograd, "only Tensors of floating point and complex dtype can require gradients");
@@ -172,39 +239,41 @@ impl Tensor {
         let Some(edge) = self.producer() else { return Ok(()) };
         let meta = self.meta();
         if !std::mem::replace(&mut meta.state().retains_grad, true) {
-            let mut hooks = edge.node.hooks().lock().unwrap_or_else(|e| e.into_inner());
-            hooks.retain.push((edge.output, Arc::downgrade(meta)));
+            edge.node.hooks().retain.push((edge.output, Arc::downgrade(meta)));
         }
         Ok(())
     }
 
-    /// Calls `hook` with every gradient of this tensor; what it returns replaces the gradient.
-    pub fn register_hook(&self, hook: TensorHook) -> Result<u64> {
+    /// Calls `hook` with every gradient of this tensor; what it returns replaces the gradient. `owned`
+    /// is what the hook holds of the floor above.
+    pub fn register_hook(&self, hook: TensorHook, owned: Foreign) -> Result<(u64, HookPlace)> {
         if !self.requires_grad() {
             bail!(Autograd, "cannot register a hook on a tensor that doesn't require gradient");
         }
         let id = next_hook_id();
-        match self.producer() {
-            None => self.meta().state().hooks.push((id, hook)),
-            Some(edge) => {
-                let mut hooks = edge.node.hooks().lock().unwrap_or_else(|e| e.into_inner());
-                hooks.tensor.push((id, edge.output, hook));
+        Ok(match self.producer() {
+            None => {
+                let mut state = self.meta().state();
+                state.hooks.push((id, hook));
+                state.owned.push((id, owned));
+                (id, HookPlace::Leaf(Arc::downgrade(self.meta())))
             }
-        }
-        Ok(id)
+            Some(edge) => {
+                let mut hooks = edge.node.hooks();
+                hooks.tensor.push((id, edge.output, hook));
+                hooks.owned.push((id, owned));
+                (id, HookPlace::Node(Arc::downgrade(&edge.node)))
+            }
+        })
     }
 
-    pub fn remove_hook(&self, id: u64) {
-        if let Some(meta) = self.meta_if_any() {
-            let mut state = meta.state();
-            state.hooks.retain(|h| h.0 != id);
-            state.accumulate_hooks.retain(|h| h.0 != id);
-        }
-        if let Some(edge) = self.producer()
-            && let Some(hooks) = edge.node.hooks_if_any()
-        {
-            hooks.lock().unwrap_or_else(|e| e.into_inner()).tensor.retain(|h| h.0 != id);
-        }
+    /// Calls `hook` whenever a gradient was added to that of this leaf.
+    pub fn register_accumulate_hook(&self, hook: AccumulateHook, owned: Foreign) -> (u64, HookPlace) {
+        let id = next_hook_id();
+        let mut state = self.meta().state();
+        state.accumulate_hooks.push((id, hook));
+        state.owned.push((id, owned));
+        (id, HookPlace::Leaf(Arc::downgrade(self.meta())))
     }
 }
 
@@ -212,19 +281,17 @@ impl Tensor {
 /// it is made once; a leaf that is gone needs no gradient.
 pub struct AccumulateGrad {
     meta: Weak<GradMeta>,
+    /// Held while a gradient is added: several threads may run backward at once.
+    adding: Mutex<()>,
 }
 
 impl Backward for AccumulateGrad {
     fn backward(&self, cx: &Backprop) -> Result<Grads> {
         let (Some(incoming), Some(meta)) = (cx.grad(), self.meta.upgrade()) else { return Ok(smallvec![]) };
-        let hooks = meta.state().hooks.clone();
-        let mut replaced = None;
-        for (_, hook) in &hooks {
-            if let Some(by_hook) = hook(replaced.as_ref().unwrap_or(incoming))? {
-                replaced = Some(by_hook);
-            }
+        {
+            let _adding = self.adding.lock().unwrap_or_else(|e| e.into_inner());
+            accumulate(&meta, incoming)?;
         }
-        accumulate(&meta, replaced.as_ref().unwrap_or(incoming))?;
         let hooks = meta.state().accumulate_hooks.clone();
         for (_, hook) in &hooks {
             hook()?;
@@ -234,6 +301,22 @@ impl Backward for AccumulateGrad {
 
     fn collects(&self) -> bool {
         true
+    }
+
+    fn prepare(&self, grads: &mut ArrivedGrads) -> Result<()> {
+        let Some(meta) = self.meta.upgrade() else { return Ok(()) };
+        let hooks = match &*meta.state() {
+            state if state.hooks.is_empty() => return Ok(()),
+            state => state.hooks.clone(),
+        };
+        for (_, hook) in &hooks {
+            if let Some(grad) = &grads[0]
+                && let Some(replaced) = hook(grad)?
+            {
+                grads[0] = Some(replaced);
+            }
+        }
+        Ok(())
     }
 
     fn variable(&self) -> Option<Tensor> {

@@ -31,7 +31,11 @@ fn view_from(
     name: &'static str,
     adjoint: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
 ) -> Tensor {
-    let origin = if grad_enabled() { origin } else { ViewOrigin::NoGrad };
+    let origin = match () {
+        () if autograd::inference_enabled() && !x.is_inference() => ViewOrigin::Inference,
+        () if grad_enabled() => origin,
+        () => ViewOrigin::NoGrad,
+    };
     let out = x.view_with(layout, origin);
     if !autograd::needs_grad(&[x]) {
         return out;

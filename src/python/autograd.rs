@@ -1,113 +1,27 @@
-//! The tape from Python: backward, gradients, nodes, hooks, grad mode.
+//! The tape from Python: backward, gradients, modes. Nodes, hooks, users' functions and what is saved
+//! are in the files beside.
 
-use std::sync::Arc;
+mod function;
+mod hooks;
+mod node;
+mod saved;
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError, PyUserWarning};
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyTuple;
 
-use crate::autograd::engine::{self, Walk};
-use crate::autograd::node::{NodeRef, display_name};
-use crate::autograd::variable::next_hook_id;
+pub use hooks::{HookHandle, register_accumulate_hook, register_hook};
+pub use node::{PyNode, grad_fn};
+
+use crate::autograd::engine::{self, Root, Start, Walk};
+use crate::autograd::mode::{self, Mode};
 use crate::autograd::{self, Edge};
 use crate::layout::Show;
-use crate::python::convert::{handle, items, tensor_of, wrap, wrap_option};
-use crate::python::error::through_engine;
-use crate::python::tensor::PyTensor;
+use crate::python::convert::{items, tensor_of, wrap_option};
+use crate::python::gc::without_gil;
 use crate::tensor::Tensor;
-
-/// A node of the graph: `tensor.grad_fn`. Each kind of node is a class of its own, named after it.
-#[pyclass(name = "Node", module = "rustnn.autograd.graph", frozen, subclass)]
-pub struct PyNode(NodeRef);
-
-thread_local! {
-    /// The node that the class being called is to wrap.
-    static WRAPPED: std::cell::RefCell<Option<NodeRef>> = const { std::cell::RefCell::new(None) };
-}
-
-/// The classes of nodes, by name.
-static CLASSES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
-
-fn node_object(py: Python<'_>, node: NodeRef) -> PyResult<Bound<'_, PyAny>> {
-    let classes = CLASSES.get_or_init(py, || PyDict::new(py).unbind()).bind(py);
-    let name = display_name(node.name());
-    let class = match classes.get_item(&name)? {
-        Some(class) => class,
-        None => {
-            let body = PyDict::new(py);
-            body.set_item("__module__", "rustnn.autograd.graph")?;
-            let class =
-                py.get_type::<pyo3::types::PyType>().call1((&name, (py.get_type::<PyNode>(),), body))?;
-            classes.set_item(&name, &class)?;
-            class
-        }
-    };
-    WRAPPED.with(|w| *w.borrow_mut() = Some(node));
-    class.call0()
-}
-
-#[pymethods]
-impl PyNode {
-    #[new]
-    fn new() -> PyResult<PyNode> {
-        match WRAPPED.with(|w| w.borrow_mut().take()) {
-            Some(node) => Ok(PyNode(node)),
-            None => Err(PyTypeError::new_err("nodes are made by operations, not by calling their class")),
-        }
-    }
-
-    /// The leaf whose gradient this node collects; AttributeError for other nodes.
-    #[getter]
-    fn variable<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match self.0.body().variable() {
-            Some(tensor) => wrap(py, tensor),
-            None => Err(pyo3::exceptions::PyAttributeError::new_err(format!(
-                "'{}' object has no attribute 'variable'",
-                display_name(self.0.name())
-            ))),
-        }
-    }
-
-    fn name(&self) -> String {
-        display_name(self.0.name())
-    }
-
-    fn __repr__(slf: &Bound<'_, Self>) -> String {
-        format!("<{} object at {:#x}>", slf.get().name(), slf.as_ptr() as usize)
-    }
-
-    /// The parents: (node, output of the node), one an input.
-    #[getter]
-    fn next_functions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let parents: Vec<(Option<Bound<'py, PyAny>>, u32)> = self
-            .0
-            .edges()
-            .iter()
-            .map(|edge| match edge {
-                Some(e) => Ok((Some(node_object(py, e.node.clone())?), e.output)),
-                None => Ok((None, 0)),
-            })
-            .collect::<PyResult<_>>()?;
-        PyTuple::new(py, parents)
-    }
-
-    fn __hash__(&self) -> isize {
-        Arc::as_ptr(&self.0).cast::<u8>() as isize >> 4
-    }
-
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
-        other.cast::<PyNode>().is_ok_and(|o| Arc::ptr_eq(&o.get().0, &self.0))
-    }
-}
-
-/// The node behind a tensor's value, or None.
-pub fn grad_fn<'py>(py: Python<'py>, t: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    match t.producer() {
-        Some(Edge { node, .. }) => node_object(py, node),
-        None => Ok(py.None().into_bound(py)),
-    }
-}
 
 /// `x.grad = value`, with PyTorch's checks.
 pub fn set_grad(t: &Tensor, value: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -126,33 +40,90 @@ pub fn set_grad(t: &Tensor, value: &Bound<'_, PyAny>) -> PyResult<()> {
     }
     if grad.dtype() != t.dtype() {
         return Err(PyRuntimeError::new_err(format!(
-            "attempting to assign a gradient with dtype '{}' to a tensor with grad_dtype '{}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break downstream systems that assume that they match.",
+            "attempting to assign a gradient with dtype '{}' to a tensor with grad_dtype '{}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break downstream systems that assume they match.",
             grad.dtype().c_name(),
             t.dtype().c_name()
         )));
     }
     if grad.sizes() != t.sizes() {
         return Err(PyRuntimeError::new_err(format!(
-            "assigned grad has data of a different size: expected {}, got {}",
-            Show(t.sizes()),
-            Show(grad.sizes())
+            "attempting to assign a gradient of size '{}' to a tensor of size '{}'. Please ensure that the gradient and the tensor are the same size",
+            Show(grad.sizes()),
+            Show(t.sizes())
         )));
     }
     t.set_grad(Some(grad));
     Ok(())
 }
 
-/// One tensor or a sequence of them.
-fn tensor_list(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<Tensor>> {
-    if let Some(t) = tensor_of(value) {
-        return Ok(vec![t]);
+/// The items of a list, or the one thing that is no list; a `GradientEdge` is a tuple, but one thing.
+fn list_of<'py>(value: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    if tensor_of(value).is_some() || edge_of(value)?.is_some() {
+        return Ok(vec![value.clone()]);
     }
-    let wrong = || PyTypeError::new_err(format!("{what} has to be a Tensor or a sequence of Tensors"));
-    let list = match items(value) {
-        Some(list) => list,
-        None => value.try_iter().map_err(|_| wrong())?.collect::<PyResult<Vec<_>>>()?,
+    match items(value) {
+        Some(list) => Ok(list),
+        None => value.try_iter()?.collect(),
+    }
+}
+
+/// The place in the graph that a `GradientEdge` names.
+fn edge_of(value: &Bound<'_, PyAny>) -> PyResult<Option<Edge>> {
+    if !value.is_instance_of::<PyTuple>() {
+        return Ok(None);
+    }
+    let (Ok(node), Ok(output)) = (value.getattr("node"), value.getattr("output_nr")) else {
+        return Ok(None);
     };
-    list.iter().map(|item| tensor_of(item).ok_or_else(wrong)).collect()
+    let Ok(node) = node.cast::<PyNode>() else { return Ok(None) };
+    Ok(Some(Edge { node: node.get().node()?, output: output.extract()? }))
+}
+
+/// Where a walk starts.
+fn root_list(value: &Bound<'_, PyAny>, gradients: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Root>> {
+    let list = list_of(value)?;
+    let gradients = gradient_list(gradients, list.len())?;
+    let mut roots = Vec::new();
+    for (item, grad) in list.iter().zip(gradients) {
+        let at = match (tensor_of(item), edge_of(item)?) {
+            (Some(t), _) => Start::Tensor(t),
+            (None, Some(edge)) => Start::Edge(edge),
+            (None, None) => {
+                return Err(PyAssertionError::new_err("Expected output to be a torch.Tensor"));
+            }
+        };
+        roots.push(Root { at, grad });
+    }
+    Ok(roots)
+}
+
+/// Where a walk ends: the tensors, and their edges.
+fn target_list(value: &Bound<'_, PyAny>, keep: bool) -> PyResult<Vec<Edge>> {
+    let mut edges = Vec::new();
+    for item in list_of(value)? {
+        let edge = match tensor_of(&item) {
+            Some(t) => {
+                if keep {
+                    t.retain_grad()?;
+                }
+                t.gradient_edge()
+            }
+            None => match edge_of(&item)? {
+                Some(edge) => Some(edge),
+                None => {
+                    return Err(PyRuntimeError::new_err(format!(
+                        "all inputs have to be Tensors or GradientEdges, but got {}",
+                        item.get_type().name()?
+                    )));
+                }
+            },
+        };
+        let Some(edge) = edge else {
+            return Err(PyRuntimeError::new_err("One of the differentiated Tensors does not require grad"));
+        };
+        edges.push(edge);
+    }
+    Ok(edges)
 }
 
 /// One gradient or None, or a sequence of them, as many as there are roots.
@@ -166,42 +137,25 @@ fn gradient_list(value: Option<&Bound<'_, PyAny>>, count: usize) -> PyResult<Vec
             item.get_type().name()?
         ))),
     };
-    let list = match items(value) {
-        Some(list) => list.iter().map(read).collect::<PyResult<Vec<_>>>()?,
-        None => vec![read(value)?],
+    let mut list = match tensor_of(value) {
+        Some(t) => vec![Some(t)],
+        None => match items(value) {
+            Some(list) => list.iter().map(read).collect::<PyResult<Vec<_>>>()?,
+            None => value.try_iter()?.map(|item| read(&item?)).collect::<PyResult<Vec<_>>>()?,
+        },
     };
-    if list.len() != count {
-        return Err(PyRuntimeError::new_err(format!(
-            "Mismatch in length: got {count} tensors and {} gradients",
-            list.len()
-        )));
+    // What is too much is not looked at.
+    list.truncate(count);
+    if list.len() < count {
+        return Err(PyRuntimeError::new_err(format!("got {count} tensors and {} gradients", list.len())));
     }
     Ok(list)
 }
 
-/// `Tensor.backward`.
-pub fn backward_of(
-    py: Python<'_>,
-    t: &Tensor,
-    gradient: Option<&Bound<'_, PyAny>>,
-    retain_graph: Option<bool>,
-    create_graph: bool,
-    inputs: Option<&Bound<'_, PyAny>>,
-) -> PyResult<()> {
-    let mut gradients = gradient_list(gradient, 1)?;
-    let roots = [(t.clone(), gradients.remove(0))];
-    let inputs = inputs.filter(|i| !i.is_none()).map(|i| tensor_list(i, "inputs")).transpose()?;
-    if inputs.as_ref().is_some_and(Vec::is_empty) {
-        return Err(PyRuntimeError::new_err("'inputs' argument to backward() cannot be empty."));
-    }
-    let walk = Walk { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
-    Ok(py.detach(|| engine::backward(&roots, inputs.as_deref(), walk))?)
-}
-
-/// Adds the gradients of several tensors to the leaves they depend on.
+/// Adds the gradients of tensors to the leaves that they depend on, or to `inputs`.
 #[pyfunction]
-#[pyo3(signature = (tensors, grad_tensors=None, retain_graph=None, create_graph=false, inputs=None))]
-fn _backward(
+#[pyo3(name = "_backward", signature = (tensors, grad_tensors=None, retain_graph=None, create_graph=false, inputs=None))]
+pub fn backward(
     py: Python<'_>,
     tensors: &Bound<'_, PyAny>,
     grad_tensors: Option<&Bound<'_, PyAny>>,
@@ -209,15 +163,25 @@ fn _backward(
     create_graph: bool,
     inputs: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
-    let tensors = tensor_list(tensors, "tensors")?;
-    let gradients = gradient_list(grad_tensors, tensors.len())?;
-    let roots: Vec<_> = tensors.into_iter().zip(gradients).collect();
-    let inputs = inputs.filter(|i| !i.is_none()).map(|i| tensor_list(i, "inputs")).transpose()?;
+    let inputs = inputs.filter(|i| !i.is_none()).map(|i| target_list(i, true)).transpose()?;
     if inputs.as_ref().is_some_and(Vec::is_empty) {
         return Err(PyRuntimeError::new_err("`inputs` argument to `backward()` cannot be empty."));
     }
+    let roots = root_list(tensors, grad_tensors)?;
     let walk = Walk { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
-    Ok(py.detach(|| engine::backward(&roots, inputs.as_deref(), walk))?)
+    if create_graph {
+        warn_of_cycle(py)?;
+    }
+    Ok(without_gil(py, || engine::backward(&roots, inputs.as_deref(), walk))?)
+}
+
+fn warn_of_cycle(py: Python<'_>) -> PyResult<()> {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if WARNED.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let text = c"Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient which can cause a memory leak. We recommend using autograd.grad when creating the graph to avoid this. If you have to use this function, make sure to reset the .grad fields of your parameters to None after use to break the cycle and avoid the leak.";
+    PyErr::warn(py, &py.get_type::<PyUserWarning>(), text, 2)
 }
 
 /// The gradients of `outputs` with respect to `inputs`.
@@ -232,130 +196,80 @@ fn _grad<'py>(
     create_graph: bool,
     allow_unused: bool,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let outputs = tensor_list(outputs, "outputs")?;
-    let inputs = tensor_list(inputs, "inputs")?;
+    let inputs = target_list(inputs, false)?;
+    let roots = root_list(outputs, grad_outputs)?;
     if inputs.is_empty() {
-        return Err(pyo3::exceptions::PyValueError::new_err("grad requires non-empty inputs."));
+        return Err(PyRuntimeError::new_err("`inputs` argument to `grad()` cannot be empty."));
     }
-    let gradients = gradient_list(grad_outputs, outputs.len())?;
-    let roots: Vec<_> = outputs.into_iter().zip(gradients).collect();
     let walk = Walk { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
-    let found = py.detach(|| engine::grad(&roots, &inputs, walk))?;
-    if !allow_unused && found.iter().any(Option::is_none) {
-        return Err(PyRuntimeError::new_err(
-            "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior.",
-        ));
+    let found = without_gil(py, || engine::grad(&roots, &inputs, walk))?;
+    if !allow_unused && let Some(i) = found.iter().position(Option::is_none) {
+        return Err(PyRuntimeError::new_err(format!(
+            "The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
+        )));
     }
     let objects: Vec<_> = found.into_iter().map(|g| wrap_option(py, g)).collect::<PyResult<_>>()?;
     PyTuple::new(py, objects)
 }
 
-// ---- hooks ----
-
-/// Removes a hook when asked to.
-#[pyclass(name = "RemovableHandle", module = "rustnn.utils.hooks", frozen)]
-pub struct HookHandle {
-    tensor: Tensor,
-    #[pyo3(get)]
-    id: u64,
-}
-
-#[pymethods]
-impl HookHandle {
-    fn remove(&self) {
-        self.tensor.remove_hook(self.id);
-    }
-
-    fn __enter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
-    }
-
-    fn __exit__(&self, _kind: &Bound<'_, PyAny>, _value: &Bound<'_, PyAny>, _trace: &Bound<'_, PyAny>) {
-        self.remove();
-    }
-}
-
-/// Calls a Python hook with a gradient; a tensor that it returns replaces the gradient.
-fn call_hook(hook: &Py<PyAny>, grad: &Tensor) -> crate::error::Result<Option<Tensor>> {
-    Python::attach(|py| -> PyResult<Option<Tensor>> {
-        let returned = hook.bind(py).call1((wrap(py, grad.clone())?,))?;
-        if returned.is_none() {
-            return Ok(None);
-        }
-        let Some(replaced) = tensor_of(&returned) else {
-            return Err(PyTypeError::new_err(format!(
-                "hook '{}' has changed the type of value (was torch.Tensor got {})",
-                hook.bind(py).repr()?,
-                returned.get_type().name()?
-            )));
-        };
-        if replaced.sizes() != grad.sizes() {
-            return Err(PyRuntimeError::new_err(format!(
-                "hook '{}' has changed the size of value",
-                hook.bind(py).repr()?
-            )));
-        }
-        Ok(Some(replaced))
-    })
-    .map_err(through_engine)
-}
-
-pub fn register_hook(t: &Tensor, hook: &Bound<'_, PyAny>) -> PyResult<HookHandle> {
-    let function = hook.clone().unbind();
-    let id = t.register_hook(Arc::new(move |grad: &Tensor| call_hook(&function, grad)))?;
-    Ok(HookHandle { tensor: t.clone(), id })
-}
-
-pub fn register_accumulate_hook(slf: &Bound<'_, PyTensor>, hook: &Bound<'_, PyAny>) -> PyResult<HookHandle> {
-    let t = handle(slf);
-    if !t.requires_grad() {
-        return Err(PyRuntimeError::new_err(
-            "cannot register a hook on a tensor that doesn't require gradient",
-        ));
-    }
-    if !t.is_leaf() {
-        return Err(PyRuntimeError::new_err(
-            "post accumulate grad hooks cannot be registered on non-leaf tensors",
-        ));
-    }
-    let function = hook.clone().unbind();
-    // Weak: the hook belongs to the tensor and must not keep it alive.
-    let weak = pyo3::types::PyWeakrefReference::new(slf)?.unbind();
-    let id = next_hook_id();
-    t.meta().state().accumulate_hooks.push((
-        id,
-        Arc::new(move || {
-            Python::attach(|py| -> PyResult<()> {
-                use pyo3::types::PyWeakrefMethods;
-                if let Some(tensor) = weak.bind(py).upgrade() {
-                    function.bind(py).call1((tensor,))?;
-                }
-                Ok(())
-            })
-            .map_err(through_engine)
-        }),
-    ));
-    Ok(HookHandle { tensor: t, id })
+/// Whether the backward that calls us goes to all leaves.
+#[pyfunction]
+fn _reaches_all_leaves() -> bool {
+    engine::reaches_all_leaves()
 }
 
 // ---- grad mode ----
 
+/// Whether operations are recorded, as far as grad mode has a say.
 #[pyfunction]
 fn is_grad_enabled() -> bool {
-    autograd::grad_enabled()
+    mode::mode().grad
 }
 
-/// Switches recording for this thread; returns what it was.
+/// Switches grad mode of this thread; returns what it was.
 #[pyfunction]
 fn _set_grad_enabled(mode: bool) -> bool {
     autograd::set_grad_enabled(mode)
 }
 
+/// Whether new tensors are made for inference alone.
+#[pyfunction]
+fn is_inference_mode_enabled() -> bool {
+    autograd::inference_enabled()
+}
+
+/// Sets grad mode and inference mode of this thread; returns what they were.
+#[pyfunction]
+fn _set_mode(grad: bool, inference: bool) -> (bool, bool) {
+    let before = mode::set_mode(Mode { grad, inference });
+    (before.grad, before.inference)
+}
+
+/// The number of the backward that calls us; None outside of one.
+#[pyfunction]
+fn _walk_id() -> Option<u64> {
+    engine::walk_id()
+}
+
+/// Which of these nodes the backward that calls us comes by.
+#[pyfunction]
+fn _comes_by(nodes: Vec<Bound<'_, PyNode>>) -> PyResult<Vec<bool>> {
+    let nodes: Vec<_> = nodes.iter().map(|n| n.get().node()).collect::<PyResult<_>>()?;
+    Ok(engine::comes_by(&nodes))
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_class::<PyNode>()?;
+    node::register(m)?;
+    saved::register(m)?;
+    function::register(m)?;
     m.add_class::<HookHandle>()?;
-    m.add_function(wrap_pyfunction!(_backward, m)?)?;
+    m.add_function(wrap_pyfunction!(backward, m)?)?;
     m.add_function(wrap_pyfunction!(_grad, m)?)?;
+    m.add_function(wrap_pyfunction!(_walk_id, m)?)?;
+    m.add_function(wrap_pyfunction!(_comes_by, m)?)?;
+    m.add_function(wrap_pyfunction!(_reaches_all_leaves, m)?)?;
     m.add_function(wrap_pyfunction!(is_grad_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(is_inference_mode_enabled, m)?)?;
+    m.add_function(wrap_pyfunction!(_set_mode, m)?)?;
     m.add_function(wrap_pyfunction!(_set_grad_enabled, m)?)
 }

@@ -49,6 +49,9 @@ pub fn wrap(py: Python<'_>, tensor: Tensor) -> PyResult<Bound<'_, PyAny>> {
             }
         }
     }
+    if let Some(refusal) = crate::autograd::saved::take_refusal() {
+        return Err(refusal.into());
+    }
     let object = Bound::new(py, PyTensor::new(tensor))?;
     let slot = object.get().tensor().python_slot();
     slot.store(object.as_ptr().cast::<c_void>(), Ordering::Relaxed);

@@ -18,6 +18,7 @@ use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
 use crate::python::arguments::{Call, Extras, Mismatch, Values, bind, explain};
 use crate::python::convert::{handle, output_object, tensor_of};
+use crate::python::gc::without_gil;
 use crate::python::signature::Signature;
 use crate::python::subclass;
 use crate::python::tensor::PyTensor;
@@ -167,7 +168,7 @@ fn run<'py>(
         })
         .fold(0, usize::saturating_add);
     let compute = || if group.inplace { call_inplace(op, values) } else { (op.call)(&Args(values)) };
-    let output = if elements > RELEASE_GIL { py.detach(compute) } else { compute() }?;
+    let output = if elements > RELEASE_GIL { without_gil(py, compute) } else { compute() }?;
     let Output::Tensor(result) = output else { return output_object(py, output) };
     if let Some(out) = extras.out {
         return write_out(out.into_bound(py), &result);

@@ -12,6 +12,7 @@ use crate::ops::pointwise::{Arg, Row, apply, apply_inplace};
 use crate::ops::table::rows;
 use crate::ops::{arithmetic, copy, matmul, table};
 use crate::python::convert::{handle, number_of, tensor_of, wrap};
+use crate::python::gc::without_gil;
 use crate::python::indexing;
 use crate::python::subclass;
 use crate::python::tensor::PyTensor;
@@ -68,7 +69,7 @@ fn binary<'py>(
     let Some(other) = Other::read(other)? else { return Ok(py.NotImplemented().into_bound(py)) };
     let this = handle(slf);
     let result = if this.numel().saturating_add(other.elements()) > RELEASE_GIL {
-        py.detach(|| compute(Arg::Tensor(&this), other.arg()))
+        without_gil(py, || compute(Arg::Tensor(&this), other.arg()))
     } else {
         compute(Arg::Tensor(&this), other.arg())
     };
@@ -85,7 +86,7 @@ fn inplace<'py>(
     let Some(other) = Other::read(other)? else { return Ok(None) };
     let this = handle(slf);
     if this.numel() > RELEASE_GIL {
-        py.detach(|| compute(Arg::Tensor(&this), other.arg()))?;
+        without_gil(py, || compute(Arg::Tensor(&this), other.arg()))?;
     } else {
         compute(Arg::Tensor(&this), other.arg())?;
     }
@@ -209,7 +210,7 @@ impl PyTensor {
         let Some(other) = tensor_of(other) else { return Ok(py.NotImplemented().into_bound(py)) };
         let this = handle(slf);
         let result = if this.numel().saturating_add(other.numel()) > RELEASE_GIL {
-            py.detach(|| matmul::matmul(&this, &other))
+            without_gil(py, || matmul::matmul(&this, &other))
         } else {
             matmul::matmul(&this, &other)
         };

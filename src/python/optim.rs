@@ -6,6 +6,7 @@ use pyo3::types::PyList;
 
 use crate::optim::{Adam, AdamState, Sgd, adam_step, sgd_step};
 use crate::python::convert::{tensor_of, wrap};
+use crate::python::gc::without_gil;
 use crate::tensor::Tensor;
 
 fn tensors(list: &Bound<'_, PyList>) -> PyResult<Vec<Tensor>> {
@@ -47,7 +48,7 @@ fn _sgd_step<'py>(
     same_length(&[params.len(), grads.len()])?;
     let settings = Sgd { lr, momentum, dampening, weight_decay, nesterov, maximize };
     let step = || sgd_step(&params, &grads, &buffers, settings);
-    let after = if elements(&params) > RELEASE_GIL { py.detach(step) } else { step() }?;
+    let after = if elements(&params) > RELEASE_GIL { without_gil(py, step) } else { step() }?;
     let objects: Vec<_> = after.into_iter().map(|t| wrap(py, t)).collect::<PyResult<_>>()?;
     PyList::new(py, objects)
 }
@@ -93,7 +94,7 @@ fn _adam_step(
         .collect();
     let settings = Adam { lr, beta1, beta2, eps, weight_decay, maximize, decoupled_weight_decay };
     let step = || adam_step(&params, &grads, &states, settings);
-    Ok(if elements(&params) > RELEASE_GIL { py.detach(step) } else { step() }?)
+    Ok(if elements(&params) > RELEASE_GIL { without_gil(py, step) } else { step() }?)
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

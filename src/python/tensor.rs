@@ -11,12 +11,12 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyAttributeError;
-use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::{PyTraverseError, PyVisit, ffi};
 
 use crate::python::convert::handle;
-use crate::python::{data, device};
+use crate::python::{data, device, gc};
 use crate::scalar::default_dtype;
 use crate::tensor::Tensor;
 
@@ -85,6 +85,20 @@ impl PyTensor {
         let object = cls.py().get_type::<PyTensor>().call_method1("__new__", (cls, data))?;
         object.cast::<PyTensor>()?.get().replace(tensor);
         Ok(object)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(attributes) = self.attributes.get() {
+            visit.call(attributes)?;
+        }
+        gc::traverse(self.tensor(), &visit)
+    }
+
+    fn __clear__(&self) {
+        gc::clear(self.tensor());
+        if let Some(attributes) = self.attributes.get() {
+            Python::attach(|py| attributes.bind(py).clear());
+        }
     }
 
     // ---- attributes of the user's own ----

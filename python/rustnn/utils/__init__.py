@@ -1,4 +1,4 @@
-"""Tools around the engine. ``rustnn.utils.data`` is imported when it is first used."""
+"""Tools around the engine. Its modules are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name == "data":
+    if name in __all__:
         from importlib import import_module
 
-        return import_module("rustnn.utils.data")
+        return import_module(f"rustnn.utils.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -136,10 +136,6 @@ impl PyTensor {
         false
     }
 
-    fn is_inference(&self) -> bool {
-        false
-    }
-
     #[getter]
     fn dtype(slf: &Bound<'_, Self>) -> Py<dtype::PyDType> {
         dtype::object(slf.py(), slf.get().tensor().dtype())
@@ -179,8 +175,11 @@ impl PyTensor {
     }
 
     #[getter(_version)]
-    fn version(&self) -> u32 {
-        self.tensor().version()
+    fn version(&self) -> PyResult<u32> {
+        if self.tensor().is_inference() {
+            return Err(PyRuntimeError::new_err("Inference tensors do not track version counter."));
+        }
+        Ok(self.tensor().version())
     }
 
     #[getter(T)]
@@ -328,8 +327,15 @@ fn get_device(input: &Bound<'_, PyTensor>) -> i64 {
     input.get().cuda_index()
 }
 
+/// Whether a tensor was made in inference mode.
+#[pyfunction]
+fn is_inference(input: &Bound<'_, PyTensor>) -> bool {
+    input.get().tensor().is_inference()
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(is_tensor, m)?)?;
     m.add_function(wrap_pyfunction!(numel, m)?)?;
+    m.add_function(wrap_pyfunction!(is_inference, m)?)?;
     m.add_function(wrap_pyfunction!(get_device, m)?)
 }

@@ -65,6 +65,11 @@ impl PyTensor {
         wrap_option(slf.py(), slf.get().tensor().view_of().map(|v| v.base.clone()))
     }
 
+    /// Whether the tensor was made in inference mode.
+    fn is_inference(&self) -> bool {
+        self.tensor().is_inference()
+    }
+
     fn _is_view(&self) -> bool {
         self.tensor().view_of().is_some()
     }
@@ -91,7 +96,7 @@ impl PyTensor {
         create_graph: bool,
         inputs: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        autograd::backward_of(slf.py(), &handle(slf), gradient, retain_graph, create_graph, inputs)
+        autograd::backward(slf.py(), slf.as_any(), gradient, retain_graph, create_graph, inputs)
     }
 
     fn register_hook<'py>(
