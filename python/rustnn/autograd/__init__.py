@@ -134,7 +134,8 @@ def _batched(
         wanted = (inputs,) if isinstance(inputs, _C.Tensor) else inputs
         return tuple(_C.zeros((0, *x.shape), dtype=x.dtype) for x in wanted)
     columns: Any = zip(*rows, strict=True)
-    return tuple(None if column[0] is None else _C.stack(column) for column in columns)
+    stacked: list[Any] = [None if column[0] is None else _C.stack(column) for column in columns]
+    return tuple(stacked)
 
 
 class _VariableMeta(type):

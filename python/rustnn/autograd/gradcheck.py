@@ -267,7 +267,8 @@ def _expected(numerical: list[Tensor], weight: complex | float, x: Tensor) -> Te
     def along(derivative: Tensor) -> Tensor:
         if not derivative.is_complex():
             return derivative
-        return derivative.imag if isinstance(weight, complex) else derivative.real
+        part: Tensor = getattr(derivative, "imag" if isinstance(weight, complex) else "real")
+        return part
 
     if not x.is_complex():
         return along(numerical[0]).to(x.dtype)
