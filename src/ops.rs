@@ -1,10 +1,15 @@
 //! What can be done with tensors. One file a family; in it stand, for each operation, its shape rule,
 //! its forward, its backward and its declaration (`OPS`). Pointwise operations are rows of [`table`].
 
+// First: its macros are for the files below.
+#[macro_use]
+pub mod row;
+
 pub mod activation;
 pub mod arithmetic;
 pub mod avg_pool;
 pub mod axis_map;
+pub mod complex;
 pub mod conv;
 pub mod conv_kernel;
 pub mod copy;
@@ -26,6 +31,7 @@ pub mod norm;
 pub mod pad;
 pub mod plane;
 pub mod pointwise;
+pub mod pointwise_loss;
 pub mod pool;
 pub mod pool_windows;
 pub mod products;
@@ -35,6 +41,7 @@ pub mod reduce;
 pub mod registry;
 pub mod resample;
 pub mod softmax;
+pub mod special;
 pub mod table;
 pub mod view;
 
@@ -46,11 +53,13 @@ use registry::Op;
 pub fn all() -> &'static [&'static Op] {
     static ALL: OnceLock<Vec<&'static Op>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let rows = table::TABLE.iter().filter_map(|(_, op)| op.as_ref());
+        let tables = [table::TABLE, activation::TABLE, special::TABLE, pointwise_loss::TABLE];
+        let rows = tables.into_iter().flatten().filter_map(|(_, op)| op.as_ref());
         let families: &[&'static [Op]] = &[
             arithmetic::OPS,
             activation::OPS,
             avg_pool::OPS,
+            complex::OPS,
             conv::OPS,
             copy::OPS,
             creation::OPS,
@@ -68,6 +77,7 @@ pub fn all() -> &'static [&'static Op] {
             matmul::OPS,
             norm::OPS,
             pad::OPS,
+            pointwise_loss::OPS,
             pool::OPS,
             pool_windows::OPS,
             products::OPS,
@@ -76,6 +86,7 @@ pub fn all() -> &'static [&'static Op] {
             reduce::OPS,
             resample::OPS,
             softmax::OPS,
+            special::OPS,
             view::OPS,
         ];
         rows.chain(families.iter().copied().flatten()).collect()

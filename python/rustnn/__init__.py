@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rustnn import nn as nn
     from rustnn import optim as optim
     from rustnn import random as random
+    from rustnn import special as special
     from rustnn import utils as utils
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import meshgrid as meshgrid
@@ -71,6 +72,7 @@ _modules = (
     "random",
     "return_types",
     "serialization",
+    "special",
     "tensor_repr",
     "utils",
 )

@@ -6,6 +6,9 @@
 
 #![allow(dead_code)]
 
+pub mod complex;
+pub mod int;
+
 macro_rules! f32_functions {
     ($module:ident, $fma:expr) => {
         pub mod $module {
@@ -304,9 +307,195 @@ macro_rules! real_functions {
         pub fn fmod(a: R, b: R) -> R {
             a % b
         }
+
+        #[inline(always)]
+        pub fn is_finite(a: R) -> bool {
+            a.abs() < R::INFINITY
+        }
+        #[inline(always)]
+        pub fn acosh(a: R) -> R {
+            libm::acosh(a as f64) as R
+        }
+        #[inline(always)]
+        pub fn asinh(a: R) -> R {
+            libm::asinh(a as f64) as R
+        }
+        #[inline(always)]
+        pub fn atanh(a: R) -> R {
+            libm::atanh(a as f64) as R
+        }
+        #[inline(always)]
+        pub fn hypot(a: R, b: R) -> R {
+            a.hypot(b)
+        }
+        #[inline(always)]
+        pub fn copysign(a: R, b: R) -> R {
+            a.copysign(b)
+        }
+        #[inline(always)]
+        pub fn sign_bit(a: R) -> bool {
+            a.is_sign_negative()
+        }
+        /// 0 below zero, 1 above, b at zero.
+        #[inline(always)]
+        pub fn heaviside(a: R, b: R) -> R {
+            if a == 0.0 { b } else { (a > 0.0) as i32 as R }
+        }
+        /// x above the threshold, the value elsewhere; NaN stays.
+        #[inline(always)]
+        pub fn above(x: R, threshold: R, value: R) -> R {
+            if x <= threshold { value } else { x }
+        }
+        /// The larger one; a number rather than NaN.
+        #[inline(always)]
+        pub fn fmax(a: R, b: R) -> R {
+            if a >= b || b != b { a } else { b }
+        }
+        #[inline(always)]
+        pub fn fmin(a: R, b: R) -> R {
+            if a <= b || b != b { a } else { b }
+        }
+        #[inline(always)]
+        pub fn xlogy(a: R, b: R) -> R {
+            if b != b {
+                b
+            } else if a == 0.0 {
+                0.0
+            } else {
+                a * log(b)
+            }
+        }
+        #[inline(always)]
+        pub fn xlog1py(a: R, b: R) -> R {
+            if b != b {
+                b
+            } else if a == 0.0 {
+                0.0
+            } else {
+                a * log1p(b)
+            }
+        }
+        #[inline(always)]
+        pub fn logaddexp(a: R, b: R) -> R {
+            if a == b && is_inf(a) { a } else { maximum(a, b) + log1p(exp(-(a - b).abs())) }
+        }
+        #[inline(always)]
+        pub fn logaddexp2(a: R, b: R) -> R {
+            const TO_BASE_2: R = std::f64::consts::LOG2_E as R;
+            if a == b && is_inf(a) { a } else { maximum(a, b) + log1p(exp2(-(a - b).abs())) * TO_BASE_2 }
+        }
+        /// sin(pi x) / (pi x).
+        #[inline(always)]
+        pub fn sinc(a: R) -> R {
+            let t = a * (std::f64::consts::PI as R);
+            if t == 0.0 { 1.0 } else { t.sin() / t }
+        }
+        /// The derivative of `sinc`.
+        #[inline(always)]
+        pub fn sinc_slope(a: R) -> R {
+            let t = a * (std::f64::consts::PI as R);
+            if t == 0.0 { 0.0 } else { (t * t.cos() - t.sin()) / (t * a) }
+        }
+        /// The angle of a real number: 0 or pi.
+        #[inline(always)]
+        pub fn angle(a: R) -> R {
+            if a < 0.0 { std::f64::consts::PI as R } else { a * 0.0 }
+        }
+        #[inline(always)]
+        pub fn logit(a: R) -> R {
+            log(a / (1.0 - a))
+        }
+        /// NaN and infinities replaced.
+        #[inline(always)]
+        pub fn nan_to_num(a: R, nan: R, high: R, low: R) -> R {
+            if a != a {
+                nan
+            } else if a == R::INFINITY {
+                high
+            } else if a == -R::INFINITY {
+                low
+            } else {
+                a
+            }
+        }
+        /// The e of a = m 2^e with 0.5 <= |m| < 1; 0 for what has none.
+        #[inline(always)]
+        pub fn binary_exponent(a: R) -> R {
+            if a == 0.0 || !is_finite(a) { 0.0 } else { libm::frexp(a as f64).1 as R }
+        }
+        /// The m of a = m 2^e.
+        #[inline(always)]
+        pub fn mantissa(a: R) -> R {
+            if a == 0.0 || !is_finite(a) { a } else { libm::frexp(a as f64).0 as R }
+        }
+        #[inline(always)]
+        pub fn next_after(a: R, b: R) -> R {
+            if a != a || b != b {
+                a + b
+            } else if a == b {
+                b
+            } else if a == 0.0 {
+                R::from_bits(1).copysign(b)
+            } else if (a < b) == (a > 0.0) {
+                R::from_bits(a.to_bits() + 1)
+            } else {
+                R::from_bits(a.to_bits() - 1)
+            }
+        }
+        /// log(sigmoid(a)), without its underflow.
+        #[inline(always)]
+        pub fn log_sigmoid(a: R) -> R {
+            (if a < 0.0 { a } else { a * 0.0 }) - log1p(exp(-a.abs()))
+        }
+        /// -a log a; 0 at 0, minus infinity below.
+        #[inline(always)]
+        pub fn entr(a: R) -> R {
+            if a != a {
+                a
+            } else if a > 0.0 {
+                -a * log(a)
+            } else if a == 0.0 {
+                0.0
+            } else {
+                -R::INFINITY
+            }
+        }
+        super::in_double_precision! { $t:
+            lgamma(x) digamma(x) erfcx(x) erfinv(x) ndtri(x) log_ndtr(x) i0(x) i0e(x) i1(x) i1e(x) k0(x) k0e(x)
+            k1(x) k1e(x) spherical_j0(x) igamma(a, x) igammac(a, x) zeta(x, q) polygamma(x, n)
+        }
+        #[inline(always)]
+        pub fn erfc(a: R) -> R {
+            libm::erfc(a as f64) as R
+        }
+        #[inline(always)]
+        pub fn bessel_j0(a: R) -> R {
+            libm::j0(a as f64) as R
+        }
+        #[inline(always)]
+        pub fn bessel_j1(a: R) -> R {
+            libm::j1(a as f64) as R
+        }
+        #[inline(always)]
+        pub fn bessel_y0(a: R) -> R {
+            libm::y0(a as f64) as R
+        }
+        #[inline(always)]
+        pub fn bessel_y1(a: R) -> R {
+            libm::y1(a as f64) as R
+        }
     };
 }
 use real_functions;
+
+/// Functions that are worth no loop of their own: calls of `cpu::special`.
+macro_rules! in_double_precision {
+    ($t:ident: $($name:ident($($v:ident),+))+) => { $(
+        #[inline(always)]
+        pub fn $name($($v: $t),+) -> $t { crate::cpu::special::$name($($v as f64),+) as $t }
+    )+ };
+}
+use in_double_precision;
 
 f32_functions!(f32_plain, |a, b, c| a * b + c);
 f32_functions!(f32_fma, f32::mul_add);
@@ -329,243 +518,6 @@ pub mod f64 {
         1.0 / (1.0 + (-x).exp())
     }
     super::real_functions!(f64);
-}
-
-/// Integers of every width compute as wrapping 64-bit ones.
-pub mod int {
-    use std::num::Wrapping;
-    pub type Int = Wrapping<i64>;
-
-    #[inline(always)]
-    pub fn nonzero(a: Int) -> bool {
-        a.0 != 0
-    }
-    #[inline(always)]
-    pub fn is_nan(_: Int) -> bool {
-        false
-    }
-    #[inline(always)]
-    pub fn is_inf(_: Int) -> bool {
-        false
-    }
-    #[inline(always)]
-    pub fn positive_part(a: Int) -> Int {
-        Wrapping(a.0.max(0))
-    }
-    #[inline(always)]
-    pub fn floor(a: Int) -> Int {
-        a
-    }
-    #[inline(always)]
-    pub fn ceil(a: Int) -> Int {
-        a
-    }
-    #[inline(always)]
-    pub fn trunc(a: Int) -> Int {
-        a
-    }
-    #[inline(always)]
-    pub fn round(a: Int) -> Int {
-        a
-    }
-    #[inline(always)]
-    pub fn conj(a: Int) -> Int {
-        a
-    }
-    #[inline(always)]
-    pub fn abs(a: Int) -> Int {
-        Wrapping(a.0.wrapping_abs())
-    }
-    #[inline(always)]
-    pub fn sign(a: Int) -> Int {
-        Wrapping(a.0.signum())
-    }
-    #[inline(always)]
-    pub fn maximum(a: Int, b: Int) -> Int {
-        a.max(b)
-    }
-    #[inline(always)]
-    pub fn minimum(a: Int, b: Int) -> Int {
-        a.min(b)
-    }
-    #[inline(always)]
-    pub fn select(condition: bool, a: Int, b: Int) -> Int {
-        if condition { a } else { b }
-    }
-    /// Zero divisors are refused before the kernel runs; here they only must not trap.
-    #[inline(always)]
-    pub fn floor_divide(a: Int, b: Int) -> Int {
-        if b.0 == 0 {
-            return b;
-        }
-        let (quotient, rest) = (a.0.wrapping_div(b.0), a.0.wrapping_rem(b.0));
-        Wrapping(quotient - (rest != 0 && (rest < 0) != (b.0 < 0)) as i64)
-    }
-    #[inline(always)]
-    pub fn trunc_divide(a: Int, b: Int) -> Int {
-        if b.0 == 0 { b } else { Wrapping(a.0.wrapping_div(b.0)) }
-    }
-    #[inline(always)]
-    pub fn remainder(a: Int, b: Int) -> Int {
-        if b.0 == 0 {
-            return b;
-        }
-        let rest = a.0.wrapping_rem(b.0);
-        Wrapping(if rest != 0 && (rest < 0) != (b.0 < 0) { rest + b.0 } else { rest })
-    }
-    /// Zero once all bits are out, as in PyTorch for shifts of 64 and more.
-    #[inline(always)]
-    pub fn shift_left(a: Int, b: Int) -> Int {
-        Wrapping(if (0..64).contains(&b.0) { a.0 << b.0 } else { 0 })
-    }
-    #[inline(always)]
-    pub fn shift_right(a: Int, b: Int) -> Int {
-        Wrapping(a.0 >> if (0..64).contains(&b.0) { b.0 } else { 63 })
-    }
-    #[inline(always)]
-    pub fn fmod(a: Int, b: Int) -> Int {
-        if b.0 == 0 { b } else { Wrapping(a.0.wrapping_rem(b.0)) }
-    }
-    /// Negative exponents give 0, but for the bases 1 and -1.
-    #[inline(always)]
-    pub fn pow(a: Int, b: Int) -> Int {
-        if b.0 < 0 {
-            return Wrapping(match a.0 {
-                1 => 1,
-                -1 if b.0 % 2 == 0 => 1,
-                -1 => -1,
-                _ => 0,
-            });
-        }
-        let (mut base, mut exponent, mut power) = (a.0, b.0, 1i64);
-        while exponent > 0 {
-            if exponent & 1 == 1 {
-                power = power.wrapping_mul(base);
-            }
-            base = base.wrapping_mul(base);
-            exponent >>= 1;
-        }
-        Wrapping(power)
-    }
-}
-
-/// Complex numbers of both widths compute in double precision.
-pub mod complex {
-    use crate::dtype::C128;
-
-    #[inline(always)]
-    pub fn conj(a: C128) -> C128 {
-        a.conj()
-    }
-    #[inline(always)]
-    pub fn nonzero(a: C128) -> bool {
-        a.re != 0.0 || a.im != 0.0
-    }
-    #[inline(always)]
-    pub fn is_nan(a: C128) -> bool {
-        a.re.is_nan() || a.im.is_nan()
-    }
-    #[inline(always)]
-    pub fn is_inf(a: C128) -> bool {
-        a.re.is_infinite() || a.im.is_infinite()
-    }
-    #[inline(always)]
-    pub fn zero(_: C128) -> C128 {
-        C128::new(0.0, 0.0)
-    }
-    #[inline(always)]
-    pub fn is_small(a: C128) -> bool {
-        a.norm_sqr() < 0.25
-    }
-    /// The absolute value, as a complex number.
-    #[inline(always)]
-    pub fn modulus(a: C128) -> C128 {
-        C128::new(a.norm(), 0.0)
-    }
-    #[inline(always)]
-    pub fn over_modulus(a: C128, b: C128) -> C128 {
-        if b.re == 0.0 { b } else { a / b.re }
-    }
-    #[inline(always)]
-    pub fn sigmoid(a: C128) -> C128 {
-        1.0 / (1.0 + (-a).exp())
-    }
-    #[inline(always)]
-    pub fn exp2(a: C128) -> C128 {
-        (a * std::f64::consts::LN_2).exp()
-    }
-    #[inline(always)]
-    pub fn expm1(a: C128) -> C128 {
-        a.exp() - 1.0
-    }
-    #[inline(always)]
-    pub fn log1p(a: C128) -> C128 {
-        (a + 1.0).ln()
-    }
-    #[inline(always)]
-    pub fn log2(a: C128) -> C128 {
-        a.ln() / std::f64::consts::LN_2
-    }
-    #[inline(always)]
-    pub fn log10(a: C128) -> C128 {
-        a.ln() / std::f64::consts::LN_10
-    }
-    #[inline(always)]
-    pub fn tan(a: C128) -> C128 {
-        a.tan()
-    }
-    #[inline(always)]
-    pub fn asin(a: C128) -> C128 {
-        a.asin()
-    }
-    #[inline(always)]
-    pub fn acos(a: C128) -> C128 {
-        a.acos()
-    }
-    #[inline(always)]
-    pub fn atan(a: C128) -> C128 {
-        a.atan()
-    }
-    #[inline(always)]
-    pub fn sinh(a: C128) -> C128 {
-        a.sinh()
-    }
-    #[inline(always)]
-    pub fn cosh(a: C128) -> C128 {
-        a.cosh()
-    }
-    #[inline(always)]
-    pub fn exp(a: C128) -> C128 {
-        a.exp()
-    }
-    #[inline(always)]
-    pub fn log(a: C128) -> C128 {
-        a.ln()
-    }
-    #[inline(always)]
-    pub fn sqrt(a: C128) -> C128 {
-        a.sqrt()
-    }
-    #[inline(always)]
-    pub fn sin(a: C128) -> C128 {
-        a.sin()
-    }
-    #[inline(always)]
-    pub fn cos(a: C128) -> C128 {
-        a.cos()
-    }
-    #[inline(always)]
-    pub fn tanh(a: C128) -> C128 {
-        a.tanh()
-    }
-    #[inline(always)]
-    pub fn pow(a: C128, b: C128) -> C128 {
-        if b == C128::new(2.0, 0.0) { a * a } else { a.powc(b) }
-    }
-    #[inline(always)]
-    pub fn select(condition: bool, a: C128, b: C128) -> C128 {
-        if condition { a } else { b }
-    }
 }
 
 #[cfg(test)]

@@ -21,3 +21,4 @@ pub mod reduce;
 pub mod scratch;
 pub mod simd;
 pub mod softmax;
+pub mod special;

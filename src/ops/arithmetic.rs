@@ -5,9 +5,9 @@ use crate::bail;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::pointwise::{Arg, Row, apply, apply_inplace};
-use crate::ops::registry::{Args, Op};
+use crate::ops::registry::{Args, Op, Output};
 use crate::ops::table::{self, rows};
-use crate::ops::{copy, creation, reduce};
+use crate::ops::{copy, creation, reduce, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -197,6 +197,121 @@ fn square(x: &Tensor, inplace: bool) -> Result<Tensor> {
     run(&rows::pow::ROW, &[x.into(), Arg::Number(Scalar::Int(2))], inplace)
 }
 
+/// The part of a number up to its exponent and the exponent: x = mantissa * 2^exponent.
+fn frexp(x: &Tensor) -> Result<Output> {
+    if !x.dtype().is_floating() {
+        bail!(
+            DType,
+            "torch.frexp() only supports floating-point dtypes, but got {}",
+            x.dtype().scalar_name()
+        );
+    }
+    let exponent = crate::autograd::no_grad(|| table::binary_exponent(x))?;
+    Ok(Output::Named(
+        "frexp",
+        &["mantissa", "exponent"],
+        vec![table::mantissa(x)?, copy::to_dtype(&exponent, DType::I32)?],
+    ))
+}
+
+/// input * 2^other.
+fn ldexp(x: &Tensor, exponent: &Tensor) -> Result<Tensor> {
+    mul(x, &pow(Scalar::Float(2.0), exponent)?)
+}
+
+/// A power in double precision.
+fn float_power(base: Arg, exponent: Arg) -> Result<Tensor> {
+    let is_complex = |arg: &Arg| match arg {
+        Arg::Tensor(t) => t.dtype().is_complex(),
+        Arg::Number(s) => matches!(s, Scalar::Complex(_)),
+    };
+    let dtype = if is_complex(&base) || is_complex(&exponent) { DType::C128 } else { DType::F64 };
+    if base.tensor().is_none() && exponent.tensor().is_none() {
+        bail!(Type, "float_power(): one of 'input' and 'exponent' must be Tensor, not a number");
+    }
+    let wide = |arg: Arg| match arg {
+        Arg::Tensor(t) => copy::to_dtype(t, dtype).map(Some),
+        Arg::Number(_) => Ok(None),
+    };
+    let (wide_base, wide_exponent) = (wide(base)?, wide(exponent)?);
+    pow(wide_base.as_ref().map_or(base, Arg::from), wide_exponent.as_ref().map_or(exponent, Arg::from))
+}
+
+fn float_power_inplace(x: &Tensor, exponent: Arg) -> Result<Tensor> {
+    let value = float_power(x.into(), exponent)?;
+    if value.dtype() != x.dtype() {
+        bail!(
+            DType,
+            "the base given to float_power_ has dtype {} but the operation's result requires dtype {}",
+            x.dtype().scalar_name(),
+            value.dtype().scalar_name()
+        );
+    }
+    apply_inplace(&rows::pow::ROW, &[x.into(), exponent])
+}
+
+/// NaN and infinities replaced; without a number, by 0 and the limits of the dtype.
+fn nan_to_num(a: &Args, inplace: bool) -> Result<Tensor> {
+    let x = a.tensor(0);
+    if x.dtype().is_integral() {
+        return if inplace { Ok(x.clone()) } else { copy::clone(x) };
+    }
+    let largest = match x.dtype() {
+        DType::F16 => 65504.0,
+        DType::BF16 => half::bf16::MAX.to_f64(),
+        DType::F32 | DType::C64 => f32::MAX as f64,
+        _ => f64::MAX,
+    };
+    let number = |i: usize, default: f64| Arg::Number(Scalar::Float(a.opt_float(i).unwrap_or(default)));
+    run(&rows::nan_to_num::ROW, &[x.into(), number(1, 0.0), number(2, largest), number(3, -largest)], inplace)
+}
+
+fn logit(a: &Args, inplace: bool) -> Result<Tensor> {
+    let x = Arg::Tensor(a.tensor(0));
+    match a.opt_float(1) {
+        None => run(&rows::logit::ROW, &[x], inplace),
+        Some(eps) => run(&rows::logit_clamped::ROW, &[x, eps.into()], inplace),
+    }
+}
+
+/// The tensor itself.
+pub fn positive(x: &Tensor) -> Result<Tensor> {
+    if x.dtype() == DType::Bool {
+        bail!(DType, "The `+` operator, on a bool tensor is not supported.");
+    }
+    Ok(x.clone())
+}
+
+/// The next number after `a` towards `b`. Half precision has steps of its own: its bits are counted as
+/// integers.
+fn nextafter(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    if !matches!(a.dtype(), DType::F16 | DType::BF16) || a.dtype() != b.dtype() {
+        return table::next_after(a, b);
+    }
+    let dtype = a.dtype();
+    let sizes = crate::layout::broadcast(a.sizes(), b.sizes())?;
+    let (a, b) = (view::expand_to(a, &sizes)?.detach(), view::expand_to(b, &sizes)?.detach());
+    crate::autograd::no_grad(|| {
+        let dense = copy::contiguous(&a)?;
+        let bits = dense.alias_as(dense.layout().clone(), DType::I16);
+        let outwards = table::eq(&table::lt(&a, &b)?, &table::gt(&a, 0.0)?)?;
+        let step = table::select(&outwards, Scalar::Int(1), Scalar::Int(-1))?;
+        let moved = copy::to_dtype(&add(&bits, &step)?, DType::I16)?;
+        // From zero the first step is the smallest number with the sign of b.
+        let negative = copy::to_dtype(&table::lt(&b, 0.0)?, DType::I16)?;
+        let first = copy::to_dtype(&add(&mul(&negative, Scalar::Int(-32768))?, Scalar::Int(1))?, DType::I16)?;
+        let moved = copy::contiguous(&table::select(&table::eq(&a, 0.0)?, &first, &moved)?)?;
+        let moved = moved.alias_as(moved.layout().clone(), dtype);
+        let stays = table::logical_or(
+            &table::eq(&a, &b)?,
+            &table::logical_or(&table::isnan(&a)?, &table::isnan(&b)?)?,
+        )?;
+        // Their sum is NaN where one of them is.
+        let there = table::select(&table::eq(&a, &b)?, &b, &add(&a, &b)?)?;
+        table::select(&stays, &there, &moved)
+    })
+}
+
 fn is_close(a: &Tensor, b: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<Tensor> {
     if a.dtype() != b.dtype() {
         bail!(DType, "{} did not match {}", a.dtype().scalar_name(), b.dtype().scalar_name());
@@ -292,6 +407,44 @@ pub const OPS: &[Op] = &[
         .inplace_by(|a| Ok(square(a.tensor(0), true)?.into()))
         .doc("The square.")
         .samples("t(3, 4) | t(0) | t() | nc(3, 4) | ints(3)"),
+    Op::new("frexp(Tensor input) -> Tensor[]", |a| frexp(a.tensor(0)))
+        .method()
+        .doc("(mantissa, exponent): input = mantissa * 2^exponent with 0.5 <= |mantissa| < 1.")
+        .samples("t(3, 4) | nc(3, 2) | t(0)"),
+    Op::new("ldexp(Tensor input, Tensor other) -> Tensor", |a| Ok(ldexp(a.tensor(0), a.tensor(1))?.into()))
+        .method()
+        .inplace()
+        .doc("input * 2^other.")
+        .samples("t(3, 4), t(4) | t(3), ints(3)"),
+    Op::new("float_power(Number|Tensor input, Number|Tensor exponent) -> Tensor", |a| {
+        Ok(float_power(Arg::from(&a.0[0]), Arg::from(&a.0[1]))?.into())
+    })
+    .method()
+    .inplace_by(|a| Ok(float_power_inplace(a.tensor(0), Arg::from(&a.0[1]))?.into()))
+    .doc("input ** exponent in double precision.")
+    .samples("t(3, 4, low=0.5, high=3), t(4) | t(3, low=0.5, high=3), 2 | 2, t(3)"),
+    Op::new("nan_to_num(Tensor input, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", |a| {
+        Ok(nan_to_num(a, false)?.into())
+    })
+    .method()
+    .inplace_by(|a| Ok(nan_to_num(a, true)?.into()))
+    .doc("NaN and infinities replaced; without a number, by 0 and the limits of the dtype.")
+    .samples("t(3, 4) | torch.tensor([nan, inf, -inf, 1.0]) | torch.tensor([nan, inf, -inf, 1.0]), 1.0, 2.0, 3.0"),
+    Op::new("logit(Tensor input, float? eps=None) -> Tensor", |a| Ok(logit(a, false)?.into()))
+        .method()
+        .inplace_by(|a| Ok(logit(a, true)?.into()))
+        .doc("log(x / (1 - x)), of x limited to [eps, 1 - eps].")
+        .samples("t(3, 4, low=0.1, high=0.9) | nc(3, 2, low=-0.5, high=1.5), 0.2 | t(low=0.1, high=0.9), eps=0.3"),
+    Op::new("positive(Tensor input) -> Tensor", |a| Ok(positive(a.tensor(0))?.into()))
+        .method()
+        .doc("The tensor itself.")
+        .samples("t(3, 4)"),
+    Op::new("nextafter(Tensor input, Tensor other) -> Tensor", |a| Ok(nextafter(a.tensor(0), a.tensor(1))?.into()))
+        .method()
+        .inplace()
+        .doc("The next number after input towards other.")
+        .samples("t(3, 4), t(4) | nc(3, 2), t(3, 1)")
+        .no_gradient(),
     Op::new("bitwise_not(Tensor input) -> Tensor", |a| Ok(bitwise_not(a.tensor(0), false)?.into()))
         .method()
         .inplace_by(|a| Ok(bitwise_not(a.tensor(0), true)?.into()))
@@ -303,6 +456,11 @@ pub const OPS: &[Op] = &[
     })
     .doc("Elements of input where the condition holds, of other elsewhere.")
     .samples("bools(3, 4), t(3, 4), t(4) | bools(3), t(3), 0.0 | bools(3), 1.0, t(3) | bools(3), 1, 2"),
+    Op::new("where(Tensor input, Tensor condition, Number|Tensor other) -> Tensor", |a| {
+        Ok(where_(a.tensor(1), &a.0[0], &a.0[2])?.into())
+    })
+    .method_only()
+    .samples("t(3, 4), bools(3, 4), t(4) | t(3), bools(3), 0.0"),
     Op::new("lerp(Tensor input, Tensor end, Number|Tensor weight) -> Tensor", |a| {
         Ok(table::lerp(&a.0[0], &a.0[1], &a.0[2])?.into())
     })

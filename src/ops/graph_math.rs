@@ -9,9 +9,16 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::error::{Error, Result};
 use crate::ops::pointwise::{Arg, Row, apply};
-use crate::ops::table::rows;
+use crate::ops::{activation, special, table};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+
+/// The rows of all tables.
+mod rows {
+    pub use super::activation::rows::*;
+    pub use super::special::rows::*;
+    pub use super::table::rows::*;
+}
 
 #[derive(Default)]
 pub struct Arena {
@@ -147,18 +154,32 @@ macro_rules! functions {
         pub fn $name<'a>(x: Var<'a>) -> Var<'a> { x.arena.apply(&rows::$name::ROW, &[x]) }
     )* };
 }
-functions!(exp log sqrt tanh sigmoid sin cos abs sign expm1 sinh cosh erf trunc conj zero_of);
+functions!(exp exp2 log log1p sqrt tanh sigmoid sin cos abs sign expm1 sinh cosh erf trunc conj zero_of sinc sinc_slope
+    binary_exponent lgamma digamma i0 i0e i1 i1e erfcx logsigmoid);
 
 macro_rules! functions_of_two {
     ($($name:ident => $row:ident),*) => { $(
         pub fn $name<'a>(a: impl Term<'a>, b: impl Term<'a>) -> Var<'a> { binary(&rows::$row::ROW, a, b) }
     )* };
 }
-functions_of_two!(over_modulus => over_modulus, pow => pow, lt => lt, le => le, gt => gt, ge => ge, eq => eq, floor_divide => div_floor);
+functions_of_two!(xlogy => xlogy, zeta => zeta, polygamma => polygamma, maximum => maximum, minimum => minimum, over_modulus => over_modulus, pow => pow, lt => lt, le => le, gt => gt, ge => ge, eq => eq, floor_divide => div_floor);
 
 pub fn select<'a>(condition: Var<'a>, a: impl Term<'a>, b: impl Term<'a>) -> Var<'a> {
     let arena = condition.arena;
     arena.apply(&rows::select::ROW, &[condition, a.of(arena), b.of(arena)])
+}
+
+/// As `cpu::math` calls the row.
+pub fn log_sigmoid(x: Var<'_>) -> Var<'_> {
+    logsigmoid(x)
+}
+
+pub fn is_nan(x: Var<'_>) -> Var<'_> {
+    x.arena.apply(&rows::isnan::ROW, &[x])
+}
+
+pub fn is_finite(x: Var<'_>) -> Var<'_> {
+    x.arena.apply(&rows::isfinite::ROW, &[x])
 }
 
 pub fn nonzero(x: Var<'_>) -> Var<'_> {

@@ -1,4 +1,4 @@
-//! Losses that are worth a kernel or a name: cross-entropy, negative log likelihood, squared error.
+//! Losses of classes: cross-entropy, negative log likelihood.
 
 use smallvec::{SmallVec, smallvec};
 
@@ -17,13 +17,13 @@ use crate::tensor::Tensor;
 
 /// How the losses of a batch become one: PyTorch's numbers.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Summary {
+pub enum Summary {
     None,
     Mean,
     Sum,
 }
 
-fn summary_of(code: i64) -> Result<Summary> {
+pub fn summary_of(code: i64) -> Result<Summary> {
     Ok(match code {
         0 => Summary::None,
         1 => Summary::Mean,
@@ -32,7 +32,7 @@ fn summary_of(code: i64) -> Result<Summary> {
     })
 }
 
-fn summarise(losses: &Tensor, summary: Summary) -> Result<Tensor> {
+pub fn summarise(losses: &Tensor, summary: Summary) -> Result<Tensor> {
     match summary {
         Summary::None => Ok(losses.clone()),
         Summary::Mean => reduce::mean(losses, None, false, None),
@@ -316,10 +316,6 @@ fn nll_loss(c: &Classification) -> Result<Tensor> {
     }
 }
 
-fn mse_loss(x: &Tensor, target: &Tensor, summary: Summary) -> Result<Tensor> {
-    summarise(&table::square(&sub(x, target)?)?, summary)
-}
-
 fn classification<'a>(a: &'a Args, label_smoothing: f64) -> Result<Classification<'a>> {
     Ok(Classification {
         x: a.tensor(0),
@@ -332,16 +328,12 @@ fn classification<'a>(a: &'a Args, label_smoothing: f64) -> Result<Classificatio
 }
 
 pub const OPS: &[Op] = &[
-    Op::new("cross_entropy_loss(Tensor input, Tensor target, Tensor? weight=None, int reduction=1, int ignore_index=-100, float label_smoothing=0.0) -> Tensor", |a| {
+    Op::new("nn.functional.cross_entropy(Tensor input, Tensor target, Tensor? weight=None, int reduction=1, int ignore_index=-100, float label_smoothing=0.0) -> Tensor", |a| {
         Ok(cross_entropy(&classification(a, a.float(5))?)?.into())
     })
     .doc("Cross-entropy of raw outputs with classes or probabilities."),
-    Op::new("nll_loss(Tensor input, Tensor target, Tensor? weight=None, int reduction=1, int ignore_index=-100) -> Tensor", |a| {
+    Op::new("nn.functional.nll_loss(Tensor input, Tensor target, Tensor? weight=None, int reduction=1, int ignore_index=-100) -> Tensor", |a| {
         Ok(nll_loss(&classification(a, 0.0)?)?.into())
     })
     .doc("Negative log likelihood of classes under log-probabilities."),
-    Op::new("mse_loss(Tensor input, Tensor target, int reduction=1) -> Tensor", |a| {
-        Ok(mse_loss(a.tensor(0), a.tensor(1), summary_of(a.int(2))?)?.into())
-    })
-    .doc("Squared error."),
 ];

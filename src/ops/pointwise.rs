@@ -39,7 +39,7 @@ pub struct Row {
 }
 
 /// Refuses arguments of a row: they come with the dtype that they will be computed in.
-pub type Check = fn(&[Arg], DType) -> Result<()>;
+pub type Check = fn(&Row, &[Arg], DType) -> Result<()>;
 
 /// The gradient of a row with respect to one input.
 pub struct RowGrad {
@@ -289,12 +289,15 @@ pub fn common_dtype(row: &Row, args: &[Arg]) -> Result<DType> {
             Arg::Number(s) => result.scalar(s.dtype()),
         };
     }
+    if args.iter().all(|a| a.tensor().is_none()) {
+        bail!(Type, "{}(): one of the arguments must be a Tensor", row.name);
+    }
     let mut dtype = result.get();
     if dtype.is_integral() && row.kernels.int.is_none() {
         dtype = default_dtype();
     }
     if let Some(check) = row.check {
-        check(args, dtype)?;
+        check(row, args, dtype)?;
     }
     Ok(dtype)
 }

@@ -234,6 +234,12 @@ impl Op {
         self
     }
 
+    /// Exactly these variants.
+    pub const fn variants(mut self, variants: Variants) -> Op {
+        self.variants = variants;
+        self
+    }
+
     pub const fn doc(mut self, doc: &'static str) -> Op {
         self.doc = doc;
         self

@@ -1,198 +1,11 @@
-//! THE table: every pointwise operation is a row here, and nothing else has to be touched to add one.
-//!
-//! ```text
-//! /// The doc line.
-//! op sigmoid(x) for (float) = { 1.0 / (1.0 + exp(-x)) }
-//!     grad { x(y, g) = g * (y * (1.0 - y)); } on (-4.0, 4.0);
-//! ```
-//!
-//! `op` rows become a function, a method and an in-place method in Python; `part` rows serve other
-//! operations; `op_of_tensors` takes no plain number as its second argument. Inputs behind a `;` are
-//! settings: numbers that take no part in promotion. `for` says what the formula is compiled for: `float` (f32, f64, and through them
-//! float16 and bfloat16), `int` (all integers and bool, as wrapping 64-bit ones), `complex`. Without
-//! `int`, integers are computed in the default float dtype. `-> bool` marks comparisons.
-//!
-//! A formula may use arithmetic, comparison, `if`-free calls of the functions in `cpu::math`, and
-//! literals. `grad` gives, for an input, the gradient as a formula of the inputs and results it
-//! names: the inputs, the result `y`, the incoming gradient `g`. The same text is a fused kernel and,
-//! for gradients of gradients, a computation over tensors (`ops::graph_math`).
-//! `on` is where the tests draw samples.
+//! THE table: arithmetic, elementary functions, comparisons and logic, one row an operation.
+//! `ops::row` explains the notation.
 
 // Constants are written out, to double precision: the text has to mean the same to f32, f64 and CUDA C.
 #![allow(clippy::excessive_precision, clippy::approx_constant)]
 
 use crate::bail;
-use crate::cpu::pointwise::Typed;
-use crate::dtype::{Bool, C128, DType};
-use crate::error::Result;
-use crate::ops::pointwise::{Arg, Read, Row, RowGrad, apply, apply_inplace, args_of, position};
-use crate::ops::registry::Op;
-use crate::scalar::Scalar;
-use crate::tensor::Tensor;
-
-macro_rules! kernels_for {
-    (float, |$($v:ident),+| -> bool $f:expr, $typed:expr) => {
-        $typed.float(
-            crate::formula_kernels!(f32, f32_plain, f32_fma, |$($v),+| -> Bool { $f }),
-            crate::formula_kernels!(f64, f64, f64, |$($v),+| -> Bool { $f }),
-        ).to_bool()
-    };
-    (int, |$($v:ident),+| -> bool $f:expr, $typed:expr) => {
-        $typed.int(crate::formula_kernels!(std::num::Wrapping<i64>, int, int, |$($v),+| -> Bool { $f })).to_bool()
-    };
-    (complex, |$($v:ident),+| -> bool $f:expr, $typed:expr) => {
-        $typed.complex(crate::formula_kernels!(C128, complex, complex, |$($v),+| -> Bool { $f })).to_bool()
-    };
-    (float, |$($v:ident),+| -> same $f:expr, $typed:expr) => {
-        $typed.float(
-            crate::formula_kernels!(f32, f32_plain, f32_fma, |$($v),+| -> f32 { $f }),
-            crate::formula_kernels!(f64, f64, f64, |$($v),+| -> f64 { $f }),
-        )
-    };
-    (int, |$($v:ident),+| -> same $f:expr, $typed:expr) => {
-        $typed.int(crate::formula_kernels!(std::num::Wrapping<i64>, int, int, |$($v),+| -> std::num::Wrapping<i64> { $f }))
-    };
-    (complex, |$($v:ident),+| -> same $f:expr, $typed:expr) => {
-        $typed.complex(crate::formula_kernels!(C128, complex, complex, |$($v),+| -> C128 { $f }))
-    };
-    // Complex numbers in the forward formula only.
-    (complex_forward, |$($v:ident),+| -> same $f:expr, $typed:expr) => { kernels_for!(complex, |$($v),+| -> same $f, $typed) };
-    (grad complex_forward, |$($v:ident),+| $f:expr, $typed:expr) => { $typed };
-    // Gradients exist for real and complex numbers only.
-    (grad int, |$($v:ident),+| $f:expr, $typed:expr) => { $typed };
-    (grad $kind:ident, |$($v:ident),+| $f:expr, $typed:expr) => {
-        kernels_for!($kind, |$($v),+| -> same $f, $typed)
-    };
-}
-
-/// Nests `kernels_for!` over a list of kinds.
-macro_rules! typed {
-    ($result:ident () |$($v:ident),+| $f:expr) => { Typed::NONE };
-    ($result:ident ($kind:ident $($rest:ident)*) |$($v:ident),+| $f:expr) => {
-        kernels_for!($kind, |$($v),+| -> $result $f, typed!($result ($($rest)*) |$($v),+| $f))
-    };
-}
-macro_rules! typed_grad {
-    (() |$($v:ident),+| $f:expr) => { Typed::NONE };
-    (($kind:ident $($rest:ident)*) |$($v:ident),+| $f:expr) => {
-        kernels_for!(grad $kind, |$($v),+| $f, typed_grad!(($($rest)*) |$($v),+| $f))
-    };
-}
-
-macro_rules! row_kernels {
-    ([] $compute:tt |$($v:ident),+| $f:expr) => { typed!(same $compute |$($v),+| $f) };
-    ([bool] $compute:tt |$($v:ident),+| $f:expr) => { typed!(bool $compute |$($v),+| $f) };
-}
-
-macro_rules! signature_of {
-    ($name:ident; $x:ident) => {
-        concat!(stringify!($name), "(Tensor input) -> Tensor")
-    };
-    ($name:ident; $a:ident $b:ident) => {
-        concat!(stringify!($name), "(Tensor input, Number|Tensor other) -> Tensor")
-    };
-    ($name:ident; $($v:ident)+) => {
-        ""
-    };
-}
-
-/// Samples of rows that do not take every number or any second argument; others have them made up.
-macro_rules! samples_of {
-    (op_of_tensors $compute:tt $a:ident $b:ident) => { "t(3, 4), t(3, 4) | t(3, 1), t(4) | t(0, 3), t(3) | nc(3, 4), t(3, 4)" };
-    (op (int) $a:ident $b:ident) => {
-        "ints(3, 4, low=-4), ints(3, 4) | ints(3, 1), ints(4) | ints(3), 2 | ints(0, 3), ints(3) | ints(3, dtype=torch.uint8), ints(3, dtype=torch.int8) | ints(3, dtype=torch.int16), ints(3, dtype=torch.int32)"
-    };
-    (op $compute:tt $($in:ident)+) => { "" };
-}
-
-macro_rules! declared {
-    (part $($rest:tt)*) => { None };
-    (op_of_tensors $name:ident $compute:tt [$a:ident $b:ident] [$($grad:ident)*]; $doc:expr; $low:expr, $high:expr) => {
-        Some(Op::new(concat!(stringify!($name), "(Tensor input, Tensor other) -> Tensor"), |a| Ok(apply(&rows::$name::ROW, &args_of(a))?.into()))
-            .method()
-            .inplace_by(|a| Ok(apply_inplace(&rows::$name::ROW, &args_of(a))?.into()))
-            .doc($doc)
-            .samples(samples_of!(op_of_tensors $compute $a $b))
-            .domain($low, $high)
-            .gradient(<[&str]>::len(&[$(stringify!($grad)),*]) > 0))
-    };
-    (op $name:ident $compute:tt [$($in:ident)+] [$($grad:ident)*]; $doc:expr; $low:expr, $high:expr) => {
-        Some(Op::new(signature_of!($name; $($in)+), |a| Ok(apply(&rows::$name::ROW, &args_of(a))?.into()))
-            .method()
-            .inplace_by(|a| Ok(apply_inplace(&rows::$name::ROW, &args_of(a))?.into()))
-            .doc($doc)
-            .samples(samples_of!(op $compute $($in)+))
-            .domain($low, $high)
-            .gradient(<[&str]>::len(&[$(stringify!($grad)),*]) > 0))
-    };
-}
-
-macro_rules! table {
-    ($(
-        $(#[doc = $doc:literal])*
-        $kind:ident $name:ident $(as $label:literal)? ($($in:ident),+ $(; $($setting:ident),+)?) for $compute:tt $(-> $bool:ident)? = { $f:expr }
-        grad { $($gi:ident ($($gv:ident),+) = $g:expr;)* }
-        $(check $check:ident)? on ($low:expr, $high:expr);
-    )*) => {
-        /// The rows, one module each.
-        pub mod rows {
-            use super::*;
-            $(pub mod $name {
-                use super::*;
-                const INPUTS: &[&str] = &[$(stringify!($in),)+ $($(stringify!($setting)),+)?];
-                pub static ROW: Row = Row {
-                    name: [$($label,)? stringify!($name)][0],
-                    doc: concat!($($doc),*),
-                    inputs: INPUTS,
-                    settings: <[&str]>::len(&[$($(stringify!($setting)),+)?]),
-                    kernels: row_kernels!([$($bool)?] $compute |$($in),+ $($(, $setting)+)?| $f),
-                    to_bool: !matches!([$(stringify!($bool),)? ""][0].as_bytes(), b""),
-                    conditions: condition_count([$(stringify!($in)),+][0]),
-                    grads: &[$(RowGrad {
-                        input: position(INPUTS, stringify!($gi)),
-                        reads: &[$(Read::of(INPUTS, stringify!($gv))),+],
-                        kernels: typed_grad!($compute |$($gv),+| $g),
-                        identity: is_g(stringify!($g)),
-                        graph: {
-                            fn graph<'a>(values: &[crate::ops::graph_math::Var<'a>]) -> crate::ops::graph_math::Var<'a> {
-                                #[allow(unused_imports)]
-                                use crate::ops::graph_math::*;
-                                let mut values = values.iter();
-                                $(let $gv = *values.next().expect("one value a name");)+
-                                $g
-                            }
-                            graph
-                        },
-                    }),*],
-                    check: [$(Some($check as crate::ops::pointwise::Check),)? None][0],
-                    domain: ($low, $high),
-                };
-            })*
-        }
-
-        $(
-            $(#[doc = $doc])*
-            pub fn $name<'a>($($in: impl Into<Arg<'a>>,)+ $($($setting: impl Into<Arg<'a>>),+)?) -> Result<Tensor> {
-                apply(&rows::$name::ROW, &[$($in.into(),)+ $($($setting.into()),+)?])
-            }
-        )*
-
-        /// Every row, with its declaration if it is an operation by itself.
-        pub static TABLE: &[(&Row, Option<Op>)] = &[
-            $((&rows::$name::ROW, declared!($kind $name $compute [$($in)+] [$($gi)*]; concat!($($doc),*); $low, $high)),)*
-        ];
-    };
-}
-
-/// Whether the text of a gradient is the incoming gradient itself.
-const fn is_g(text: &str) -> bool {
-    matches!(text.as_bytes(), b"g")
-}
-
-/// Rows whose first input is called `condition` do not promote it.
-const fn condition_count(first: &str) -> usize {
-    matches!(first.as_bytes(), b"condition") as usize
-}
+use crate::ops::row::*;
 
 table! {
     // ---- arithmetic ----
@@ -215,10 +28,10 @@ table! {
     part div_trunc as "div"(a, b) for (float int) = { trunc_divide(a, b) }
         grad { a(g) = zero(g); b(g) = zero(g); } check no_zero_divisor on (0.5, 4.0);
     /// The quotient rounded towards negative infinity.
-    op floor_divide(a, b) for (float int) = { floor_divide(a, b) }
+    op_of_numbers floor_divide(a, b) for (float int) = { floor_divide(a, b) }
         grad { } check no_zero_divisor on (0.5, 4.0);
     /// The rest of the division that rounds down; its sign is the divisor's.
-    op remainder(a, b) for (float int) = { remainder(a, b) }
+    op_of_numbers remainder(a, b) for (float int) = { remainder(a, b) }
         grad { a(g) = g; b(a, b, g) = -(g * floor_divide(a, b)); } check no_zero_divisor on (0.5, 4.0);
     /// The rest of the division that truncates; its sign is the dividend's.
     op fmod(a, b) for (float int) = { fmod(a, b) }
@@ -230,17 +43,43 @@ table! {
             b(a, b, y, g) = select(eq(a, 0.0), select(ge(b, 0.0), 0.0, g * (y * log(a))), g * (y * log(a)));
         } check no_negative_integer_power on (0.5, 3.0);
     /// The larger of two values; NaN wins.
-    op_of_tensors maximum(a, b) for (float int) = { maximum(a, b) }
+    pure_of_tensors maximum(a, b) for (float int) = { maximum(a, b) }
         grad {
             a(a, b, g) = select(eq(a, b), g * 0.5, select(gt(a, b), g, 0.0));
             b(a, b, g) = select(eq(a, b), g * 0.5, select(lt(a, b), g, 0.0));
         } check no_complex on (-4.0, 4.0);
     /// The smaller of two values; NaN wins.
-    op_of_tensors minimum(a, b) for (float int) = { minimum(a, b) }
+    pure_of_tensors minimum(a, b) for (float int) = { minimum(a, b) }
         grad {
             a(a, b, g) = select(eq(a, b), g * 0.5, select(lt(a, b), g, 0.0));
             b(a, b, g) = select(eq(a, b), g * 0.5, select(gt(a, b), g, 0.0));
         } check no_complex on (-4.0, 4.0);
+    /// The larger of two values; a number wins over NaN.
+    pure_of_tensors fmax(a, b) for (float int) = { fmax(a, b) }
+        grad {
+            a(a, b, g) = select(ge(a, b), g, select(is_nan(b), g, 0.0));
+            b(a, b, g) = select(ge(a, b), 0.0, select(is_nan(b), 0.0, g));
+        } check no_complex on (-4.0, 4.0);
+    /// The smaller of two values; a number wins over NaN.
+    pure_of_tensors fmin(a, b) for (float int) = { fmin(a, b) }
+        grad {
+            a(a, b, g) = select(le(a, b), g, select(is_nan(b), g, 0.0));
+            b(a, b, g) = select(le(a, b), 0.0, select(is_nan(b), 0.0, g));
+        } check no_complex on (-4.0, 4.0);
+    /// The length of the vector (input, other).
+    op_of_tensors hypot(a, b) for (float) = { hypot(a, b) }
+        grad { a(a, y, g) = g * (a / y); b(b, y, g) = g * (b / y); } check floats_only on (0.5, 4.0);
+    /// The absolute value of the first with the sign of the second.
+    op copysign(a, b) for (float) = { copysign(a, b) }
+        grad { a(a, y, g) = select(eq(a, 0.0), 0.0, g * (y / a)); b(g) = zero(g); } on (0.5, 4.0);
+    /// 0 below zero, 1 above, the second value at zero.
+    op_of_tensors heaviside(a, b) for (float int) = { heaviside(a, b) }
+        grad { } check one_real_dtype on (-4.0, 4.0);
+    part next_after as "nextafter"(a, b) for (float) = { next_after(a, b) } grad { } check floats_only on (-4.0, 4.0);
+    /// The greatest common divisor.
+    op_of_tensors gcd(a, b) for (int) = { gcd(a, b) } grad { } check no_bool on (-4.0, 4.0);
+    /// The least common multiple.
+    op_of_tensors lcm(a, b) for (int) = { lcm(a, b) } grad { } check no_bool on (-4.0, 4.0);
     /// The angle of the point (other, input).
     op_of_tensors atan2(a, b) for (float) = { atan2(a, b) }
         grad { a(a, b, g) = g * (b / (a * a + b * b)); b(a, b, g) = -(g * (a / (a * a + b * b))); } on (0.5, 4.0);
@@ -253,6 +92,23 @@ table! {
         grad { x(x, y, g) = g * over_modulus(x, y); } on (-4.0, 4.0);
     /// -1, 0 or 1.
     op sign(x) for (float int) = { sign(x) }
+        grad { x(g) = zero(g); } check no_complex_sign on (-4.0, 4.0);
+    part angle(x) for (float) = { angle(x) }
+        grad { x(g) = zero(g); } on (-4.0, 4.0);
+    /// The part behind the point, with the sign of the value.
+    op frac(x) for (float) = { x - trunc(x) }
+        grad { x(g) = g; } check floats_only on (-4.0, 4.0);
+    /// Degrees as radians.
+    op deg2rad(x) for (float) = { x * 0.017453292519943295769 }
+        grad { x(g) = g * 0.017453292519943295769; } check no_complex on (-200.0, 200.0);
+    /// Radians as degrees.
+    op rad2deg(x) for (float) = { x * 57.295779513082320877 }
+        grad { x(g) = g * 57.295779513082320877; } check no_complex on (-4.0, 4.0);
+    part nan_to_num(x; nan, high, low) for (float complex) = { nan_to_num(x, nan, high, low) }
+        grad { x(x, g) = select(is_finite(x), g, zero(g)); } on (-4.0, 4.0);
+    part mantissa as "frexp"(x) for (float) = { mantissa(x) }
+        grad { x(x, g) = g / exp2(binary_exponent(x)); } on (-4.0, 4.0);
+    part binary_exponent as "frexp"(x) for (float) = { binary_exponent(x) }
         grad { x(g) = zero(g); } on (-4.0, 4.0);
     part square as "pow"(x) for (float int complex) = { x * x }
         grad { x(x, g) = g * conj(x + x); } on (-4.0, 4.0);
@@ -309,6 +165,23 @@ table! {
     op rsqrt(x) for (float complex) = { 1.0 / sqrt(x) }
         grad { x(y, g) = g * conj(y * y * y * -0.5); } on (0.1, 5.0);
 
+    /// log(exp(input) + exp(other)), without overflow.
+    pure_of_tensors logaddexp(a, b) for (float complex) = { logaddexp(a, b) }
+        grad { a(a, b, g) = g / conj(1.0 + exp(b - a)); b(a, b, g) = g / conj(1.0 + exp(a - b)); } check floats_only on (-4.0, 4.0);
+    /// log2(2^input + 2^other), without overflow.
+    pure_of_tensors logaddexp2(a, b) for (float) = { logaddexp2(a, b) }
+        grad { a(a, b, g) = g / (1.0 + exp2(b - a)); b(a, b, g) = g / (1.0 + exp2(a - b)); } check floats_only on (-4.0, 4.0);
+    /// input * log(other), 0 where input is 0.
+    op_of_numbers xlogy(a, b) for (float) = { xlogy(a, b) }
+        grad {
+            a(a, b, g) = select(eq(a, 0.0), select(le(b, 0.0), 0.0, xlogy(g, b)), xlogy(g, b));
+            b(a, b, g) = g * (a / b);
+        } on (0.5, 4.0);
+    part logit(x) for (float) = { logit(x) }
+        grad { x(x, y, g) = select(lt(x, 0.0), y, select(gt(x, 1.0), y, g / (x * (1.0 - x)))); } on (0.1, 0.9);
+    part logit_clamped as "logit"(x; eps) for (float) = { logit(minimum(maximum(x, eps), 1.0 - eps)) }
+        grad { x(x, eps, g) = select(lt(x, eps), 0.0, select(gt(x, 1.0 - eps), 0.0, g / (x * (1.0 - x)))); } on (0.1, 0.9);
+
     // ---- trigonometry ----
     /// The sine.
     op sin(x) for (float complex) = { sin(x) }
@@ -337,33 +210,33 @@ table! {
     /// The hyperbolic tangent.
     op tanh(x) for (float complex) = { tanh(x) }
         grad { x(y, g) = g * conj(1.0 - y * y); } on (-3.0, 3.0);
+    /// The inverse hyperbolic sine.
+    op asinh(x) for (float complex) = { asinh(x) }
+        grad { x(x, g) = g / conj(sqrt(x * x + 1.0)); } on (-4.0, 4.0);
+    /// The inverse hyperbolic cosine.
+    op acosh(x) for (float complex) = { acosh(x) }
+        grad { x(x, g) = g / conj(sqrt(x * x - 1.0)); } on (1.1, 5.0);
+    /// The inverse hyperbolic tangent.
+    op atanh(x) for (float complex) = { atanh(x) }
+        grad { x(x, g) = g / conj(1.0 - x * x); } on (-0.9, 0.9);
+    /// sin(pi x) / (pi x).
+    op sinc(x) for (float complex) = { sinc(x) }
+        grad { x(x, g) = g * conj(sinc_slope(x)); } on (-4.0, 4.0);
+    part sinc_slope as "sinc"(x) for (float complex) = { sinc_slope(x) }
+        grad {
+            x(x, g) = select(eq(x, 0.0), -(g * 3.289868133696452873), g * conj(-(sinc(x) * 9.869604401089358618) - (sinc_slope(x) + sinc_slope(x)) / x));
+        } on (-4.0, 4.0);
     /// The error function.
     op erf(x) for (float) = { erf(x) }
         grad { x(x, g) = g * (exp(-(x * x)) * 1.128379167095512573896); } on (-3.0, 3.0);
 
-    // ---- activations ----
+    // ---- activations that are functions of the package; the others are in ops::activation ----
     /// 1 / (1 + exp(-x)).
     op sigmoid(x) for (float complex) = { sigmoid(x) }
         grad { x(y, g) = g * conj(y * (1.0 - y)); } on (-4.0, 4.0);
     /// The positive part.
     op relu(x) for (float int) = { positive_part(x) }
         grad { x(y, g) = select(gt(y, 0.0), g, zero_of(y)); } check no_bool_relu on (-4.0, 4.0);
-    part silu(x) for (float complex) = { x * sigmoid(x) }
-        grad { x(x, g) = g * conj(sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))); } check floats_only on (-4.0, 4.0);
-    part gelu_erf as "gelu"(x) for (float) = { 0.5 * x * (1.0 + erf(x * 0.707106781186547524400)) }
-        grad { x(x, g) = g * (0.5 * (1.0 + erf(x * 0.707106781186547524400)) + x * exp(x * x * -0.5) * 0.398942280401432677939); } check floats_only
-        on (-4.0, 4.0);
-    part gelu_tanh as "gelu"(x) for (float) = { 0.5 * x * (1.0 + tanh(0.797884560802865355879 * (x + 0.044715 * x * x * x))) }
-        grad { x(x, g) = g * (0.5 * (1.0 + tanh(0.797884560802865355879 * (x + 0.044715 * x * x * x)))
-            + 0.5 * x * (1.0 - tanh(0.797884560802865355879 * (x + 0.044715 * x * x * x)) * tanh(0.797884560802865355879 * (x + 0.044715 * x * x * x)))
-                * (0.797884560802865355879 * (1.0 + 0.134145 * x * x))); } check floats_only
-        on (-4.0, 4.0);
-    part leaky_relu(x; slope) for (float) = { select(gt(x, 0.0), x, x * slope) }
-        grad { x(x, slope, g) = select(gt(x, 0.0), g, g * (slope + zero_of(x))); } check floats_only on (-4.0, 4.0);
-    part elu(x; alpha) for (float) = { select(gt(x, 0.0), x, alpha * expm1(x)) }
-        grad { x(x, alpha, g) = select(gt(x, 0.0), g, g * (alpha * exp(x))); } check floats_only on (-4.0, 4.0);
-    part softplus(x; beta, threshold) for (float) = { select(gt(x * beta, threshold), x, log1p(exp(x * beta)) / beta) }
-        grad { x(x, beta, threshold, g) = select(gt(x * beta, threshold), g, g * sigmoid(x * beta)); } check floats_only on (-4.0, 4.0);
 
     // ---- limits and choices ----
     part clamp(x, low, high) for (float int) = { minimum(maximum(x, low), high) }
@@ -373,9 +246,9 @@ table! {
             high(x, low, high, g) = select(gt(x, high), g, select(gt(low, high), g, 0.0));
         } check no_bool on (-4.0, 4.0);
     part clamp_min(x, low) for (float int) = { maximum(x, low) }
-        grad { x(x, low, g) = select(ge(x, low), g, 0.0); low(x, low, g) = select(lt(x, low), g, 0.0); } check no_bool on (-4.0, 4.0);
+        grad { x(x, low, g) = select(ge(x, low), g, 0.0); low(x, low, g) = select(lt(x, low), g, 0.0); } check no_bool_limit on (-4.0, 4.0);
     part clamp_max(x, high) for (float int) = { minimum(x, high) }
-        grad { x(x, high, g) = select(le(x, high), g, 0.0); high(x, high, g) = select(gt(x, high), g, 0.0); } check no_bool on (-4.0, 4.0);
+        grad { x(x, high, g) = select(le(x, high), g, 0.0); high(x, high, g) = select(gt(x, high), g, 0.0); } check no_bool_limit on (-4.0, 4.0);
     part select as "where"(condition, a, b) for (float int complex) = { select(nonzero(condition), a, b) }
         grad {
             a(condition, g) = select(nonzero(condition), g, zero(g));
@@ -411,28 +284,59 @@ table! {
     op logical_not(x) for (float int complex) -> bool = { !nonzero(x) } grad { } on (-4.0, 4.0);
     part isnan(x) for (float int complex) -> bool = { is_nan(x) } grad { } on (-4.0, 4.0);
     part isinf(x) for (float int complex) -> bool = { is_inf(x) } grad { } on (-4.0, 4.0);
+    /// Whether the value is minus infinity.
+    pure isneginf(x) for (float int) -> bool = { is_inf(x) & sign_bit(x) } grad { } check no_complex on (-4.0, 4.0);
+    /// Whether the value is plus infinity.
+    pure isposinf(x) for (float int) -> bool = { is_inf(x) & !sign_bit(x) } grad { } check no_complex on (-4.0, 4.0);
+    /// Whether the sign is negative, also of zeros.
+    pure signbit(x) for (float int) -> bool = { sign_bit(x) } grad { } check no_complex_sign on (-4.0, 4.0);
+    part is_real as "isreal"(x) for (complex) -> bool = { is_real(x) } grad { } on (-4.0, 4.0);
     part isfinite(x) for (float int complex) -> bool = { !(is_nan(x) | is_inf(x)) } grad { } on (-4.0, 4.0);
     /// The bits that both have.
-    op bitwise_and(a, b) for (int) = { a & b } grad { } on (-4.0, 4.0);
+    op_of_numbers bitwise_and(a, b) for (int) = { a & b } grad { } on (-4.0, 4.0);
     /// The bits that either has.
-    op bitwise_or(a, b) for (int) = { a | b } grad { } on (-4.0, 4.0);
+    op_of_numbers bitwise_or(a, b) for (int) = { a | b } grad { } on (-4.0, 4.0);
     /// The bits that exactly one has.
-    op bitwise_xor(a, b) for (int) = { a ^ b } grad { } on (-4.0, 4.0);
+    op_of_numbers bitwise_xor(a, b) for (int) = { a ^ b } grad { } on (-4.0, 4.0);
     /// The bits moved to higher places.
-    op bitwise_left_shift(a, b) for (int) = { shift_left(a, b) } grad { } on (0.0, 4.0);
+    op_of_numbers bitwise_left_shift(a, b) for (int) = { shift_left(a, b) } grad { } on (0.0, 4.0);
     /// The bits moved to lower places; the sign stays.
-    op bitwise_right_shift(a, b) for (int) = { shift_right(a, b) } grad { } on (0.0, 4.0);
+    op_of_numbers bitwise_right_shift(a, b) for (int) = { shift_right(a, b) } grad { } on (0.0, 4.0);
     part bitwise_not(x) for (int) = { !x } grad { } on (-4.0, 4.0);
 }
 
-fn is_bool(arg: &Arg) -> bool {
-    match arg {
-        Arg::Tensor(t) => t.dtype() == DType::Bool,
-        Arg::Number(s) => matches!(s, Scalar::Bool(_)),
+fn one_real_dtype(row: &Row, args: &[Arg], common: DType) -> Result<()> {
+    no_complex(row, args, common)?;
+    if let [Arg::Tensor(a), Arg::Tensor(b)] = args
+        && a.dtype() != b.dtype()
+    {
+        bail!(
+            DType,
+            "{} is not implemented for tensors with different dtypes: {} and {}",
+            row.name,
+            a.dtype(),
+            b.dtype()
+        );
+    }
+    Ok(())
+}
+
+/// A limit that is a tensor makes a maximum, which bools have.
+fn no_bool_limit(row: &Row, args: &[Arg], common: DType) -> Result<()> {
+    match args[1] {
+        Arg::Number(_) => no_bool(row, args, common),
+        Arg::Tensor(_) => Ok(()),
     }
 }
 
-fn no_bool_subtraction(args: &[Arg], _: DType) -> Result<()> {
+fn no_complex_sign(row: &Row, _: &[Arg], common: DType) -> Result<()> {
+    if common.is_complex() {
+        bail!(Unsupported, "{} is not implemented for complex tensors", row.name);
+    }
+    Ok(())
+}
+
+fn no_bool_subtraction(_: &Row, args: &[Arg], _: DType) -> Result<()> {
     match (is_bool(&args[0]), is_bool(&args[1])) {
         (true, true) => bail!(
             DType,
@@ -446,31 +350,7 @@ fn no_bool_subtraction(args: &[Arg], _: DType) -> Result<()> {
     }
 }
 
-/// Operations that make no sense of truth values.
-fn no_bool(_: &[Arg], common: DType) -> Result<()> {
-    if common == DType::Bool {
-        bail!(Unsupported, "the operation is not implemented for 'Bool'");
-    }
-    Ok(())
-}
-
-fn no_complex(_: &[Arg], common: DType) -> Result<()> {
-    if common.is_complex() {
-        bail!(DType, "the operation is not implemented for complex tensors.");
-    }
-    Ok(())
-}
-
-/// Operations that do not take integers for floats.
-fn floats_only(args: &[Arg], _: DType) -> Result<()> {
-    let integral = args.iter().filter_map(|a| a.tensor()).find(|t| t.dtype().is_integral());
-    if let Some(t) = integral {
-        bail!(Unsupported, "the operation is not implemented for '{}'", t.dtype().scalar_name());
-    }
-    Ok(())
-}
-
-fn no_integer_addcdiv(args: &[Arg], _: DType) -> Result<()> {
+fn no_integer_addcdiv(_: &Row, args: &[Arg], _: DType) -> Result<()> {
     if args[1..3].iter().all(|a| a.tensor().is_some_and(|t| t.dtype().is_integral())) {
         bail!(
             DType,
@@ -480,7 +360,7 @@ fn no_integer_addcdiv(args: &[Arg], _: DType) -> Result<()> {
     Ok(())
 }
 
-fn no_bool_negation(_: &[Arg], common: DType) -> Result<()> {
+fn no_bool_negation(_: &Row, _: &[Arg], common: DType) -> Result<()> {
     if common == DType::Bool {
         bail!(
             DType,
@@ -490,7 +370,7 @@ fn no_bool_negation(_: &[Arg], common: DType) -> Result<()> {
     Ok(())
 }
 
-fn no_bool_relu(_: &[Arg], common: DType) -> Result<()> {
+fn no_bool_relu(_: &Row, _: &[Arg], common: DType) -> Result<()> {
     if common == DType::Bool {
         bail!(DType, "Boolean inputs not supported for relu");
     }
@@ -498,8 +378,8 @@ fn no_bool_relu(_: &[Arg], common: DType) -> Result<()> {
 }
 
 /// Integers have no infinity to answer with.
-fn no_zero_divisor(args: &[Arg], common: DType) -> Result<()> {
-    no_bool(args, common)?;
+fn no_zero_divisor(row: &Row, args: &[Arg], common: DType) -> Result<()> {
+    no_bool(row, args, common)?;
     if !common.is_integral() {
         return Ok(());
     }
@@ -513,8 +393,8 @@ fn no_zero_divisor(args: &[Arg], common: DType) -> Result<()> {
     Ok(())
 }
 
-fn no_negative_integer_power(args: &[Arg], common: DType) -> Result<()> {
-    no_bool(args, common)?;
+fn no_negative_integer_power(row: &Row, args: &[Arg], common: DType) -> Result<()> {
+    no_bool(row, args, common)?;
     if common.is_integral()
         && let Arg::Number(s) = args[1]
         && s.to_f64() < 0.0

@@ -111,6 +111,9 @@ const ALIASES: &[(&str, &str)] = &[
     ("arcsin", "asin"),
     ("arccos", "acos"),
     ("arctan", "atan"),
+    ("arccosh", "acosh"),
+    ("arcsinh", "asinh"),
+    ("arctanh", "atanh"),
     ("fix", "trunc"),
     ("ger", "outer"),
 ];
@@ -126,9 +129,15 @@ fn call_group<'py>(
     call: &Call<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let tensor = this.map(handle);
+    // An overload may exist as a function alone, or as a method alone.
+    let offered =
+        |op: &Op| group.inplace || if this.is_some() { op.variants.method } else { op.variants.function };
     let mut first_mismatch = None;
     let mut values = Values::new();
     for (op, signature) in &group.overloads {
+        if !offered(op) {
+            continue;
+        }
         match bind(signature, tensor.as_ref(), call, &mut values) {
             Ok(extras) => return run(py, group, op, &values, extras, this, call),
             Err(mismatch @ Mismatch::Raised(_)) => {
@@ -144,7 +153,8 @@ fn call_group<'py>(
     {
         return Ok(result);
     }
-    let overloads: Vec<&Signature> = group.overloads.iter().map(|(_, s)| s).collect();
+    let overloads: Vec<&Signature> =
+        group.overloads.iter().filter(|(op, _)| offered(op)).map(|(_, s)| s).collect();
     let mismatch = first_mismatch.expect("a group has an overload");
     Err(explain(display_name(&group.name), &overloads, this.is_some(), call, mismatch))
 }
@@ -442,7 +452,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let class = py.get_type::<PyTensor>();
     let module_name = PyString::new(py, "rustnn._C");
     for (i, group) in groups(py).iter().enumerate() {
-        let (op, _) = &group.overloads[0];
         let doc = group.overloads.iter().map(|(op, _)| op.doc).find(|d| !d.is_empty()).unwrap_or("");
         if group.overloads.iter().any(|(op, _)| op.variants.method) {
             let entry = entry_of(&METHOD_ENTRIES, i);
@@ -454,7 +463,7 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
             class.setattr(group.name.as_str(), method)?;
         }
         // In-place twins of functions that are no methods are functions too: relu_, dropout_.
-        if op.variants.function {
+        if group.overloads.iter().any(|(op, _)| op.variants.function) {
             let def = definition(&group.name, doc, entry_of(&FUNCTION_ENTRIES, i))?;
             // SAFETY: the definition is never freed; the arguments are borrowed for the call.
             let function = unsafe {
@@ -505,13 +514,17 @@ fn samples(op: &Op) -> Vec<String> {
     {
         let t = |shape: &str| format!("t({shape}, low={low}, high={high})");
         return if op.signature.contains("other") {
-            vec![
+            let mut samples = vec![
                 format!("{}, {}", t("3, 4"), t("3, 4")),
                 format!("{}, {}", t("3, 1"), t("4")),
                 format!("{}, 2", t("3")),
                 format!("{}, 1.5", t("3")),
                 format!("{}, {}", t("0, 3"), t("3")),
-            ]
+            ];
+            if op.signature.contains("(Number|Tensor input") {
+                samples.push(format!("2, {}", t("3")));
+            }
+            samples
         } else {
             let nc = format!("nc(3, 4, low={low}, high={high})");
             vec![t("3, 4"), t("0"), format!("t(low={low}, high={high})"), nc]

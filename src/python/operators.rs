@@ -157,6 +157,8 @@ inplace_methods! {
     __iand__ bitwise_and;
     __ior__ bitwise_or;
     __ixor__ bitwise_xor;
+    __ilshift__ bitwise_left_shift;
+    __irshift__ bitwise_right_shift;
 }
 
 fn unsupported(name: &str, slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>) -> PyErr {
@@ -200,6 +202,34 @@ impl PyTensor {
         }
     }
 
+    /// Python 2's division, which PyTorch keeps.
+    fn __div__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        binary(slf, other, row(&rows::div::ROW))
+    }
+
+    fn __rdiv__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        binary(slf, other, swapped(&rows::div::ROW))
+    }
+
+    fn __idiv__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match inplace(slf, other, into_left(&rows::div::ROW))? {
+            Some(()) => Ok(slf.as_any().clone()),
+            None => Err(unsupported("__idiv__", slf, other)),
+        }
+    }
+
+    /// The real part; a view.
+    #[getter]
+    fn real<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        wrap(slf.py(), crate::ops::complex::real(&handle(slf))?)
+    }
+
+    /// The imaginary part; a view.
+    #[getter]
+    fn imag<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        wrap(slf.py(), crate::ops::complex::imag(&handle(slf))?)
+    }
+
     fn __matmul__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         if subclass::active()
@@ -226,8 +256,8 @@ impl PyTensor {
         wrap(slf.py(), table::neg(&handle(slf))?)
     }
 
-    fn __pos__<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyAny> {
-        slf.as_any().clone()
+    fn __pos__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        wrap(slf.py(), arithmetic::positive(&handle(slf))?)
     }
 
     fn __abs__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import math
+
 from rustnn import _C
 from rustnn._C import Tensor
+from rustnn.autograd import no_grad
 from rustnn.functional import broadcast_tensors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "cosine_embedding_loss",
     "cross_entropy",
+    "gaussian_nll_loss",
+    "hinge_embedding_loss",
+    "huber_loss",
+    "kl_div",
     "l1_loss",
+    "margin_ranking_loss",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
+    "poisson_nll_loss",
     "smooth_l1_loss",
+    "soft_margin_loss",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
 
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
@@ -86,8 +106,8 @@ def mse_loss(
     code = _code(size_average, reduce, reduction)
     input, target = _broadcast(input, target, weight)
     if weight is not None:
-        return _reduce_weighted(_C.mse_loss(input, target, 0), weight, code)
-    return _C.mse_loss(input, target, code)
+        return _reduce_weighted(_C._nn_mse_loss(input, target, 0), weight, code)
+    return _C._nn_mse_loss(input, target, code)
 
 
 def l1_loss(
@@ -101,8 +121,9 @@ def l1_loss(
     """``|input - target|``, reduced."""
     code = _code(size_average, reduce, reduction)
     input, target = _broadcast(input, target, weight)
-    loss = (input - target).abs()
-    return _reduce(loss, code) if weight is None else _reduce_weighted(loss, weight, code)
+    if weight is not None:
+        return _reduce_weighted(_C._nn_l1_loss(input, target, 0), weight, code)
+    return _C._nn_l1_loss(input, target, code)
 
 
 def smooth_l1_loss(
@@ -119,12 +140,25 @@ def smooth_l1_loss(
     """
     code = _code(size_average, reduce, reduction)
     input, target = _broadcast(input, target)
-    if beta < 0:
-        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
-    distance = (input - target).abs()
-    if beta == 0.0:
-        return _reduce(distance, code)
-    return _reduce(_C.where(distance < beta, distance * distance * (0.5 / beta), distance - 0.5 * beta), code)
+    return _C._nn_smooth_l1_loss(input, target, code, beta)
+
+
+def huber_loss(
+    input: Tensor,
+    target: Tensor,
+    reduction: str = "mean",
+    delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """A parabola where ``|input - target| <= delta``, a straight line beyond; reduced.
+
+    RuntimeError if delta <= 0.
+    """
+    code = reduction_code(reduction)
+    input, target = _broadcast(input, target, weight)
+    if weight is not None:
+        return _reduce_weighted(_C._nn_huber_loss(input, target, 0, delta), weight, code)
+    return _C._nn_huber_loss(input, target, code, delta)
 
 
 def nll_loss(
@@ -140,7 +174,7 @@ def nll_loss(
 
     ``input`` (N, C, ...) or (C), ``target`` of class numbers.
     """
-    return _C.nll_loss(input, target, weight, _code(size_average, reduce, reduction), ignore_index)
+    return _C._nn_nll_loss(input, target, weight, _code(size_average, reduce, reduction), ignore_index)
 
 
 def cross_entropy(
@@ -158,7 +192,7 @@ def cross_entropy(
     Takes raw outputs (N, C, ...) and class numbers, or probabilities.
     """
     code = _code(size_average, reduce, reduction)
-    return _C.cross_entropy_loss(input, target, weight, code, ignore_index, label_smoothing)
+    return _C._nn_cross_entropy(input, target, weight, code, ignore_index, label_smoothing)
 
 
 def binary_cross_entropy(
@@ -179,20 +213,7 @@ def binary_cross_entropy(
             f"Using a target size ({target.size()}) that is different to the input size ({input.size()}) is "
             "deprecated. Please ensure they have the same size."
         )
-    for name, tensor in (("input", input), ("target", target)):
-        values = tensor.detach()
-        if not bool(((values >= 0) & (values <= 1)).all()):
-            raise RuntimeError(f"all elements of {name} should be between 0 and 1")
-    loss = -(target * _bounded_log(input) + (1 - target) * _bounded_log(1 - input))
-    if weight is not None:
-        loss = loss * weight
-    return _reduce(loss, code)
-
-
-def _bounded_log(x: Tensor) -> Tensor:
-    """log x, and -100 (with gradient 0, not NaN) where x is 0."""
-    positive = x > 0
-    return _C.where(positive, _C.where(positive, x, 1.0).log().clamp(min=-100.0), -100.0)
+    return _C._nn_binary_cross_entropy(input, target, weight, code)
 
 
 def binary_cross_entropy_with_logits(
@@ -211,13 +232,239 @@ def binary_cross_entropy_with_logits(
     code = _code(size_average, reduce, reduction)
     if target.size() != input.size():
         raise ValueError(f"Target size ({target.size()}) must be the same as input size ({input.size()})")
-    magnitude = input.abs()
-    # -log(sigmoid(x)) = log(1 + exp(-|x|)) + max(-x, 0), with the maximum written so that its slope at 0
-    # is -1/2.
-    minus_log_sigmoid = (-magnitude).exp().log1p() + 0.5 * (magnitude - input)
-    if pos_weight is not None:
-        minus_log_sigmoid = minus_log_sigmoid * (1 + (pos_weight - 1) * target)
-    loss = (1 - target) * input + minus_log_sigmoid
+    return _C.binary_cross_entropy_with_logits(input, target, weight, pos_weight, code)
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """``target * (log target - input)``: Kullback and Leibler's divergence for log-probabilities ``input``.
+
+    With ``log_target`` the target is a logarithm too. Only "batchmean" is the divergence of distributions:
+    "mean" is over the elements.
+    """
+    if size_average is not None or reduce is not None:
+        reduction = legacy_reduction(size_average, reduce)
+    elif reduction == "mean":
+        import warnings
+
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
+            "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
+            stacklevel=2,
+        )
+    code = 2 if reduction == "batchmean" else reduction_code(reduction)
+    loss = _C.kl_div(input, target, code, log_target=log_target)
+    return loss / input.size()[0] if reduction == "batchmean" and input.dim() != 0 else loss
+
+
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-probability of counts under Poisson distributions of mean ``exp(input)``, or ``input``.
+
+    ``full`` adds Stirling's approximation of log(target!).
+    """
+    code = _code(size_average, reduce, reduction)
+    return _C.poisson_nll_loss(input, target, log_input, full, eps, code)
+
+
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-probability under normal distributions of mean ``input`` and variance ``var``.
+
+    ``var`` is of the input's shape, or lacks its last dim, or has size 1 there; it counts as at least ``eps``.
+    ``full`` adds log(2π) / 2. ValueError for other shapes and negative variances.
+    """
+    if not isinstance(var, Tensor):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = var * _C.ones_like(input)
+    elif bool((var < 0).any()):
+        raise ValueError("var has negative entry/entries")
+    if var.size() != input.size():
+        if input.size()[:-1] == var.size():
+            var = var.unsqueeze(-1)
+        elif input.size()[:-1] != var.size()[:-1] or var.size(-1) != 1:
+            # A batch of variances for inputs that are broadcast over the batch is the last possibility.
+            if var.dim() != input.dim() or any(v not in (1, i) for v, i in zip(var.size(), input.size())):
+                raise ValueError("var is of incorrect size")
+    code = reduction_code(reduction)
+    limited = var.clone()
+    with no_grad():
+        limited.clamp_(min=eps)
+    loss = 0.5 * (limited.log() + (input - target) ** 2 / limited)
+    if full:
+        loss = loss + 0.5 * math.log(2 * math.pi)
+    return _reduce(loss, code)
+
+
+def hinge_embedding_loss(
+    input: Tensor,
+    target: Tensor,
+    margin: float = 1.0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The input where the target is 1, ``max(0, margin - input)`` where it is -1; reduced."""
+    return _C.hinge_embedding_loss(input, target, margin, _code(size_average, reduce, reduction))
+
+
+def cosine_embedding_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """1 - cosine where the target is 1, ``max(0, cosine - margin)`` where it is -1; reduced.
+
+    ``input1`` and ``input2`` (N, D) with ``target`` (N), or (D) with ().
+    """
+    return _C.cosine_embedding_loss(input1, input2, target, margin, _code(size_average, reduce, reduction))
+
+
+def margin_ranking_loss(
+    input1: Tensor,
+    input2: Tensor,
+    target: Tensor,
+    margin: float = 0,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``max(0, -target * (input1 - input2) + margin)``, reduced."""
+    code = _code(size_average, reduce, reduction)
+    return _C.margin_ranking_loss(input1, input2, target, margin, code)
+
+
+def soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``log(1 + exp(-target * input))``, reduced."""
+    return _C._nn_soft_margin_loss(input, target, _code(size_average, reduce, reduction))
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2,
+    eps: float = 1e-6,
+    swap: bool = False,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``max(0, distance(anchor, positive) - distance(anchor, negative) + margin)``, reduced.
+
+    Distances are p-norms along the last dim. With ``swap`` the negative's distance to the positive counts if it
+    is smaller. ValueError if margin <= 0.
+    """
+    code = _code(size_average, reduce, reduction)
+    return _C.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, code)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """``triplet_margin_loss`` with a distance of one's own; without one, ``pairwise_distance``."""
+    code = reduction_code(reduction)
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    distance = _C.pairwise_distance if distance_function is None else distance_function
+    if anchor.ndim != positive.ndim or anchor.ndim != negative.ndim:
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but "
+            f"got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+        )
+    to_positive, to_negative = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        to_negative = _C.minimum(to_negative, distance(positive, negative))
+    return _reduce((margin + to_positive - to_negative).clamp_min(0), code)
+
+
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The mean over the other classes of ``max(0, margin - input[target] + input)**p``, reduced.
+
+    ``input`` (N, C) or (C), ``target`` of class numbers, p 1 or 2, ``weight`` (C). ValueError for another p.
+    """
+    code = _code(size_average, reduce, reduction)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    if weight is not None and weight.dim() != 1:
+        raise ValueError("weight must be one-dimensional")
+    return _C._nn_multi_margin_loss(input, target, p, margin, weight, code)
+
+
+def multilabel_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """``max(0, 1 - input[a] + input[b])`` over all target classes a and other classes b, over C; reduced.
+
+    ``input`` (N, C) or (C); each row of ``target`` lists classes up to the first -1.
+    """
+    return _C._nn_multilabel_margin_loss(input, target, _code(size_average, reduce, reduction))
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The mean over the classes of ``binary_cross_entropy_with_logits``, reduced over the batch."""
+    code = _code(size_average, reduce, reduction)
+    loss = -(target * _C._nn_logsigmoid(input) + (1 - target) * _C._nn_logsigmoid(-input))
     if weight is not None:
         loss = loss * weight
-    return _reduce(loss, code)
+    return _reduce(loss.sum(-1) / input.size(-1), code)
