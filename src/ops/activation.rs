@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::bail;
 use crate::ops::registry::{Args, Output};
 use crate::ops::row::*;
-use crate::ops::{index, random, view};
+use crate::ops::{copy, index, random, view};
 
 table! {
     part silu(x) for (float complex) = { x * sigmoid(x) }
@@ -40,8 +40,7 @@ table! {
     /// x * tanh(log(1 + exp(x))).
     activation mish(x) for (float) = { x * tanh(log1p(exp(x))) }
         grad { x(x, g) = g * (tanh(log1p(exp(x))) + x * sigmoid(x) * (1.0 - tanh(log1p(exp(x))) * tanh(log1p(exp(x))))); } check floats_only on (-4.0, 4.0);
-    /// log(sigmoid(x)).
-    activation logsigmoid(x) for (float) = { log_sigmoid(x) }
+    part log_sigmoid as "logsigmoid"(x) for (float) = { log_sigmoid(x) }
         grad { x(x, g) = g * sigmoid(-x); } check floats_only on (-4.0, 4.0);
     /// scale * (x where positive, alpha * (exp(x) - 1) elsewhere); the constants keep mean 0 and variance 1.
     op selu(x) for (float) = { 1.0507009873554804934 * select(gt(x, 0.0), x, 1.6732632423543772848 * expm1(x)) }
@@ -88,6 +87,12 @@ fn check_hardtanh(a: &Args) -> Result<()> {
         bail!(Autograd, "cannot do hardtanh on an unsigned type with negative limits");
     }
     Ok(())
+}
+
+/// What replaces an element has to fit the dtype.
+fn check_threshold(a: &Args) -> Result<()> {
+    crate::ops::creation::check_fits(a.scalar(1), a.tensor(0).dtype())?;
+    crate::ops::creation::check_fits(a.scalar(2), a.tensor(0).dtype())
 }
 
 fn check_celu(a: &Args) -> Result<()> {
@@ -186,11 +191,7 @@ fn rrelu(a: &Args) -> Result<Tensor> {
         let generator = a.generator(4).unwrap_or_else(|| crate::random::Generator::default_generator());
         random::uniform_(&drawn, lower, upper, generator)?;
         let slopes = crate::ops::creation::full(x.sizes(), Scalar::Int(1), x.dtype())?;
-        index::set(
-            &slopes,
-            &[index::Index::Tensor(negative)],
-            &crate::ops::copy::to_dtype(&drawn, x.dtype())?,
-        )?;
+        index::set(&slopes, &[index::Index::Tensor(negative)], &copy::to_dtype(&drawn, x.dtype())?)?;
         Ok(slopes)
     })?;
     crate::ops::arithmetic::mul(x, &slopes)
@@ -227,6 +228,11 @@ pub const OPS: &[Op] = &[
     })
     .doc("x where positive, alpha * (exp(x / alpha) - 1) elsewhere.")
     .samples("t(3, 4) | nc(3, 2), 0.7"),
+    Op::new("nn.functional.logsigmoid(Tensor input) -> Tensor", |a| {
+        Ok(log_sigmoid(&copy::contiguous(a.tensor(0))?)?.into())
+    })
+    .doc("log(sigmoid(x)).")
+    .samples("t(3, 4) | nc(3, 2) | t()"),
     Op::new("nn.functional.softplus(Tensor input, Scalar beta=1, Scalar threshold=20) -> Tensor", |a| {
         run(&rows::softplus::ROW, a, 2, false)
     })
@@ -253,9 +259,13 @@ pub const OPS: &[Op] = &[
     .doc("x moved towards 0 by lambd, 0 where |x| <= lambd.")
     .samples("t(3, 4) | nc(3, 2), 1.5 | t()"),
     Op::new("threshold(Tensor input, Scalar threshold, Scalar value) -> Tensor", |a| {
+        check_threshold(a)?;
         run(&rows::threshold::ROW, a, 2, false)
     })
-    .inplace_by(|a| run(&rows::threshold::ROW, a, 2, true))
+    .inplace_by(|a| {
+        check_threshold(a)?;
+        run(&rows::threshold::ROW, a, 2, true)
+    })
     .doc("x where above the threshold, value elsewhere.")
     .samples("t(3, 4), 0.5, -1.0 | nc(3, 2), 0, 7"),
     Op::new("nn.functional.glu(Tensor input, int dim=-1) -> Tensor", |a| Ok(glu(a.tensor(0), a.int(1))?.into()))

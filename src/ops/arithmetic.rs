@@ -1,6 +1,9 @@
 //! Arithmetic whose signature is richer than its row in the table: scale factors, rounding modes,
 //! optional bounds.
 
+use smallvec::smallvec;
+
+use crate::autograd::{self, Save, no_grad};
 use crate::bail;
 use crate::dtype::DType;
 use crate::error::Result;
@@ -206,7 +209,7 @@ fn frexp(x: &Tensor) -> Result<Output> {
             x.dtype().scalar_name()
         );
     }
-    let exponent = crate::autograd::no_grad(|| table::binary_exponent(x))?;
+    let exponent = no_grad(|| table::binary_exponent(x))?;
     Ok(Output::Named(
         "frexp",
         &["mantissa", "exponent"],
@@ -216,7 +219,12 @@ fn frexp(x: &Tensor) -> Result<Output> {
 
 /// input * 2^other.
 fn ldexp(x: &Tensor, exponent: &Tensor) -> Result<Tensor> {
-    mul(x, &pow(Scalar::Float(2.0), exponent)?)
+    let power = pow(Scalar::Float(2.0), exponent)?;
+    // What an integer exponent makes is no dtype of the caller's.
+    if exponent.dtype().is_integral() && x.dtype().is_differentiable() {
+        return mul(x, &copy::to_dtype(&power, x.dtype())?);
+    }
+    mul(x, &power)
 }
 
 /// A power in double precision.
@@ -288,28 +296,35 @@ fn nextafter(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     if !matches!(a.dtype(), DType::F16 | DType::BF16) || a.dtype() != b.dtype() {
         return table::next_after(a, b);
     }
-    let dtype = a.dtype();
+    let value = no_grad(|| nextafter_of_halves(a, b))?;
+    if !autograd::needs_grad(&[a, b]) {
+        return Ok(value);
+    }
+    let moves = no_grad(|| copy::to_dtype(&table::ne(a, b)?, a.dtype()))?;
+    let sizes = (a.layout().sizes.clone(), b.layout().sizes.clone());
+    Ok(autograd::record(value, "nextafter", &[a, b], &[Save::Other(&moves)], move |cx| {
+        let Some(g) = cx.grad() else { return Ok(smallvec![None, None]) };
+        let to_a = reduce::sum_to_size(&mul(g, &cx.saved(0)?)?, &sizes.0)?;
+        Ok(smallvec![Some(to_a), Some(creation::zeros(&sizes.1, g.dtype())?)])
+    }))
+}
+
+fn nextafter_of_halves(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let sizes = crate::layout::broadcast(a.sizes(), b.sizes())?;
-    let (a, b) = (view::expand_to(a, &sizes)?.detach(), view::expand_to(b, &sizes)?.detach());
-    crate::autograd::no_grad(|| {
-        let dense = copy::contiguous(&a)?;
-        let bits = dense.alias_as(dense.layout().clone(), DType::I16);
-        let outwards = table::eq(&table::lt(&a, &b)?, &table::gt(&a, 0.0)?)?;
-        let step = table::select(&outwards, Scalar::Int(1), Scalar::Int(-1))?;
-        let moved = copy::to_dtype(&add(&bits, &step)?, DType::I16)?;
-        // From zero the first step is the smallest number with the sign of b.
-        let negative = copy::to_dtype(&table::lt(&b, 0.0)?, DType::I16)?;
-        let first = copy::to_dtype(&add(&mul(&negative, Scalar::Int(-32768))?, Scalar::Int(1))?, DType::I16)?;
-        let moved = copy::contiguous(&table::select(&table::eq(&a, 0.0)?, &first, &moved)?)?;
-        let moved = moved.alias_as(moved.layout().clone(), dtype);
-        let stays = table::logical_or(
-            &table::eq(&a, &b)?,
-            &table::logical_or(&table::isnan(&a)?, &table::isnan(&b)?)?,
-        )?;
-        // Their sum is NaN where one of them is.
-        let there = table::select(&table::eq(&a, &b)?, &b, &add(&a, &b)?)?;
-        table::select(&stays, &there, &moved)
-    })
+    let (a, b) = (copy::contiguous(&view::expand_to(a, &sizes)?)?, view::expand_to(b, &sizes)?);
+    let bits = a.alias_as(a.layout().clone(), DType::I16);
+    let outwards = table::eq(&table::lt(&a, &b)?, &table::gt(&a, 0.0)?)?;
+    let step = table::select(&outwards, Scalar::Int(1), Scalar::Int(-1))?;
+    let moved = copy::to_dtype(&add(&bits, &step)?, DType::I16)?;
+    // From zero the first step is the smallest number with the sign of b.
+    let negative = copy::to_dtype(&table::lt(&b, 0.0)?, DType::I16)?;
+    let first = add(&mul(&negative, Scalar::Int(i16::MIN as i64))?, Scalar::Int(1))?;
+    let moved = copy::contiguous(&table::select(&table::eq(&a, 0.0)?, &first, &moved)?)?;
+    let moved = moved.alias_as(moved.layout().clone(), a.dtype());
+    // The sum is NaN where one of both is.
+    let sum = add(&a, &b)?;
+    let there = table::select(&table::isnan(&sum)?, &sum, &moved)?;
+    table::select(&table::eq(&a, &b)?, &b, &there)
 }
 
 fn is_close(a: &Tensor, b: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Result<Tensor> {
@@ -320,7 +335,7 @@ fn is_close(a: &Tensor, b: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Re
         let (name, value) = if rtol < 0.0 { ("rtol", rtol) } else { ("atol", atol) };
         bail!(Autograd, "{name} must be greater than or equal to zero, but got {value}");
     }
-    crate::autograd::no_grad(|| {
+    no_grad(|| {
         let mut close = table::eq(a, b)?;
         if equal_nan && a.dtype().is_differentiable() {
             close = table::logical_or(&close, &table::logical_and(&table::isnan(a)?, &table::isnan(b)?)?)?;

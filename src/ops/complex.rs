@@ -9,7 +9,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Layout, broadcast};
 use crate::ops::arithmetic::{abs, mul};
-use crate::ops::pointwise::apply_inplace;
+use crate::ops::pointwise::{apply_inplace, empty_like_operands};
 use crate::ops::registry::Op;
 use crate::ops::table::{self, rows};
 use crate::ops::{copy, creation, view};
@@ -53,8 +53,7 @@ pub fn imag(x: &Tensor) -> Result<Tensor> {
     }))
 }
 
-/// Complex numbers of their parts, which have one real dtype and are broadcast.
-pub fn complex(re: &Tensor, im: &Tensor) -> Result<Tensor> {
+fn check_parts(re: &Tensor, im: &Tensor) -> Result<()> {
     if re.dtype() != im.dtype() {
         bail!(
             DType,
@@ -71,8 +70,14 @@ pub fn complex(re: &Tensor, im: &Tensor) -> Result<Tensor> {
             im.dtype().scalar_name()
         );
     }
+    Ok(())
+}
+
+/// Complex numbers of their parts, which have one real dtype and are broadcast.
+pub fn complex(re: &Tensor, im: &Tensor) -> Result<Tensor> {
+    check_parts(re, im)?;
     let sizes = broadcast(re.sizes(), im.sizes())?;
-    let out = Tensor::empty(&sizes, re.dtype().to_complex())?;
+    let out = empty_like_operands(&sizes, &[re.into(), im.into()], re.dtype().to_complex())?;
     copy::write(&part(&out, 0), &view::expand_to(&re.detach(), &sizes)?)?;
     copy::write(&part(&out, 1), &view::expand_to(&im.detach(), &sizes)?)?;
     if !autograd::needs_grad(&[re, im]) {
@@ -90,6 +95,7 @@ pub fn complex(re: &Tensor, im: &Tensor) -> Result<Tensor> {
 
 /// The numbers of these absolute values and angles.
 fn polar(radius: &Tensor, angle: &Tensor) -> Result<Tensor> {
+    check_parts(radius, angle)?;
     complex(&mul(radius, &table::cos(angle)?)?, &mul(radius, &table::sin(angle)?)?)
 }
 
@@ -183,16 +189,16 @@ pub const OPS: &[Op] = &[
         .samples("t(2, 3, dtype=torch.complex64) | nc(3, 2, dtype=torch.complex128)"),
     Op::new("complex(Tensor real, Tensor imag) -> Tensor", |a| Ok(complex(a.tensor(0), a.tensor(1))?.into()))
         .doc("Complex numbers of their parts, float32 or float64.")
-        .samples("t(3, 4), t(3, 4) | t(3, 1), t(4) | nc(3, 2), t()"),
+        .samples("t(3, 4, dtype=torch.float32), t(3, 4, dtype=torch.float32) | nc(3, 2, dtype=torch.float64), t(2, dtype=torch.float64)"),
     Op::new("polar(Tensor abs, Tensor angle) -> Tensor", |a| Ok(polar(a.tensor(0), a.tensor(1))?.into()))
         .doc("Complex numbers of their absolute values and angles.")
-        .samples("t(3, 4), t(3, 4) | t(3, 1), t(4)"),
+        .samples("t(3, 4, dtype=torch.float32), t(3, 4, dtype=torch.float32) | nc(3, 2, dtype=torch.float64), t(2, dtype=torch.float64)"),
     Op::new("view_as_real(Tensor input) -> Tensor", |a| Ok(pair_of_reals(a.tensor(0))?.into()))
         .doc("Complex numbers as pairs along a new last dim; a view.")
         .samples("t(2, 3, dtype=torch.complex64) | nc(3, 2, dtype=torch.complex128)"),
     Op::new("view_as_complex(Tensor input) -> Tensor", |a| Ok(number_of_pair(a.tensor(0))?.into()))
         .doc("Pairs along the last dim as complex numbers; a view.")
-        .samples("t(3, 2) | t(2)"),
+        .samples("t(3, 2, dtype=torch.float64) | t(2, dtype=torch.float32)"),
     Op::new("conj(Tensor input) -> Tensor", |a| Ok(conj(a.tensor(0))?.into()))
         .method()
         .doc("The conjugate.")

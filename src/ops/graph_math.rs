@@ -155,7 +155,7 @@ macro_rules! functions {
     )* };
 }
 functions!(exp exp2 log log1p sqrt tanh sigmoid sin cos abs sign expm1 sinh cosh erf trunc conj zero_of sinc sinc_slope
-    binary_exponent lgamma digamma i0 i0e i1 i1e erfcx logsigmoid);
+    binary_exponent lgamma digamma i0 i0e i1 i1e erfcx log_sigmoid);
 
 macro_rules! functions_of_two {
     ($($name:ident => $row:ident),*) => { $(
@@ -167,11 +167,6 @@ functions_of_two!(xlogy => xlogy, zeta => zeta, polygamma => polygamma, maximum 
 pub fn select<'a>(condition: Var<'a>, a: impl Term<'a>, b: impl Term<'a>) -> Var<'a> {
     let arena = condition.arena;
     arena.apply(&rows::select::ROW, &[condition, a.of(arena), b.of(arena)])
-}
-
-/// As `cpu::math` calls the row.
-pub fn log_sigmoid(x: Var<'_>) -> Var<'_> {
-    logsigmoid(x)
 }
 
 pub fn is_nan(x: Var<'_>) -> Var<'_> {

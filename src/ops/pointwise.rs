@@ -400,7 +400,7 @@ fn run_strided(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, arg
 }
 
 /// A result laid out as PyTorch does it: in the memory order of the operands.
-fn empty_like_operands(sizes: &[usize], args: &[Arg], dtype: DType) -> Result<Tensor> {
+pub fn empty_like_operands(sizes: &[usize], args: &[Arg], dtype: DType) -> Result<Tensor> {
     let tensors: SmallVec<[&Tensor; 3]> = args.iter().filter_map(|a| a.tensor()).collect();
     if tensors.iter().all(|t| t.sizes() != sizes || t.is_contiguous()) {
         return Tensor::empty(sizes, dtype);

@@ -348,6 +348,7 @@ fn cosine_similarity(x: &Tensor, y: &Tensor, dim: i64, eps: f64) -> Result<Tenso
 const TWO: &str =
     "t(3, 4), t(3, 4) | nc(3, 2), t(3, 2), reduction='sum' | t(0), t(0) | t(), t(), reduction='none'";
 
+// The functions of the root namespace do not reduce unless told to; those of nn.functional take the mean.
 pub const OPS: &[Op] = &[
     Op::new("nn.functional.mse_loss(Tensor input, Tensor target, int reduction=1) -> Tensor", mse_loss)
         .doc("Squared error.")
@@ -364,28 +365,28 @@ pub const OPS: &[Op] = &[
     Op::new("nn.functional.binary_cross_entropy(Tensor input, Tensor target, Tensor? weight=None, int reduction=1) -> Tensor", binary_cross_entropy)
         .doc("Cross-entropy of probabilities.")
         .samples("t(3, 4, low=0.1, high=0.9), t(3, 4, low=0, high=1) | nc(3, 2, low=0.1, high=0.9), t(3, 2, low=0, high=1), t(2), reduction='sum'"),
-    Op::new("binary_cross_entropy_with_logits(Tensor input, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=1) -> Tensor", binary_cross_entropy_with_logits)
+    Op::new("binary_cross_entropy_with_logits(Tensor input, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=0) -> Tensor", binary_cross_entropy_with_logits)
         .doc("Cross-entropy of the sigmoids, without overflow.")
-        .samples("t(3, 4), t(3, 4, low=0, high=1) | nc(3, 2), t(3, 2, low=0, high=1), t(2), t(2), reduction=2 | t(), t(low=0, high=1), reduction=0"),
+        .samples("t(3, 4), t(3, 4, low=0, high=1) | nc(3, 2), t(3, 2, low=0, high=1), t(2), t(2), reduction=2 | t(), t(low=0, high=1), reduction=1"),
     Op::new("nn.functional.soft_margin_loss(Tensor input, Tensor target, int reduction=1) -> Tensor", soft_margin_loss)
         .doc("log(1 + exp(-target * input)).")
         .samples(TWO),
-    Op::new("kl_div(Tensor input, Tensor target, int reduction=1, *, bool log_target=False) -> Tensor", kl_div)
+    Op::new("kl_div(Tensor input, Tensor target, int reduction=0, *, bool log_target=False) -> Tensor", kl_div)
         .doc("Kullback-Leibler divergence of a distribution from the log-probabilities of another.")
         .samples("t(3, 4), t(3, 4, low=0.1, high=1) | nc(3, 2), t(3, 2), 2, log_target=True | t(), t(low=0.1, high=1), 0"),
     Op::new("poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, int reduction) -> Tensor", poisson_nll_loss)
         .doc("Negative log likelihood of counts under Poisson distributions.")
         .samples("t(3, 4), t(3, 4, low=0.2, high=5), True, True, 1e-8, 1 | nc(3, 2, low=0.1, high=4), t(3, 2, low=0.2, high=5), False, False, 1e-8, 0"),
-    Op::new("hinge_embedding_loss(Tensor input, Tensor target, float margin=1.0, int reduction=1) -> Tensor", hinge_embedding_loss)
+    Op::new("hinge_embedding_loss(Tensor input, Tensor target, float margin=1.0, int reduction=0) -> Tensor", hinge_embedding_loss)
         .doc("input where the target is 1, max(0, margin - input) where it is -1.")
-        .samples("t(3, 4), ints(3, 4) * 2 - 1 | nc(3, 2), torch.tensor([1, -1]), 0.5, reduction=0"),
-    Op::new("cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=1) -> Tensor", cosine_embedding_loss)
+        .samples("t(3, 4), ints(3, 4) * 2 - 1 | nc(3, 2), torch.tensor([1, -1]), 0.5, reduction=1"),
+    Op::new("cosine_embedding_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=0) -> Tensor", cosine_embedding_loss)
         .doc("1 - cosine where the target is 1, max(0, cosine - margin) where it is -1.")
         .samples("t(3, 4), t(3, 4), torch.tensor([1, -1, 1]) | nc(2, 3), t(2, 3), torch.tensor([-1, 1]), -0.5, 0 | t(3), t(3), torch.tensor(1)"),
-    Op::new("margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=1) -> Tensor", margin_ranking_loss)
+    Op::new("margin_ranking_loss(Tensor input1, Tensor input2, Tensor target, float margin=0.0, int reduction=0) -> Tensor", margin_ranking_loss)
         .doc("max(0, -target * (input1 - input2) + margin).")
         .samples("t(3), t(3), torch.tensor([1, -1, 1]) | nc(2, 3), t(2, 3), ints(2, 3, low=-1, high=2), 0.5, 0"),
-    Op::new("triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, float p=2.0, float eps=1e-06, bool swap=False, int reduction=1) -> Tensor", triplet_margin_loss)
+    Op::new("triplet_margin_loss(Tensor anchor, Tensor positive, Tensor negative, float margin=1.0, float p=2.0, float eps=1e-06, bool swap=False, int reduction=0) -> Tensor", triplet_margin_loss)
         .doc("max(0, distance to positive - distance to negative + margin).")
         .samples("t(3, 4), t(3, 4), t(3, 4) | nc(3, 2), t(3, 2), t(3, 2), 2.0, 1.0, 1e-6, True, 0"),
     Op::new("nn.functional.multi_margin_loss(Tensor input, Tensor target, Scalar p=1, Scalar margin=1, Tensor? weight=None, int reduction=1) -> Tensor", multi_margin_loss)

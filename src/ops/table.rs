@@ -75,7 +75,8 @@ table! {
     /// 0 below zero, 1 above, the second value at zero.
     op_of_tensors heaviside(a, b) for (float int) = { heaviside(a, b) }
         grad { } check one_real_dtype on (-4.0, 4.0);
-    part next_after as "nextafter"(a, b) for (float) = { next_after(a, b) } grad { } check floats_only on (-4.0, 4.0);
+    part next_after as "nextafter"(a, b) for (float) = { next_after(a, b) }
+        grad { a(a, b, g) = select(eq(a, b), 0.0, g); b(g) = zero(g); } check floats_only on (-4.0, 4.0);
     /// The greatest common divisor.
     op_of_tensors gcd(a, b) for (int) = { gcd(a, b) } grad { } check no_bool on (-4.0, 4.0);
     /// The least common multiple.

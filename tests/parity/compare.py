@@ -40,7 +40,7 @@ def name_of(thing: Any) -> str:
 
 def to_array(tensor: Any) -> np.ndarray:
     """The values of a tensor of either library."""
-    tensor = tensor.detach()
+    tensor = tensor.detach().resolve_conj()
     if name_of(tensor.dtype) == "bfloat16":
         tensor = tensor.float()
     array: np.ndarray = tensor.numpy()
