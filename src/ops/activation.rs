@@ -120,7 +120,7 @@ fn glu(x: &Tensor, dim: i64) -> Result<Tensor> {
         bail!(Unsupported, "\"glu\" not implemented for '{}'", x.dtype().scalar_name());
     }
     let size = x.size(d);
-    if size % 2 != 0 {
+    if !size.is_multiple_of(2) {
         bail!(Shape, "Halving dimension must be even, but dimension {d} is size {size}");
     }
     let half = (size / 2) as i64;

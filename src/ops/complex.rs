@@ -159,7 +159,7 @@ fn number_of_pair(x: &Tensor) -> Result<Tensor> {
     if x.strides()[last] != 1 {
         bail!(Autograd, "Tensor must have a last dimension with stride 1");
     }
-    if x.layout().offset % 2 != 0 {
+    if !x.layout().offset.is_multiple_of(2) {
         bail!(Autograd, "Tensor must have a storage_offset divisible by 2");
     }
     if x.strides()[..last].iter().any(|s| s % 2 != 0) {

@@ -157,8 +157,6 @@ inplace_methods! {
     __iand__ bitwise_and;
     __ior__ bitwise_or;
     __ixor__ bitwise_xor;
-    __ilshift__ bitwise_left_shift;
-    __irshift__ bitwise_right_shift;
 }
 
 fn unsupported(name: &str, slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>) -> PyErr {
@@ -204,11 +202,11 @@ impl PyTensor {
 
     /// Python 2's division, which PyTorch keeps.
     fn __div__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        binary(slf, other, row(&rows::div::ROW))
+        binary("__div__", slf, other, row(&rows::div::ROW))
     }
 
     fn __rdiv__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        binary(slf, other, swapped(&rows::div::ROW))
+        binary("__rdiv__", slf, other, swapped(&rows::div::ROW))
     }
 
     fn __idiv__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {

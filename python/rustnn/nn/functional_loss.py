@@ -292,8 +292,8 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """Minus the log-probability under normal distributions of mean ``input`` and variance ``var``.
 
-    ``var`` is of the input's shape, or lacks its last dim, or has size 1 there; it counts as at least ``eps``.
-    ``full`` adds log(2π) / 2. ValueError for other shapes and negative variances.
+    ``var`` is of the input's shape, or lacks its last dim, or has size 1 in one dim; it counts as at least
+    ``eps``. ``full`` adds log(2π) / 2. ValueError for other shapes and negative variances.
     """
     if not isinstance(var, Tensor):
         if var < 0:
@@ -301,13 +301,12 @@ def gaussian_nll_loss(
         var = var * _C.ones_like(input)
     elif bool((var < 0).any()):
         raise ValueError("var has negative entry/entries")
-    if var.size() != input.size():
-        if input.size()[:-1] == var.size():
-            var = var.unsqueeze(-1)
-        elif input.size()[:-1] != var.size()[:-1] or var.size(-1) != 1:
-            # A batch of variances for inputs that are broadcast over the batch is the last possibility.
-            if var.dim() != input.dim() or any(v not in (1, i) for v, i in zip(var.size(), input.size())):
-                raise ValueError("var is of incorrect size")
+    if input.size()[:-1] == var.size():
+        var = var.unsqueeze(-1)
+    elif var.size() != input.size():
+        other = [v for i, v in zip(input.size(), var.size(), strict=False) if i != v]
+        if var.dim() != input.dim() or other != [1]:
+            raise ValueError("var is of incorrect size")
     code = reduction_code(reduction)
     limited = var.clone()
     with no_grad():
@@ -385,8 +384,8 @@ def triplet_margin_loss(
 ) -> Tensor:
     """``max(0, distance(anchor, positive) - distance(anchor, negative) + margin)``, reduced.
 
-    Distances are p-norms along the last dim. With ``swap`` the negative's distance to the positive counts if it
-    is smaller. ValueError if margin <= 0.
+    Distances are p-norms along the last dim. With ``swap`` the negative's distance to the positive counts
+    if it is smaller. ValueError if margin <= 0.
     """
     code = _code(size_average, reduce, reduction)
     return _C.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, code)
@@ -409,8 +408,8 @@ def triplet_margin_with_distance_loss(
     distance = _C.pairwise_distance if distance_function is None else distance_function
     if anchor.ndim != positive.ndim or anchor.ndim != negative.ndim:
         raise RuntimeError(
-            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but "
-            f"got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, "
+            f"but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
     to_positive, to_negative = distance(anchor, positive), distance(anchor, negative)
     if swap:
