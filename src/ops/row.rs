@@ -75,22 +75,22 @@ macro_rules! kernels_for {
 }
 
 /// Nests `kernels_for!` over a list of kinds.
-macro_rules! typed {
+macro_rules! formula_typed {
     ($result:ident () |$($v:ident),+| $f:expr) => { Typed::NONE };
     ($result:ident ($kind:ident $($rest:ident)*) |$($v:ident),+| $f:expr) => {
-        kernels_for!($kind, |$($v),+| -> $result $f, typed!($result ($($rest)*) |$($v),+| $f))
+        kernels_for!($kind, |$($v),+| -> $result $f, formula_typed!($result ($($rest)*) |$($v),+| $f))
     };
 }
-macro_rules! typed_grad {
+macro_rules! gradient_typed {
     (() |$($v:ident),+| $f:expr) => { Typed::NONE };
     (($kind:ident $($rest:ident)*) |$($v:ident),+| $f:expr) => {
-        kernels_for!(grad $kind, |$($v),+| $f, typed_grad!(($($rest)*) |$($v),+| $f))
+        kernels_for!(grad $kind, |$($v),+| $f, gradient_typed!(($($rest)*) |$($v),+| $f))
     };
 }
 
 macro_rules! row_kernels {
-    ([] $compute:tt |$($v:ident),+| $f:expr) => { typed!(same $compute |$($v),+| $f) };
-    ([bool] $compute:tt |$($v:ident),+| $f:expr) => { typed!(bool $compute |$($v),+| $f) };
+    ([] $compute:tt |$($v:ident),+| $f:expr) => { formula_typed!(same $compute |$($v),+| $f) };
+    ([bool] $compute:tt |$($v:ident),+| $f:expr) => { formula_typed!(bool $compute |$($v),+| $f) };
 }
 
 macro_rules! signature_of {
@@ -178,7 +178,7 @@ macro_rules! table {
                     grads: &[$(RowGrad {
                         input: position(INPUTS, stringify!($gi)),
                         reads: &[$(Read::of(INPUTS, stringify!($gv))),+],
-                        kernels: typed_grad!($compute |$($gv),+| $g),
+                        kernels: gradient_typed!($compute |$($gv),+| $g),
                         identity: is_g(stringify!($g)),
                         graph: {
                             fn graph<'a>(values: &[crate::ops::graph_math::Var<'a>]) -> crate::ops::graph_math::Var<'a> {
