@@ -57,3 +57,14 @@ pub fn record_many(
     let with = |(i, t): (usize, Tensor)| t.with_producer(Edge { node: node.clone(), output: i as u32 });
     outs.into_iter().enumerate().map(with).collect()
 }
+
+/// Puts a node behind results of which nobody knows the gradient: asking for it is an error.
+pub fn record_unknown(outs: Vec<Tensor>, name: &'static str, inputs: &[&Tensor]) -> Vec<Tensor> {
+    if !needs_grad(inputs) {
+        return outs;
+    }
+    let refuse = move |_: &Backprop| -> Result<Grads> {
+        Err(crate::error::Error::Autograd(format!("derivative for aten::{name} is not implemented")))
+    };
+    record_many(outs.into(), name, inputs, &[], refuse).into_vec()
+}

@@ -26,3 +26,4 @@ pub mod scalar;
 pub mod shared;
 pub mod storage;
 pub mod tensor;
+pub mod warning;

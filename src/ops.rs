@@ -20,13 +20,16 @@ pub mod dropout;
 pub mod einsum;
 pub mod embedding;
 pub mod fold;
+pub mod extreme;
 pub mod graph_math;
 pub mod grid_sample;
 pub mod index;
 pub mod joining;
 pub mod layer_norm;
+pub mod lines;
 pub mod loss;
 pub mod matmul;
+pub mod moments;
 pub mod norm;
 pub mod pad;
 pub mod plane;
@@ -40,9 +43,14 @@ pub mod random;
 pub mod reduce;
 pub mod registry;
 pub mod resample;
+pub mod scan;
+pub mod search;
 pub mod softmax;
 pub mod special;
+pub mod sort;
 pub mod table;
+pub mod unique;
+pub mod vector_norm;
 pub mod view;
 
 use std::sync::OnceLock;
@@ -70,11 +78,13 @@ pub fn all() -> &'static [&'static Op] {
             embedding::OPS,
             fold::OPS,
             grid_sample::OPS,
+            extreme::OPS,
             index::OPS,
             joining::OPS,
             layer_norm::OPS,
             loss::OPS,
             matmul::OPS,
+            moments::OPS,
             norm::OPS,
             pad::OPS,
             pointwise_loss::OPS,
@@ -85,8 +95,13 @@ pub fn all() -> &'static [&'static Op] {
             random::OPS,
             reduce::OPS,
             resample::OPS,
+            scan::OPS,
+            search::OPS,
             softmax::OPS,
             special::OPS,
+            sort::OPS,
+            unique::OPS,
+            vector_norm::OPS,
             view::OPS,
         ];
         rows.chain(families.iter().copied().flatten()).collect()

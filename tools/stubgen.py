@@ -34,9 +34,15 @@ TYPES = {
     "Generator": "Generator",
     "MemoryFormat": "Any",
 }
-RESULTS = {"Tensor": "Tensor", "Tensor[]": "Any", "bool": "_bool"}
+RESULTS = {"Tensor": "Tensor", "Tensor[]": "Any", "bool": "_bool", "(": "Any"}
 FACTORY = ("device: str | _device | None = None", "requires_grad: _bool = False")
 KEYWORDS = {"from": "from_"}
+
+
+def returned(signature: str) -> str:
+    """What a declaration returns: a type, or ``(`` for a tuple of named tensors."""
+    result = signature.rsplit("-> ", 1)[1]
+    return "(" if result.startswith("(") else result
 
 
 def parameters(signature: str, *, method: bool) -> str:
@@ -70,10 +76,11 @@ def parameters(signature: str, *, method: bool) -> str:
     creates = not inside.startswith("Tensor") or name.startswith("new_") or name.endswith("_like")
     if "ScalarType? dtype" in signature and creates:
         out.extend(FACTORY)
-    if RESULTS[signature.rsplit("-> ", 1)[1]] == "Tensor" and not method:
+    outs = {"Tensor": "Tensor", "(": "Sequence[Tensor]"}.get(returned(signature))
+    if outs and not method:
         if not starred:
             out.append("*")
-        out.append("out: Tensor | None = None")
+        out.append(f"out: {outs} | None = None")
     return ", ".join(out)
 
 
@@ -83,7 +90,7 @@ def definition(name: str, signatures: list[str], *, method: bool, indent: str) -
     for signature in signatures:
         if len(signatures) > 1:
             lines.append(f"{indent}@overload")
-        result = RESULTS[signature.rsplit("-> ", 1)[1]]
+        result = RESULTS[returned(signature)]
         lines.append(f"{indent}def {name}({parameters(signature, method=method)}) -> {result}: ...")
     return lines
 

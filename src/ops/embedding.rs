@@ -187,7 +187,8 @@ fn embedding_renorm(weight: &Tensor, indices: &Tensor, max_norm: f64, p: f64) ->
         for &i in &index {
             let row = view::select(&target, 0, i)?;
             let norm =
-                crate::ops::reduce::item(&crate::ops::reduce::vector_norm(&row, p, None, false)?)?.to_f64();
+                crate::ops::reduce::item(&crate::ops::vector_norm::vector_norm(&row, p, None, false, None)?)?
+                    .to_f64();
             if norm > max_norm {
                 copy::write(&row, &mul(&row, max_norm / (norm + 1e-7))?)?;
             }

@@ -221,6 +221,12 @@ impl Op {
         self
     }
 
+    /// A function of the module only.
+    pub const fn function_only(mut self) -> Op {
+        self.variants.method = false;
+        self
+    }
+
     /// Has a twin `name_` that overwrites its first argument.
     pub const fn inplace(mut self) -> Op {
         self.variants.inplace = true;

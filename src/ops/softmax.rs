@@ -81,27 +81,6 @@ fn gradient(g: &Tensor, y: &Tensor, dim: usize, log: bool) -> Result<Tensor> {
     copy::to_dtype(&out, y.dtype())
 }
 
-/// log(sum(exp(x))) over dimensions, without overflow.
-fn logsumexp(x: &Tensor, dims: &[i64], keepdim: bool) -> Result<Tensor> {
-    let x =
-        &if x.dtype().is_integral() { copy::to_dtype(x, crate::scalar::default_dtype())? } else { x.clone() };
-    let largest = autograd::no_grad(|| {
-        let x = x.detached();
-        let mut top =
-            copy::to_dtype(&x, if x.dtype().is_complex() { x.dtype().to_real() } else { x.dtype() })?;
-        crate::layout::wrap_dims(dims, x.ndim())?;
-        for &d in dims {
-            let index = reduce::argmax(&top, Some(d), true)?;
-            top = crate::ops::index::gather(&top, d, &index)?;
-        }
-        let finite = table::isfinite(&top)?;
-        crate::ops::arithmetic::where_(&finite, &top, 0.0)
-    })?;
-    let sums = reduce::sum(&table::exp(&sub(x, &largest)?)?, Some(dims), true, None)?;
-    let out = crate::ops::arithmetic::add(&table::log(&sums)?, &largest)?;
-    if keepdim { Ok(out) } else { crate::ops::view::squeeze(&out, Some(dims)) }
-}
-
 fn call(a: &Args, log: bool) -> Result<Tensor> {
     softmax(a.tensor(0), a.int(1), log, a.dtype(2))
 }
@@ -115,10 +94,4 @@ pub const OPS: &[Op] = &[
         .method()
         .doc("The logarithm of softmax.")
         .samples("t(3, 4), 1 | t(2, 3, 4), 0 | nc(3, 4), 1 | t(0, 3), 1"),
-    Op::new("logsumexp(Tensor input, int[1] dim, bool keepdim=False) -> Tensor", |a| {
-        Ok(logsumexp(a.tensor(0), a.ints(1), a.bool(2))?.into())
-    })
-    .method()
-    .doc("log(sum(exp(x))) over dimensions.")
-    .samples("t(3, 4), 1 | t(2, 3, 4), (0, 2), True"),
 ];

@@ -202,7 +202,7 @@ fn reversed(x: &Tensor) -> Result<Tensor> {
     permute(x, &dims)
 }
 
-fn movedim(x: &Tensor, source: &[i64], destination: &[i64]) -> Result<Tensor> {
+pub fn movedim(x: &Tensor, source: &[i64], destination: &[i64]) -> Result<Tensor> {
     if source.len() != destination.len() {
         bail!(
             Autograd,

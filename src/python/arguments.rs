@@ -157,7 +157,7 @@ fn read_extras(signature: &Signature, call: &Call<'_, '_>, used: u64) -> Result<
         }
         let name = name.to_str()?;
         match name {
-            "out" if signature.returns_tensor && (value.is_none() || tensor_of(value).is_some()) => {
+            "out" if signature.results > 0 && (value.is_none() || is_out(value, signature.results)) => {
                 extras.out = (!value.is_none()).then(|| value.clone().unbind());
             }
             "device" if signature.is_factory => super::device::check(value)?,
@@ -171,6 +171,14 @@ fn read_extras(signature: &Signature, call: &Call<'_, '_>, used: u64) -> Result<
         }
     }
     Ok(extras)
+}
+
+/// Whether a value can be `out=`: a tensor, or as many as there are results.
+fn is_out(value: &Bound<'_, PyAny>, results: usize) -> bool {
+    match results {
+        1 => tensor_of(value).is_some(),
+        n => tensors(value).is_some_and(|list| list.len() == n),
+    }
 }
 
 /// One argument; `None` if it is of another type.

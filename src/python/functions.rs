@@ -6,7 +6,7 @@
 use std::ffi::{CString, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -17,7 +17,7 @@ use crate::autograd;
 use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
 use crate::python::arguments::{Call, Extras, Mismatch, Values, bind, explain};
-use crate::python::convert::{handle, output_object, tensor_of};
+use crate::python::convert::{handle, items, output_object, tensor_of};
 use crate::python::gc::without_gil;
 use crate::python::signature::Signature;
 use crate::python::subclass;
@@ -116,6 +116,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("arctanh", "atanh"),
     ("fix", "trunc"),
     ("ger", "outer"),
+    ("trapz", "trapezoid"),
 ];
 
 /// Above this many elements among its arguments an operation runs without the GIL.
@@ -179,10 +180,13 @@ fn run<'py>(
         .fold(0, usize::saturating_add);
     let compute = || if group.inplace { call_inplace(op, values) } else { (op.call)(&Args(values)) };
     let output = if elements > RELEASE_GIL { without_gil(py, compute) } else { compute() }?;
-    let Output::Tensor(result) = output else { return output_object(py, output) };
-    if let Some(out) = extras.out {
-        return write_out(out.into_bound(py), &result);
+    for text in crate::warning::take() {
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 1)?;
     }
+    if let Some(out) = extras.out {
+        return write_outs(out.into_bound(py), output);
+    }
+    let Output::Tensor(result) = output else { return output_object(py, output) };
     if extras.requires_grad {
         result.set_requires_grad(true)?;
     }
@@ -249,7 +253,36 @@ fn general_inplace(call: OpCall, values: &[Value]) -> crate::error::Result<Outpu
     Ok(copy::assign(x, &result)?.into())
 }
 
-/// `out=`: the result is written into a given tensor, which takes its shape.
+/// `out=`: the results are written into the given tensors, which are returned in their place.
+fn write_outs<'py>(out: Bound<'py, PyAny>, output: Output) -> PyResult<Bound<'py, PyAny>> {
+    let py = out.py();
+    let write_all = |results: &[Tensor]| -> PyResult<Vec<Tensor>> {
+        let targets = items(&out).unwrap_or_default();
+        let wanted = targets.iter().filter_map(tensor_of).zip(results);
+        if let Some((target, result)) = wanted.into_iter().find(|(t, r)| t.dtype() != r.dtype()) {
+            return Err(PyRuntimeError::new_err(format!(
+                "Expected out tensor to have dtype {}, but got {} instead",
+                result.dtype().c_name(),
+                target.dtype().c_name()
+            )));
+        }
+        let write = |(target, result): (Bound<'py, PyAny>, &Tensor)| {
+            let written = write_out(target, result)?;
+            Ok(handle(written.cast::<PyTensor>()?))
+        };
+        targets.into_iter().zip(results).map(write).collect()
+    };
+    match output {
+        Output::Tensor(result) => write_out(out, &result),
+        Output::Tensors(results) => output_object(py, Output::Tensors(write_all(&results)?)),
+        Output::Named(name, fields, results) => {
+            output_object(py, Output::Named(name, fields, write_all(&results)?))
+        }
+        other => output_object(py, other),
+    }
+}
+
+/// The result is written into a given tensor, which takes its shape.
 fn write_out<'py>(out: Bound<'py, PyAny>, result: &Tensor) -> PyResult<Bound<'py, PyAny>> {
     let object = out.cast::<PyTensor>()?;
     let target = handle(object);

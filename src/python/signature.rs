@@ -2,7 +2,7 @@
 //!
 //! `name(Tensor input, *int[] size, *, ScalarType? dtype=None) -> Tensor`: a `?` allows None, `*int[]`
 //! also takes the numbers one by one, a `*` alone ends the positional parameters, `int[2]` takes one
-//! number for both. `Number|Tensor` is either.
+//! number for both. `Number|Tensor` is either. `-> (Tensor values, Tensor indices)` is a tuple, also for `out=`.
 
 use smallvec::SmallVec;
 
@@ -96,8 +96,9 @@ pub struct Signature {
     pub parameters: Vec<Parameter>,
     /// Whether the factory keywords (`device`, `requires_grad`, ...) are accepted.
     pub is_factory: bool,
-    /// Whether it returns one tensor, so that `out=` makes sense.
-    pub returns_tensor: bool,
+    /// How many tensors `out=` takes: 1 for `Tensor`, 2 for `(Tensor values, Tensor indices)`; 0 for
+    /// results that cannot be written into given tensors.
+    pub results: usize,
 }
 
 impl Signature {
@@ -130,8 +131,12 @@ impl Signature {
             parameters.push(Parameter { name, kind, nullable, default, keyword_only, variadic });
         }
         let is_factory = parameters.iter().any(|p| p.kind == Kind::DType && p.keyword_only);
-        let returns_tensor = text[close + 4..].trim() == "Tensor";
-        Signature { parameters, is_factory, returns_tensor }
+        let results = match text[close + 4..].trim() {
+            "Tensor" => 1,
+            tuple if tuple.starts_with('(') => tuple.split(',').count(),
+            _ => 0,
+        };
+        Signature { parameters, is_factory, results }
     }
 }
 
@@ -223,6 +228,6 @@ mod tests {
                 ("d", true, false)
             ]
         );
-        assert!(s.parameters[3].nullable && s.returns_tensor && !s.is_factory);
+        assert!(s.parameters[3].nullable && s.results == 1 && !s.is_factory);
     }
 }

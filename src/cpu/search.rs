@@ -1,0 +1,155 @@
+//! Places in sorted sequences, counts and histograms, runs of equal rows.
+
+use std::cmp::Ordering;
+
+use crate::cpu::par;
+use crate::cpu::pointwise::GRAIN;
+use crate::cpu::sort::Key;
+
+fn at_least<T: Key>(a: T, b: T) -> bool {
+    !a.is_nan() && !b.is_nan() && a.key() >= b.key()
+}
+
+fn above<T: Key>(a: T, b: T) -> bool {
+    !a.is_nan() && !b.is_nan() && a.key() > b.key()
+}
+
+/// Whether both are the same value; NaN is not even itself.
+pub fn same<T: Key>(a: T, b: T) -> bool {
+    !a.is_nan() && a.key() == b.key()
+}
+
+/// How many elements of a sorted sequence come before `value`: those below it, with `right` also those
+/// equal to it. NaN comes after all.
+pub fn place<T: Key>(sorted: &[T], sorter: Option<&[i64]>, value: T, right: bool) -> usize {
+    let get = |i: usize| sorted[sorter.map_or(i, |s| s[i] as usize)];
+    let (mut start, mut end) = (0, sorted.len());
+    while start < end {
+        let middle = start + (end - start) / 2;
+        let found = get(middle);
+        let stays = if right { above(found, value) } else { at_least(found, value) };
+        if stays { end = middle } else { start = middle + 1 }
+    }
+    start
+}
+
+/// A pointer that threads write different elements through.
+struct Target<T>(*mut T);
+// SAFETY: threads write disjoint elements.
+unsafe impl<T> Sync for Target<T> {}
+
+impl<T> Target<T> {
+    /// # Safety
+    /// Element `i` exists, and no other thread uses it.
+    unsafe fn set(&self, i: usize, value: T) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(i).write(value) }
+    }
+}
+
+/// The places of all values. There are `rows` sorted sequences side by side, each for as many of the
+/// values as it gets; or one for all.
+pub fn places<T: Key>(
+    sorted: &[T],
+    rows: usize,
+    sorter: Option<&[i64]>,
+    values: &[T],
+    right: bool,
+    out: &mut [i64],
+) {
+    let (length, each) = (sorted.len() / rows.max(1), values.len() / rows.max(1));
+    let target = Target(out.as_mut_ptr());
+    let grain = (GRAIN / (length.max(2).ilog2() as usize + 1)).max(1);
+    par::for_range(values.len(), grain, &|range| {
+        for i in range {
+            let row = i / each.max(1);
+            let part = row * length..(row + 1) * length;
+            let order = sorter.map(|s| &s[part.clone()]);
+            // SAFETY: one output a value, each written once.
+            unsafe { target.set(i, place(&sorted[part], order, values[i], right) as i64) };
+        }
+    });
+}
+
+/// Whether each value is among the elements of a sorted sequence.
+pub fn contained<T: Key>(sorted: &[T], values: &[T], invert: bool, out: &mut [crate::dtype::Bool]) {
+    let target = Target(out.as_mut_ptr());
+    par::for_range(values.len(), GRAIN / 8, &|range| {
+        for i in range {
+            let at = place(sorted, None, values[i], false);
+            let found = sorted.get(at).is_some_and(|s| same(*s, values[i]));
+            // SAFETY: one output a value, each written once.
+            unsafe { target.set(i, (found != invert).into()) };
+        }
+    });
+}
+
+/// Orders the rows (of `width` elements) like words in a dictionary; equal ones keep their order.
+pub fn sort_rows<T: Key>(rows: &[T], width: usize, order: &mut [i64]) {
+    let row = |i: i64| &rows[i as usize * width..(i as usize + 1) * width];
+    order.sort_by(|&a, &b| {
+        let pairs = row(a).iter().zip(row(b));
+        pairs.map(|(x, y)| x.key().cmp(&y.key())).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    });
+}
+
+/// Where runs of equal rows start in `order`; `run_of` becomes the number of the run of each row.
+pub fn runs<T: Key>(rows: &[T], width: usize, order: &[i64], run_of: &mut [i64], starts: &mut Vec<i64>) {
+    let row = |i: i64| &rows[i as usize * width..(i as usize + 1) * width];
+    for (i, &at) in order.iter().enumerate() {
+        let goes_on = i > 0 && row(order[i - 1]).iter().zip(row(at)).all(|(a, b)| same(*a, *b));
+        if !goes_on {
+            starts.push(i as i64);
+        }
+        run_of[at as usize] = starts.len() as i64 - 1;
+    }
+}
+
+/// A float that histograms are made of.
+pub trait Sample: Copy + PartialOrd + Into<f64> {
+    /// Which of `bins` even bins between two edges a value within them falls into.
+    fn bin(self, low: Self, high: Self, bins: usize) -> usize;
+}
+macro_rules! samples {
+    ($($t:ty),*) => { $(impl Sample for $t {
+        fn bin(self, low: $t, high: $t, bins: usize) -> usize {
+            (((self - low) * bins as $t / (high - low)) as usize).min(bins - 1)
+        }
+    })* };
+}
+samples!(f32, f64);
+
+/// How a value finds its bin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Bins {
+    /// The edges lie evenly.
+    Even,
+    /// Evenly, but for rounding: the edges themselves decide.
+    EvenByEdges,
+    /// Anywhere.
+    Free,
+}
+
+/// Adds up how many values, or the weights of them, fall between neighbouring `edges`; the last bin has
+/// both of its edges. Values outside and NaN do not count.
+pub fn histogram<T: Sample>(values: &[T], weights: Option<&[T]>, edges: &[T], how: Bins, out: &mut [f64]) {
+    let bins = edges.len() - 1;
+    let (low, high) = (edges[0], edges[bins]);
+    for (i, &v) in values.iter().enumerate() {
+        if !(v >= low && v <= high) {
+            continue;
+        }
+        let from_edges = |from: usize, to: usize| {
+            (from + edges[from..to].partition_point(|e| *e <= v)).saturating_sub(1).min(bins - 1)
+        };
+        let bin = match how {
+            Bins::Free => from_edges(0, bins + 1),
+            Bins::Even => v.bin(low, high, bins),
+            Bins::EvenByEdges => {
+                let near = v.bin(low, high, bins);
+                from_edges(near.saturating_sub(1), (near + 2).min(bins + 1))
+            }
+        };
+        out[bin] += weights.map_or(1.0, |w| w[i].into());
+    }
+}

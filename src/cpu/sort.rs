@@ -1,0 +1,258 @@
+//! Sorting lines and picking from them by rank.
+//!
+//! Elements become keys: unsigned integers in the order of the values, NaN above all, the two zeros
+//! equal. A key and the element's index are packed into one integer, so that sorting is a sort of
+//! plain integers, stable whatever the algorithm, and selection needs no comparison function.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use half::{bf16, f16};
+
+use crate::alloc::vec_for;
+use crate::cpu::lines::{Line, Side, for_lines};
+use crate::dtype::{Bool, DType, Element};
+use crate::error::{Error, Result};
+
+/// Elements that have an order.
+pub trait Key: Element {
+    /// Bits that a key takes.
+    const KEY_BITS: u32;
+    /// An integer in the order of the values.
+    fn key(self) -> u64;
+    fn is_nan(self) -> bool {
+        false
+    }
+}
+
+macro_rules! integer_keys {
+    ($($t:ty as $u:ty),*) => { $(impl Key for $t {
+        const KEY_BITS: u32 = <$u>::BITS;
+        #[inline(always)]
+        fn key(self) -> u64 { ((self as $u) ^ (<$t>::MIN as $u)) as u64 }
+    })* };
+}
+integer_keys!(u8 as u8, i8 as u8, i16 as u16, i32 as u32, i64 as u64);
+
+impl Key for Bool {
+    const KEY_BITS: u32 = 8;
+    #[inline(always)]
+    fn key(self) -> u64 {
+        (self.0 != 0) as u64
+    }
+}
+
+macro_rules! float_keys {
+    ($($t:ty as $u:ty),*) => { $(impl Key for $t {
+        const KEY_BITS: u32 = <$u>::BITS;
+        #[inline(always)]
+        fn key(self) -> u64 {
+            let bits = self.to_bits();
+            const SIGN: $u = 1 << (<$u>::BITS - 1);
+            let key = if bits == SIGN { SIGN } else if bits & SIGN != 0 { !bits } else { bits | SIGN };
+            if <$t>::is_nan(self) { <$u>::MAX as u64 } else { key as u64 }
+        }
+        #[inline(always)]
+        fn is_nan(self) -> bool { <$t>::is_nan(self) }
+    })* };
+}
+float_keys!(f16 as u16, bf16 as u16, f32 as u32, f64 as u64);
+
+/// A key with an index below it.
+trait Packed: Copy + Ord {
+    fn pack(key: u64, index: usize) -> Self;
+    fn key(self) -> u64;
+    fn index(self) -> usize;
+}
+impl Packed for u64 {
+    #[inline(always)]
+    fn pack(key: u64, index: usize) -> u64 {
+        key << 32 | index as u64
+    }
+    fn key(self) -> u64 {
+        self >> 32
+    }
+    #[inline(always)]
+    fn index(self) -> usize {
+        self as u32 as usize
+    }
+}
+impl Packed for u128 {
+    #[inline(always)]
+    fn pack(key: u64, index: usize) -> u128 {
+        (key as u128) << 64 | index as u128
+    }
+    fn key(self) -> u64 {
+        (self >> 64) as u64
+    }
+    #[inline(always)]
+    fn index(self) -> usize {
+        self as u64 as usize
+    }
+}
+
+/// What is wanted of each line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// All, in order.
+    Sorted { descending: bool },
+    /// The first `k` of that order.
+    First { k: usize, descending: bool },
+    /// The element of this rank.
+    Rank(usize),
+    /// The lower of the middle elements; NaN if there is one.
+    Median,
+    /// The same among those that are not NaN.
+    NanMedian,
+    /// The smallest of the most frequent values.
+    Mode,
+}
+
+/// Runs `$body` with `$t` standing for the Rust type of a dtype that has an order.
+#[macro_export]
+macro_rules! dispatch_ordered {
+    ($dtype:expr, $t:ident => $body:expr) => {
+        match $dtype {
+            $crate::dtype::DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            $crate::dtype::DType::I8 => {
+                type $t = i8;
+                $body
+            }
+            $crate::dtype::DType::I16 => {
+                type $t = i16;
+                $body
+            }
+            $crate::dtype::DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            $crate::dtype::DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            $crate::dtype::DType::F16 => {
+                type $t = half::f16;
+                $body
+            }
+            $crate::dtype::DType::BF16 => {
+                type $t = half::bf16;
+                $body
+            }
+            $crate::dtype::DType::F64 => {
+                type $t = f64;
+                $body
+            }
+            $crate::dtype::DType::Bool => {
+                type $t = $crate::dtype::Bool;
+                $body
+            }
+            // Complex numbers have no order; they are refused before a kernel runs.
+            _ => {
+                type $t = f32;
+                $body
+            }
+        }
+    };
+}
+
+/// Writes the picked elements and their indices (int64): `[input, values, indices]`.
+///
+/// # Safety
+/// The input's lines have `n` elements of `dtype`, which has an order; the outputs have as many as are
+/// picked. `n` is not 0, ranks and `k` are within it.
+pub unsafe fn pick(dtype: DType, sizes: &[usize], n: usize, sides: &[Side; 3], what: Pick) -> Result<()> {
+    // SAFETY: the caller's promise, passed on with the type of the elements.
+    dispatch_ordered!(dtype, T => unsafe {
+        if T::KEY_BITS <= 32 && n <= u32::MAX as usize {
+            pick_typed::<T, u64>(sizes, n, sides, what)
+        } else {
+            pick_typed::<T, u128>(sizes, n, sides, what)
+        }
+    })
+}
+
+unsafe fn pick_typed<T: Key, P: Packed + Send>(
+    sizes: &[usize],
+    n: usize,
+    sides: &[Side; 3],
+    what: Pick,
+) -> Result<()> {
+    let failed = AtomicBool::new(false);
+    let cost = n.saturating_mul(n.max(2).ilog2() as usize);
+    for_lines(sizes, cost, sides, &|[input, values, indices]| {
+        let Ok(mut packed) = vec_for::<P>(n) else {
+            failed.store(true, Ordering::Relaxed);
+            return;
+        };
+        // SAFETY: lines as the caller describes them.
+        unsafe {
+            let picked = pick_line::<T, P>(input, n, what, &mut packed);
+            for (i, p) in picked.iter().enumerate() {
+                values.set(i, input.get::<T>(p.index()));
+                indices.set(i, p.index() as i64);
+            }
+        }
+    });
+    match failed.into_inner() {
+        true => Err(Error::OutOfMemory { bytes: n.saturating_mul(size_of::<P>()) }),
+        false => Ok(()),
+    }
+}
+
+/// Fills `packed` with the line and returns what is picked of it.
+unsafe fn pick_line<T: Key, P: Packed>(line: Line, n: usize, what: Pick, packed: &mut Vec<P>) -> &[P] {
+    let descending = matches!(what, Pick::Sorted { descending: true } | Pick::First { descending: true, .. });
+    // Turning the keys round leaves the indices of equal elements in order.
+    let flip = if descending { u64::MAX >> (64 - T::KEY_BITS) } else { 0 };
+    // SAFETY: the caller vouches for n elements.
+    packed.extend((0..n).map(|i| unsafe { P::pack(line.get::<T>(i).key() ^ flip, i) }));
+    let nan_key = u64::MAX >> (64 - T::KEY_BITS);
+    // SAFETY: as above; indices come from the packing.
+    let is_nan = |p: P| p.key() == nan_key && unsafe { line.get::<T>(p.index()).is_nan() };
+    let one = |at: usize| at..at + 1;
+    let range = match what {
+        Pick::Sorted { .. } => {
+            packed.sort_unstable();
+            0..n
+        }
+        Pick::First { k, .. } => {
+            if k < n && k > 0 {
+                packed.select_nth_unstable(k - 1);
+            }
+            packed[..k].sort_unstable();
+            0..k
+        }
+        Pick::Rank(rank) => {
+            packed.select_nth_unstable(rank);
+            one(rank)
+        }
+        Pick::Median | Pick::NanMedian => {
+            let nans = packed.iter().filter(|p| is_nan(**p)).count();
+            let rank = match (what, nans) {
+                (_, 0) => (n - 1) / 2,
+                // The first NaN.
+                (Pick::Median, _) => n - nans,
+                _ => (n - nans).saturating_sub(1) / 2,
+            };
+            packed.select_nth_unstable(rank);
+            one(rank)
+        }
+        Pick::Mode => {
+            packed.sort_unstable();
+            let (mut best, mut longest, mut run) = (0, 0, 0);
+            for i in 0..n {
+                run += 1;
+                if i + 1 == n || packed[i].key() != packed[i + 1].key() || is_nan(packed[i]) {
+                    if run > longest {
+                        (best, longest) = (i, run);
+                    }
+                    run = 0;
+                }
+            }
+            one(best)
+        }
+    };
+    &packed[range]
+}
