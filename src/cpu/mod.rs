@@ -24,5 +24,5 @@ pub mod scratch;
 pub mod search;
 pub mod simd;
 pub mod softmax;
-pub mod special;
 pub mod sort;
+pub mod special;
