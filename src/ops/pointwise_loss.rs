@@ -7,6 +7,7 @@ use crate::ops::arithmetic::{abs, add, div, mul, sub, where_};
 use crate::ops::loss::{summarise, summary_of};
 use crate::ops::registry::{Args, Output};
 use crate::ops::row::*;
+use crate::ops::vector_norm::vector_norm;
 use crate::ops::{copy, creation, index, reduce, table, view};
 
 table! {
@@ -314,14 +315,14 @@ fn multilabel_margin_loss(a: &Args) -> Result<Output> {
 fn distance(x: &Tensor, y: &Tensor, p: f64, eps: f64, keepdim: bool) -> Result<Tensor> {
     let difference = add(&sub(x, y)?, eps)?;
     if difference.ndim() == 0 {
-        return reduce::vector_norm(&difference, p, None, keepdim);
+        return vector_norm(&difference, p, None, keepdim, None);
     }
-    reduce::vector_norm(&difference, p, Some(&[-1]), keepdim)
+    vector_norm(&difference, p, Some(&[-1]), keepdim, None)
 }
 
 /// A norm that is at least `eps`; the gradient is that of the norm itself.
 fn norm_at_least(x: &Tensor, dim: i64, eps: f64) -> Result<Tensor> {
-    let norm = copy::clone(&reduce::vector_norm(x, 2.0, Some(&[dim]), true)?)?;
+    let norm = copy::clone(&vector_norm(x, 2.0, Some(&[dim]), true, None)?)?;
     autograd::no_grad(|| apply_inplace(&table::rows::clamp_min::ROW, &[(&norm).into(), eps.into()]))?;
     Ok(norm)
 }
