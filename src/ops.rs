@@ -21,6 +21,7 @@ pub mod einsum;
 pub mod embedding;
 pub mod extreme;
 pub mod fold;
+pub mod gather;
 pub mod graph_math;
 pub mod grid_sample;
 pub mod index;
@@ -28,11 +29,13 @@ pub mod joining;
 pub mod layer_norm;
 pub mod lines;
 pub mod loss;
+pub mod mask;
 pub mod matmul;
 pub mod moments;
 pub mod norm;
 pub mod pad;
 pub mod plane;
+pub mod parts;
 pub mod pointwise;
 pub mod pointwise_loss;
 pub mod pool;
@@ -40,6 +43,7 @@ pub mod pool_windows;
 pub mod products;
 pub mod properties;
 pub mod random;
+pub mod rearrange;
 pub mod reduce;
 pub mod registry;
 pub mod resample;
@@ -48,6 +52,7 @@ pub mod search;
 pub mod softmax;
 pub mod sort;
 pub mod special;
+pub mod strided;
 pub mod table;
 pub mod unique;
 pub mod vector_norm;
@@ -79,20 +84,24 @@ pub fn all() -> &'static [&'static Op] {
             fold::OPS,
             grid_sample::OPS,
             extreme::OPS,
+            gather::OPS,
             index::OPS,
             joining::OPS,
             layer_norm::OPS,
             loss::OPS,
+            mask::OPS,
             matmul::OPS,
             moments::OPS,
             norm::OPS,
             pad::OPS,
             pointwise_loss::OPS,
+            parts::OPS,
             pool::OPS,
             pool_windows::OPS,
             products::OPS,
             properties::OPS,
             random::OPS,
+            rearrange::OPS,
             reduce::OPS,
             resample::OPS,
             scan::OPS,
@@ -102,6 +111,7 @@ pub fn all() -> &'static [&'static Op] {
             sort::OPS,
             unique::OPS,
             vector_norm::OPS,
+            strided::OPS,
             view::OPS,
         ];
         rows.chain(families.iter().copied().flatten()).collect()

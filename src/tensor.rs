@@ -170,13 +170,18 @@ impl Tensor {
         self.build_over(self.storage().clone(), layout, self.dtype())
     }
 
-    /// The same bytes and layout with a dtype of the same width.
+    /// The same bytes with another dtype, whose elements the layout counts.
     pub fn alias_as(&self, layout: Layout, dtype: DType) -> Tensor {
         self.build_over(self.storage().clone(), layout, dtype)
     }
 
     /// A view that in-place changes on either side can be followed through.
     pub fn view_with(&self, layout: Layout, origin: ViewOrigin) -> Tensor {
+        self.view_as_dtype(layout, self.dtype(), origin)
+    }
+
+    /// As `view_with`, with a dtype of another width: the layout counts its elements.
+    pub fn view_as_dtype(&self, layout: Layout, dtype: DType, origin: ViewOrigin) -> Tensor {
         let (base, inherited) = match &self.0.view {
             Some(v) => (v.base.clone(), v.origin),
             None => (self.clone(), ViewOrigin::Plain),
@@ -184,7 +189,7 @@ impl Tensor {
         let origin = if origin == ViewOrigin::Plain { inherited } else { origin };
         let version = AtomicU32::new(self.storage().version());
         let view = Some(ViewOf { base, origin, version });
-        Tensor::build_with(self.storage().clone(), || layout, self.dtype(), self.0.inference, view)
+        Tensor::build_with(self.storage().clone(), || layout, dtype, self.0.inference, view)
     }
 
     /// The same bytes, cut off from the tape. In-place changes are still seen by both.

@@ -97,7 +97,7 @@ pub fn rebase(x: &Tensor, edge: Option<Edge>) {
     if edge.is_none() && base_edge.is_none() {
         return;
     }
-    let geometry = ops::view::BaseGeometry::of(base, x.layout());
+    let geometry = ops::view::BaseGeometry::of(base, x.layout(), x.dtype());
     let node = Node::plain("CopySlices", smallvec![base_edge, edge], 1, move |cx: &super::Backprop| {
         let Some(grad) = cx.grad() else { return Ok(smallvec![None, None]) };
         let whole = geometry.copy_of(grad)?;
@@ -110,7 +110,7 @@ pub fn rebase(x: &Tensor, edge: Option<Edge>) {
     });
     let base_edge = Edge { node, output: 0 };
     base.meta().set_producer(Some(base_edge.clone()));
-    x.meta().set_producer(Some(ops::view::as_strided_edge(base_edge, base, x.layout())));
+    x.meta().set_producer(Some(ops::view::as_strided_edge(base_edge, base, x.layout(), x.dtype())));
     x.mark_view_current();
 }
 

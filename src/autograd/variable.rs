@@ -155,7 +155,7 @@ impl Tensor {
             && view.version.load(Ordering::Relaxed) != self.version()
             && let Some(base_edge) = view.base.gradient_edge()
         {
-            let edge = ops::view::as_strided_edge(base_edge, &view.base, self.layout());
+            let edge = ops::view::as_strided_edge(base_edge, &view.base, self.layout(), self.dtype());
             self.meta().set_producer(Some(edge.clone()));
             self.mark_view_current();
             return Some(edge);

@@ -45,7 +45,7 @@ pub fn div<'a>(a: impl Into<Arg<'a>>, b: impl Into<Arg<'a>>) -> Result<Tensor> {
 }
 
 /// A bool scale factor belongs to bools, a float one not to integers.
-fn check_alpha(alpha: Scalar, args: &[Arg]) -> Result<()> {
+pub fn check_alpha(alpha: Scalar, args: &[Arg]) -> Result<()> {
     let common = crate::ops::pointwise::common_dtype(&rows::plus::ROW, args)?;
     match alpha {
         Scalar::Bool(_) if common != DType::Bool => {

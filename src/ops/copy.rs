@@ -125,6 +125,40 @@ pub fn assign(x: &Tensor, src: &Tensor) -> Result<Tensor> {
     Ok(x.clone())
 }
 
+/// The in-place form of an operation that makes a new tensor: the result is copied into `x`.
+pub fn in_place(compute: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<Tensor> {
+    let graph = autograd::needs_grad(&[x]);
+    inplace::check(x, graph)?;
+    // The node may keep the old value: it gets a copy, which is about to be overwritten.
+    let old = if graph {
+        let copied = autograd::no_grad(|| clone(&x.detach()))?;
+        match x.gradient_edge() {
+            Some(edge) => copied.with_producer(edge),
+            None => copied,
+        }
+    } else {
+        x.detach()
+    };
+    let result = compute(&old)?;
+    if result.sizes() != x.sizes() {
+        bail!(
+            Shape,
+            "output with shape {} doesn't match the broadcast shape {}",
+            Show(x.sizes()),
+            Show(result.sizes())
+        );
+    }
+    if !result.dtype().can_cast(x.dtype()) {
+        bail!(
+            DType,
+            "result type {} can't be cast to the desired output type {}",
+            result.dtype().scalar_name(),
+            x.dtype().scalar_name()
+        );
+    }
+    assign(x, &result)
+}
+
 /// A value with the shape and dtype of `x` through which the gradient reaches `src`.
 fn carried(x: &Tensor, src: &Tensor) -> Result<Tensor> {
     if src.sizes() == x.sizes() && src.dtype() == x.dtype() && src.producer().is_some() {

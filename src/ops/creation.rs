@@ -6,6 +6,7 @@ use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, MemoryFormat, Show, Sizes, Strides, dense_strides, sizes_from};
 use crate::ops::copy;
+use crate::ops::pointwise::Arg;
 use crate::ops::registry::{Args, Op};
 use crate::scalar::{Scalar, default_dtype};
 use crate::storage::Storage;
@@ -414,7 +415,7 @@ pub const OPS: &[Op] = &[
     .samples("3 | 2, 4 | 3, 2")
     .no_gradient(),
     Op::new("fill_(Tensor input, Scalar value) -> Tensor", |a| Ok(fill_(a.tensor(0), a.scalar(1))?.into()))
-        .method_only()
+        .method()
         .doc("Overwrites every element."),
     Op::new("fill_(Tensor input, Tensor value) -> Tensor", |a| {
         let value = a.tensor(1);
@@ -427,8 +428,22 @@ pub const OPS: &[Op] = &[
         }
         Ok(copy::assign(a.tensor(0), value)?.into())
     })
-    .method_only(),
+    .method(),
+    Op::new("fill(Tensor input, Number|Tensor value) -> Tensor", |a| {
+        let copied = copy::clone(a.tensor(0))?;
+        match (&a.0[1]).into() {
+            Arg::Number(s) => Ok(fill_(&copied, s)?.into()),
+            Arg::Tensor(t) if t.ndim() == 0 => Ok(copy::assign(&copied, t)?.into()),
+            Arg::Tensor(t) => bail!(
+                Autograd,
+                "fill only supports 0-dimension value tensor but got tensor with {} dimensions.",
+                t.ndim()
+            ),
+        }
+    })
+    .doc("With every element equal to value.")
+    .samples("t(3, 4), 2.5 | nc(3, 4), t()"),
     Op::new("zero_(Tensor input) -> Tensor", |a| Ok(fill_(a.tensor(0), Scalar::Int(0))?.into()))
-        .method_only()
+        .method()
         .doc("Overwrites every element with 0."),
 ];

@@ -296,30 +296,6 @@ fn logic(x: &Tensor, all: bool, mask: u64, keepdim: bool) -> Result<Tensor> {
     reduce(&truth, kind, mask, keepdim, out_dtype)
 }
 
-/// Adds `g` into a layout whose indices may reach an element more than once.
-pub fn add_overlapping(target: &Tensor, g: &Tensor) -> Result<()> {
-    let values: Vec<f64> = copy::values(g)?;
-    let layout = target.layout();
-    let mut index = vec![0usize; layout.ndim()];
-    for value in values {
-        let at: isize = index.iter().zip(&layout.strides).map(|(&i, &s)| i as isize * s).sum();
-        let place = target.alias(crate::layout::Layout {
-            offset: (layout.offset as isize + at) as usize,
-            ..Default::default()
-        });
-        let sum = place.to_vec::<f64>()[0] + value;
-        creation::write_value(&place, Scalar::Float(sum))?;
-        for d in (0..index.len()).rev() {
-            index[d] += 1;
-            if index[d] < layout.sizes[d] {
-                break;
-            }
-            index[d] = 0;
-        }
-    }
-    Ok(())
-}
-
 fn scalar_of(x: &Tensor) -> Result<Scalar> {
     if x.numel() != 1 {
         return Err(Error::Autograd(format!(

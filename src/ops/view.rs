@@ -1,21 +1,21 @@
-//! Other looks at the same memory. Each view knows its adjoint: `reshape` undoes a reshape, a slice
-//! is undone by writing into zeros, an expansion by a sum.
+//! Other looks at the same memory: shapes, orders of dimensions, dtypes. Each view knows its adjoint:
+//! `reshape` undoes a reshape, a sum an expansion.
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::alloc;
-use crate::autograd::{self, Edge, Node, grad_enabled};
+use crate::autograd::{self, grad_enabled};
 use crate::bail;
+use crate::dtype::DType;
 use crate::error::Result;
-use crate::layout::{Layout, Show, Sizes, Strides, infer_size, wrap_dim, wrap_dims};
-use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, reduce};
-use crate::scalar::Scalar;
-use crate::storage::Storage;
+use crate::layout::{Layout, Show, Sizes, infer_size, wrap_dim, wrap_dims};
+pub use crate::ops::parts::{Part, diagonal, narrow, pad_end, select, slice, take_part, unbind};
+use crate::ops::registry::Op;
+pub use crate::ops::strided::{BaseGeometry, as_strided, as_strided_edge};
+use crate::ops::{copy, reduce, table};
 use crate::tensor::{Tensor, ViewOrigin};
 
 /// A view that the tape follows; `adjoint` takes its gradient back to the shape of `x`.
-fn view_of(
+pub fn view_of(
     x: &Tensor,
     layout: Layout,
     name: &'static str,
@@ -24,7 +24,7 @@ fn view_of(
     view_from(x, layout, ViewOrigin::Plain, name, adjoint)
 }
 
-fn view_from(
+pub fn view_from(
     x: &Tensor,
     layout: Layout,
     origin: ViewOrigin,
@@ -43,6 +43,11 @@ fn view_from(
     autograd::record(out, name, &[x], &[], move |cx| Ok(smallvec![cx.grad().map(&adjoint).transpose()?]))
 }
 
+/// The same look at the same memory, as a tensor of its own.
+pub fn alias(x: &Tensor) -> Tensor {
+    view_of(x, x.layout().clone(), "alias", |g| Ok(g.clone()))
+}
+
 /// The adjoint of views that keep all elements.
 fn reshaped_back(x: &Tensor) -> impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + use<> {
     let sizes = Sizes::from_slice(x.sizes());
@@ -50,11 +55,6 @@ fn reshaped_back(x: &Tensor) -> impl Fn(&Tensor) -> Result<Tensor> + Send + Sync
 }
 
 // ---- shapes ----
-
-/// Another tensor over the same elements.
-pub fn alias(x: &Tensor) -> Tensor {
-    view_of(x, x.layout().clone(), "alias", |g| Ok(g.clone()))
-}
 
 /// Another shape for the same elements, without a copy or an error.
 pub fn view(x: &Tensor, shape: &[i64]) -> Result<Tensor> {
@@ -227,357 +227,143 @@ pub fn movedim(x: &Tensor, source: &[i64], destination: &[i64]) -> Result<Tensor
     permute(x, &order)
 }
 
-// ---- parts ----
-
-/// A part of a tensor that a strided view can show.
-#[derive(Clone, Copy)]
-pub enum Part {
-    Select { dim: usize, index: usize },
-    Slice { dim: usize, start: usize, length: usize, step: usize },
-    Diagonal { offset: i64, dim1: usize, dim2: usize },
+/// The conjugate transpose of matrices.
+fn adjoint(x: &Tensor, name: &str) -> Result<Tensor> {
+    if x.ndim() < 2 {
+        bail!(
+            Autograd,
+            "tensor.{name} is only supported on matrices or batches of matrices. Got {}-D tensor.",
+            x.ndim()
+        );
+    }
+    let transposed = transpose(x, -2, -1)?;
+    if x.dtype().is_complex() { table::conj(&transposed) } else { Ok(transposed) }
 }
 
-impl Part {
-    fn of(self, layout: &Layout) -> Layout {
-        match self {
-            Part::Select { dim, index } => layout.select(dim, index),
-            Part::Slice { dim, start, length, step } => layout.narrow(dim, start, length, step),
-            Part::Diagonal { offset, dim1, dim2 } => {
-                let (n, m) = (layout.sizes[dim1] as i64, layout.sizes[dim2] as i64);
-                let length = if offset >= 0 { n.min(m - offset) } else { (n + offset).min(m) }.max(0);
-                let stride = layout.strides[dim1] + layout.strides[dim2];
-                let mut out = layout.clone();
-                if length > 0 {
-                    let start = if offset >= 0 { (dim2, offset) } else { (dim1, -offset) };
-                    out.offset = (out.offset as isize + start.1 as isize * layout.strides[start.0]) as usize;
-                }
-                for d in [dim1.max(dim2), dim1.min(dim2)] {
-                    out.sizes.remove(d);
-                    out.strides.remove(d);
-                }
-                out.sizes.push(length as usize);
-                out.strides.push(stride);
-                out
-            }
+// ---- dtypes ----
+
+/// The layout of the same bytes as elements of another size, along the last dimension.
+fn layout_as(x: &Tensor, dtype: DType) -> Result<Layout> {
+    let (from, to) = (x.dtype().size(), dtype.size());
+    let mut layout = x.layout().clone();
+    if from == to {
+        return Ok(layout);
+    }
+    let pair =
+        format!("to view {} as {} (different element sizes)", x.dtype().scalar_name(), dtype.scalar_name());
+    let Some(last) = x.ndim().checked_sub(1) else { bail!(Shape, "self.dim() cannot be 0 {pair}") };
+    if layout.strides[last] != 1 && from > to || from < to && !layout.sizes[last].is_multiple_of(to / from) {
+        if from > to {
+            bail!(Shape, "self.stride(-1) must be 1 {pair}, but got {}", layout.strides[last]);
         }
+        bail!(
+            Shape,
+            "self.size(-1) must be divisible by {} {pair}, but got {}",
+            to / from,
+            layout.sizes[last]
+        );
     }
-
-    fn name(self) -> &'static str {
-        match self {
-            Part::Select { .. } => "select",
-            Part::Slice { .. } => "slice",
-            Part::Diagonal { .. } => "diagonal",
+    if from > to {
+        let ratio = from / to;
+        let Some(size) = layout.sizes[last].checked_mul(ratio) else {
+            bail!(Shape, "view: the size of the last dimension overflows {pair}")
+        };
+        layout.sizes[last] = size;
+        layout.offset *= ratio;
+        layout.strides[..last].iter_mut().for_each(|s| *s *= ratio as isize);
+        return Ok(layout);
+    }
+    let ratio = to / from;
+    if layout.strides[last] != 1 {
+        bail!(Shape, "self.stride(-1) must be 1 {pair}, but got {}", layout.strides[last]);
+    }
+    if !layout.offset.is_multiple_of(ratio) {
+        bail!(Shape, "self.storage_offset() must be divisible by {ratio} {pair}, but got {}", layout.offset);
+    }
+    for d in 0..last {
+        if layout.strides[d] % ratio as isize != 0 {
+            bail!(
+                Shape,
+                "self.stride({d}) must be divisible by {ratio} {pair}, but got {}",
+                layout.strides[d]
+            );
         }
+        layout.strides[d] /= ratio as isize;
     }
+    layout.sizes[last] /= ratio;
+    layout.offset /= ratio;
+    Ok(layout)
 }
 
-/// A view of a part.
-pub fn take_part(x: &Tensor, part: Part) -> Tensor {
-    take_part_from(x, part, ViewOrigin::Plain)
-}
-
-fn take_part_from(x: &Tensor, part: Part, origin: ViewOrigin) -> Tensor {
-    let sizes: Sizes = x.sizes().into();
-    view_from(x, part.of(x.layout()), origin, part.name(), move |g| place_part(g, &sizes, part))
-}
-
-/// Zeros with `g` at the place of the part: the adjoint of [`take_part`], and the other way round.
-fn place_part(g: &Tensor, sizes: &[usize], part: Part) -> Result<Tensor> {
-    let out = creation::zeros(sizes, g.dtype())?;
-    copy::write(&out.alias(part.of(out.layout())), g)?;
-    if !autograd::needs_grad(&[g]) {
-        return Ok(out);
+/// The same bytes as another dtype. No gradient flows through it, as in PyTorch.
+fn view_dtype(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    if x.dtype() == dtype {
+        return Ok(alias(x));
     }
-    Ok(autograd::record(out, "SliceBackward0", &[g], &[], move |cx| {
-        Ok(smallvec![cx.grad().map(|gg| take_part(gg, part))])
+    Ok(x.alias_as(layout_as(x, dtype)?, dtype))
+}
+
+/// A complex tensor as a real one with a last dimension of size 2.
+pub fn view_as_real(x: &Tensor) -> Result<Tensor> {
+    if !x.dtype().is_complex() {
+        bail!(DType, "view_as_real is only supported for complex tensors");
+    }
+    let mut layout = x.layout().clone();
+    layout.offset *= 2;
+    layout.strides.iter_mut().for_each(|s| *s *= 2);
+    layout.sizes.push(2);
+    layout.strides.push(1);
+    Ok(view_as_dtype(x, layout, x.dtype().to_real(), "view_as_real", |g| {
+        view_as_complex(&copy::contiguous(g)?)
     }))
 }
 
-pub fn select(x: &Tensor, dim: i64, index: i64) -> Result<Tensor> {
-    if x.ndim() == 0 {
-        bail!(Index, "select() cannot be applied to a 0-dim tensor.");
-    }
-    let dim = wrap_dim(dim, x.ndim())?;
-    let size = x.size(dim) as i64;
-    if index < -size || index >= size {
+/// A real tensor whose last dimension has size 2 as a complex one.
+pub fn view_as_complex(x: &Tensor) -> Result<Tensor> {
+    if !matches!(x.dtype(), DType::F32 | DType::F64) {
         bail!(
-            Index,
-            "select(): index {index} out of range for tensor of size {} at dimension {dim}",
-            Show(x.sizes())
+            DType,
+            "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {}",
+            x.dtype().scalar_name()
         );
     }
-    let index = if index < 0 { index + size } else { index } as usize;
-    Ok(take_part(x, Part::Select { dim, index }))
+    let Some(last) = x.ndim().checked_sub(1) else {
+        bail!(Shape, "Input tensor must have one or more dimensions");
+    };
+    if x.size(last) != 2 {
+        bail!(Shape, "Tensor must have a last dimension of size 2");
+    }
+    if x.strides()[last] != 1 {
+        bail!(Shape, "Tensor must have a last dimension with stride 1");
+    }
+    let mut layout = x.layout().clone();
+    layout.sizes.pop();
+    layout.strides.pop();
+    if layout.strides.iter().any(|s| s % 2 != 0) {
+        bail!(Shape, "Tensor must have a stride divisible by 2 for all but last dimension");
+    }
+    if !layout.offset.is_multiple_of(2) {
+        bail!(Shape, "Tensor must have a storage_offset divisible by 2");
+    }
+    layout.offset /= 2;
+    layout.strides.iter_mut().for_each(|s| *s /= 2);
+    Ok(view_as_dtype(x, layout, x.dtype().to_complex(), "view_as_complex", view_as_real))
 }
 
-/// Python's slice along a dimension; `step` must be positive.
-pub fn slice(x: &Tensor, dim: i64, start: Option<i64>, end: Option<i64>, step: i64) -> Result<Tensor> {
-    if x.ndim() == 0 {
-        bail!(Index, "slice() cannot be applied to a 0-dim tensor.");
+/// As [`view_of`], with another dtype.
+pub fn view_as_dtype(
+    x: &Tensor,
+    layout: Layout,
+    dtype: DType,
+    name: &'static str,
+    adjoint: impl Fn(&Tensor) -> Result<Tensor> + Send + Sync + 'static,
+) -> Tensor {
+    let origin = if grad_enabled() { ViewOrigin::Plain } else { ViewOrigin::NoGrad };
+    let out = x.view_as_dtype(layout, dtype, origin);
+    if !autograd::needs_grad(&[x]) {
+        return out;
     }
-    let dim = wrap_dim(dim, x.ndim())?;
-    if step <= 0 {
-        bail!(Value, "step must be greater than zero");
-    }
-    let size = x.size(dim) as i64;
-    let clip = |i: i64| if i < 0 { i.saturating_add(size).max(0) } else { i.min(size) };
-    let start = clip(start.unwrap_or(0));
-    let end = clip(end.unwrap_or(size)).max(start);
-    let length = ((end - start) as usize).div_ceil(step as usize);
-    Ok(take_part(x, Part::Slice { dim, start: start as usize, length, step: step as usize }))
-}
-
-pub fn narrow(x: &Tensor, dim: i64, start: i64, length: i64) -> Result<Tensor> {
-    if x.ndim() == 0 {
-        bail!(Autograd, "narrow() cannot be applied to a 0-dim tensor.");
-    }
-    let dim = wrap_dim(dim, x.ndim())?;
-    let size = x.size(dim) as i64;
-    if length < 0 {
-        bail!(Autograd, "narrow(): length must be non-negative.");
-    }
-    if start < -size || start > size {
-        bail!(Index, "start out of range (expected to be in range of [{}, {size}], but got {start})", -size);
-    }
-    let start = if start < 0 { start + size } else { start };
-    if start > size - length {
-        bail!(Shape, "start ({start}) + length ({length}) exceeds dimension size ({size}).");
-    }
-    Ok(take_part(x, Part::Slice { dim, start: start as usize, length: length as usize, step: 1 }))
-}
-
-pub fn diagonal(x: &Tensor, offset: i64, dim1: i64, dim2: i64) -> Result<Tensor> {
-    let (a, b) = (wrap_dim(dim1, x.ndim())?, wrap_dim(dim2, x.ndim())?);
-    if a == b || x.ndim() < 2 {
-        bail!(Autograd, "diagonal dimensions cannot be identical {dim1}, {dim2}");
-    }
-    Ok(take_part(x, Part::Diagonal { offset, dim1: a, dim2: b }))
-}
-
-/// Room for `n` views. Their handles are made one by one and must not fail halfway.
-fn views_for(n: usize) -> Result<Vec<Tensor>> {
-    drop(alloc::vec_for::<[usize; 32]>(n)?);
-    alloc::vec_for(n)
-}
-
-/// Consecutive parts of the given lengths.
-fn split_sizes(x: &Tensor, lengths: &[i64], dim: i64) -> Result<Vec<Tensor>> {
-    if x.ndim() == 0 {
-        bail!(Autograd, "split expects at least a 1-dimensional tensor");
-    }
-    let dim = wrap_dim(dim, x.ndim())?;
-    if lengths.iter().any(|&n| n < 0) {
-        bail!(
-            Autograd,
-            "split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={}",
-            Show(lengths)
-        );
-    }
-    let total: i64 = lengths.iter().fold(0, |a: i64, &b| a.saturating_add(b));
-    if total != x.size(dim) as i64 {
-        bail!(
-            Autograd,
-            "split_with_sizes expects split_sizes to sum exactly to {} (input tensor's size at dimension {dim}), but got split_sizes={}",
-            x.size(dim),
-            Show(lengths)
-        );
-    }
-    let mut parts = views_for(lengths.len())?;
-    let mut start = 0;
-    for &n in lengths {
-        let part = Part::Slice { dim, start, length: n as usize, step: 1 };
-        start += n as usize;
-        parts.push(take_part_from(x, part, ViewOrigin::OneOfMany));
-    }
-    Ok(parts)
-}
-
-fn split(x: &Tensor, size: i64, dim: i64) -> Result<Vec<Tensor>> {
-    if x.ndim() == 0 {
-        bail!(Autograd, "split expects at least a 1-dimensional tensor");
-    }
-    if size < 0 {
-        bail!(Autograd, "split expects split_size be non-negative, but got split_size={size}");
-    }
-    let total = x.size(wrap_dim(dim, x.ndim())?) as i64;
-    if size == 0 && total != 0 {
-        bail!(Autograd, "split_size can only be 0 if dimension size is 0, but got dimension size of {total}");
-    }
-    let whole = if size == 0 { 1 } else { (total / size) as usize };
-    let mut lengths = alloc::vec_for(whole + 1)?;
-    lengths.resize(whole, size.min(total));
-    if size > 0 && total % size != 0 {
-        lengths.push(total % size);
-    }
-    if lengths.is_empty() {
-        lengths.push(0);
-    }
-    split_sizes(x, &lengths, dim)
-}
-
-fn chunk(x: &Tensor, chunks: i64, dim: i64) -> Result<Vec<Tensor>> {
-    if x.ndim() == 0 {
-        bail!(Autograd, "chunk expects at least a 1-dimensional tensor");
-    }
-    if chunks <= 0 {
-        bail!(Autograd, "chunk expects `chunks` to be greater than 0, got: {chunks}");
-    }
-    let total = x.size(wrap_dim(dim, x.ndim())?) as i64;
-    if total == 0 {
-        return split_sizes(x, &vec![0; chunks.min(1 << 20) as usize], dim);
-    }
-    split(x, total.saturating_add(chunks - 1) / chunks, dim)
-}
-
-/// One view an index of `dim`.
-fn unbind(x: &Tensor, dim: i64) -> Result<Vec<Tensor>> {
-    if x.ndim() == 0 {
-        bail!(Index, "Dimension specified as {dim} but tensor has no dimensions");
-    }
-    let dim = wrap_dim(dim, x.ndim())?;
-    let mut parts = views_for(x.size(dim))?;
-    parts.extend(
-        (0..x.size(dim)).map(|index| take_part_from(x, Part::Select { dim, index }, ViewOrigin::OneOfMany)),
-    );
-    Ok(parts)
-}
-
-// ---- arbitrary strides ----
-
-/// A view with strides of the caller's choice. The layout must lie within the storage.
-pub fn as_strided(x: &Tensor, layout: Layout) -> Result<Tensor> {
-    Tensor::from_storage(x.storage().clone(), layout.clone(), x.dtype())?;
-    let geometry = BaseGeometry::of(x, &layout);
-    Ok(view_of(x, layout, "as_strided", move |g| geometry.place(g)))
-}
-
-/// Where a view stands in the memory of its base: enough to move gradients between the two.
-#[derive(Clone)]
-pub struct BaseGeometry {
-    sizes: Sizes,
-    strides: Strides,
-    /// Lowest element that base or view reach, from which offsets are counted.
-    extent: usize,
-    base_offset: usize,
-    part: Layout,
-}
-
-impl BaseGeometry {
-    pub fn of(base: &Tensor, part: &Layout) -> BaseGeometry {
-        let whole = base.layout();
-        let (base_low, base_high) = whole.extent().unwrap_or((whole.offset, whole.offset));
-        let (low, high) = part.extent().unwrap_or((part.offset, part.offset));
-        let start = base_low.min(low);
-        let mut part = part.clone();
-        part.offset -= start.min(part.offset);
-        BaseGeometry {
-            sizes: whole.sizes.clone(),
-            strides: whole.strides.clone(),
-            extent: base_high.max(high) - start,
-            base_offset: whole.offset - start.min(whole.offset),
-            part,
-        }
-    }
-
-    /// Zeroed memory that holds both, seen as the base.
-    fn zeroed(&self, dtype: crate::dtype::DType) -> Result<Tensor> {
-        let storage = Storage::new(self.extent.max(1) * dtype.size())?;
-        // SAFETY: the storage is fresh; all-zero bytes are zero in every dtype.
-        unsafe { std::ptr::write_bytes(storage.ptr(), 0, storage.bytes()) };
-        let layout =
-            Layout { sizes: self.sizes.clone(), strides: self.strides.clone(), offset: self.base_offset };
-        Tensor::from_storage(storage, layout, dtype)
-    }
-
-    /// A copy of a gradient of the base, in the base's own strides.
-    pub fn copy_of(&self, g: &Tensor) -> Result<Tensor> {
-        copy::assign(&self.zeroed(g.dtype())?, g)
-    }
-
-    /// The view's part of what `copy_of` returned.
-    pub fn part_of(&self, whole: &Tensor) -> Result<Tensor> {
-        as_strided(whole, self.part.clone())
-    }
-
-    /// Zeros in the shape of the base, with the gradient of the view added in its place.
-    fn place(&self, g: &Tensor) -> Result<Tensor> {
-        let whole = self.zeroed(g.dtype())?;
-        let part = whole.alias(self.part.clone());
-        if part.layout().is_non_overlapping_and_dense() || !may_overlap(part.layout()) {
-            copy::write(&part, g)?;
-        } else {
-            reduce::add_overlapping(&part, g)?;
-        }
-        if !autograd::needs_grad(&[g]) {
-            return Ok(whole);
-        }
-        let geometry = self.clone();
-        Ok(autograd::record(whole, "AsStridedBackward0", &[g], &[], move |cx| {
-            let Some(gg) = cx.grad() else { return Ok(smallvec![None]) };
-            let copied = geometry.copy_of(gg)?;
-            Ok(smallvec![Some(geometry.part_of(&copied)?)])
-        }))
-    }
-}
-
-/// Whether two indices may reach one element: dimensions sorted by stride must step over each other.
-fn may_overlap(layout: &Layout) -> bool {
-    let mut dims: Vec<(usize, usize)> = layout
-        .strides
-        .iter()
-        .zip(&layout.sizes)
-        .filter(|&(_, &n)| n > 1)
-        .map(|(&s, &n)| (s.unsigned_abs(), n))
-        .collect();
-    dims.sort_unstable();
-    let mut reach = 0usize;
-    for (stride, size) in dims {
-        if stride <= reach {
-            return true;
-        }
-        reach += stride * (size - 1);
-    }
-    false
-}
-
-/// The edge of a view that follows from its base by strides alone.
-pub fn as_strided_edge(base_edge: Edge, base: &Tensor, layout: &Layout) -> Edge {
-    let geometry = BaseGeometry::of(base, layout);
-    let node = Node::plain("as_strided", smallvec![Some(base_edge)], 1, move |cx: &autograd::Backprop| {
-        Ok(smallvec![cx.grad().map(|g| geometry.place(g)).transpose()?])
-    });
-    Edge { node, output: 0 }
-}
-
-fn as_strided_call(a: &Args) -> Result<Output> {
-    let x = a.tensor(0);
-    let (sizes, strides) = (crate::layout::sizes_from(a.ints(1))?, a.ints(2));
-    if sizes.len() != strides.len() {
-        bail!(
-            Shape,
-            "mismatch in length of strides and shape: got {} strides for {} sizes",
-            strides.len(),
-            sizes.len()
-        );
-    }
-    if strides.iter().any(|&s| s < 0) {
-        bail!(
-            Shape,
-            "as_strided: Negative strides are not supported at the moment, got strides: {}",
-            Show(strides)
-        );
-    }
-    let offset = a.opt_int(3).unwrap_or(x.layout().offset as i64);
-    if offset < 0 {
-        bail!(Shape, "Tensor: invalid storage offset {offset}");
-    }
-    crate::layout::checked_numel(&sizes)?;
-    let strides: Strides = strides.iter().map(|&s| s as isize).collect();
-    Ok(as_strided(x, Layout { sizes, strides, offset: offset as usize })?.into())
-}
-
-fn detach(x: &Tensor) -> Tensor {
-    x.detach()
+    autograd::record(out, name, &[x], &[], move |cx| Ok(smallvec![cx.grad().map(&adjoint).transpose()?]))
 }
 
 fn int_list(x: &[usize]) -> SmallVec<[i64; 6]> {
@@ -589,6 +375,22 @@ pub const OPS: &[Op] = &[
         .method_only()
         .doc("The same elements in another shape, without a copy.")
         .samples("t(3, 4), 2, 6 | t(3, 4), (12,) | t(3, 4), -1 | t(1), () | t(0, 3), 3, 0"),
+    Op::new("view(Tensor input, ScalarType dtype) -> Tensor", |a| {
+        let Some(dtype) = a.dtype(1) else { bail!(Type, "view(): expected a dtype") };
+        Ok(view_dtype(a.tensor(0), dtype)?.into())
+    })
+    .method_only()
+    .samples("t(3, 4), torch.int32 | ints(2, 2), torch.uint8")
+    .no_gradient(),
+    Op::new("view_as_real(Tensor input) -> Tensor", |a| Ok(view_as_real(a.tensor(0))?.into()))
+        .doc("A complex tensor as a real one with a last dimension of size 2."),
+    Op::new("view_as_complex(Tensor input) -> Tensor", |a| Ok(view_as_complex(a.tensor(0))?.into()))
+        .doc("A real tensor whose last dimension has size 2 as a complex one.")
+        .samples("t(3, 2) | t(2)"),
+    Op::new("adjoint(Tensor input) -> Tensor", |a| Ok(adjoint(a.tensor(0), "adjoint()")?.into()))
+        .method()
+        .doc("The conjugate transpose of matrices.")
+        .samples("t(3, 4) | t(2, 3, 4)"),
     Op::new("reshape(Tensor input, *int[] shape) -> Tensor", |a| Ok(reshape(a.tensor(0), a.ints(1))?.into()))
         .method()
         .doc("The same elements in another shape; copied only where strides force it.")
@@ -676,68 +478,8 @@ pub const OPS: &[Op] = &[
         .method_only()
         .doc("All dimensions in reverse (`Tensor.T`).")
         .samples("t(2, 3, 4)"),
-    Op::new("select(Tensor input, int dim, int index) -> Tensor", |a| {
-        Ok(select(a.tensor(0), a.int(1), a.int(2))?.into())
-    })
-    .method()
-    .doc("The part at one index of a dimension.")
-    .samples("t(3, 4), 0, 1 | t(3, 4), 1, -1"),
-    Op::new("narrow(Tensor input, int dim, int start, int length) -> Tensor", |a| {
-        Ok(narrow(a.tensor(0), a.int(1), a.int(2), a.int(3))?.into())
-    })
-    .method()
-    .doc("The part from start, length indices long.")
-    .samples("t(3, 4), 1, 1, 2 | t(3, 4), 0, -2, 1"),
-    Op::new("diagonal(Tensor input, int offset=0, int dim1=0, int dim2=1) -> Tensor", |a| {
-        Ok(diagonal(a.tensor(0), a.int(1), a.int(2), a.int(3))?.into())
-    })
-    .method()
-    .doc("A view of a diagonal.")
-    .samples("t(3, 4) | t(3, 4), 1 | t(3, 4), -1 | t(2, 3, 4), 0, 1, 2"),
-    Op::new("split(Tensor input, int split_size, int dim=0) -> Tensor[]", |a| {
-        Ok(split(a.tensor(0), a.int(1), a.int(2))?.into())
-    })
-    .method()
-    .doc("Parts of a given size, or of given sizes, along a dimension.")
-    .samples("t(5, 2), 2 | t(3, 4), 2, dim=1"),
-    Op::new("split(Tensor input, int[] split_size, int dim=0) -> Tensor[]", |a| {
-        Ok(split_sizes(a.tensor(0), a.ints(1), a.int(2))?.into())
-    })
-    .method()
-    .samples("t(5, 2), [2, 3] | t(3, 4), (1, 3), dim=1"),
-    Op::new("chunk(Tensor input, int chunks, int dim=0) -> Tensor[]", |a| {
-        Ok(chunk(a.tensor(0), a.int(1), a.int(2))?.into())
-    })
-    .method()
-    .doc("About equal parts along a dimension.")
-    .samples("t(5, 2), 2 | t(3, 4), 4, dim=1"),
-    Op::new("unbind(Tensor input, int dim=0) -> Tensor[]", |a| Ok(unbind(a.tensor(0), a.int(1))?.into()))
-        .method()
-        .doc("The parts at each index of a dimension.")
-        .samples("t(3, 2) | t(3, 4), 1"),
-    Op::new(
-        "as_strided(Tensor input, int[] size, int[] stride, int? storage_offset=None) -> Tensor",
-        as_strided_call,
-    )
-    .method()
-    .doc("A view with strides of the caller's choice.")
-    .samples("t(12), (3, 2), (4, 1) | t(12), (3, 3), (2, 1), 1"),
-    Op::new("detach(Tensor input) -> Tensor", |a| Ok(detach(a.tensor(0)).into()))
+    Op::new("detach(Tensor input) -> Tensor", |a| Ok(a.tensor(0).detach().into()))
         .method()
         .doc("The same memory, cut off from the graph.")
         .no_gradient(),
-    Op::new("fill_diagonal_(Tensor input, Scalar fill_value) -> Tensor", |a| {
-        let x = a.tensor(0);
-        if x.ndim() != 2 {
-            bail!(Unsupported, "fill_diagonal_ is only implemented for matrices as yet");
-        }
-        fill_diagonal(x, a.scalar(1))?;
-        Ok(x.clone().into())
-    })
-    .method_only()
-    .doc("Overwrites the diagonal of a matrix."),
 ];
-
-fn fill_diagonal(x: &Tensor, value: Scalar) -> Result<()> {
-    creation::fill_(&diagonal(x, 0, 0, 1)?, value).map(drop)
-}

@@ -219,38 +219,15 @@ fn general_inplace(call: OpCall, values: &[Value]) -> crate::error::Result<Outpu
     let Value::Tensor(x) = &values[0] else {
         return Err(crate::error::Error::Type("an in-place operation needs a tensor".to_owned()));
     };
-    let graph = autograd::needs_grad(&[x]);
-    autograd::inplace::check(x, graph)?;
-    // The node may keep the old value: it gets a copy, which is about to be overwritten.
-    let old = if graph {
-        let copied = autograd::no_grad(|| copy::clone(&x.detach()))?;
-        match x.gradient_edge() {
-            Some(edge) => copied.with_producer(edge),
-            None => copied,
+    let compute = |old: &Tensor| {
+        let mut values: SmallVec<[Value; 6]> = values.iter().cloned().collect();
+        values[0] = Value::Tensor(old.clone());
+        match call(&Args(&values))? {
+            Output::Tensor(result) => Ok(result),
+            _ => Err(crate::error::Error::Type("an in-place operation yields one tensor".to_owned())),
         }
-    } else {
-        x.detach()
     };
-    let mut values: SmallVec<[Value; 6]> = values.iter().cloned().collect();
-    values[0] = Value::Tensor(old);
-    let Output::Tensor(result) = call(&Args(&values))? else {
-        return Err(crate::error::Error::Type("an in-place operation yields one tensor".to_owned()));
-    };
-    if result.sizes() != x.sizes() {
-        return Err(crate::error::Error::Shape(format!(
-            "output with shape {} doesn't match the broadcast shape {}",
-            crate::layout::Show(x.sizes()),
-            crate::layout::Show(result.sizes())
-        )));
-    }
-    if !result.dtype().can_cast(x.dtype()) {
-        return Err(crate::error::Error::DType(format!(
-            "result type {} can't be cast to the desired output type {}",
-            result.dtype().scalar_name(),
-            x.dtype().scalar_name()
-        )));
-    }
-    Ok(copy::assign(x, &result)?.into())
+    Ok(copy::in_place(compute, x)?.into())
 }
 
 /// `out=`: the results are written into the given tensors, which are returned in their place.

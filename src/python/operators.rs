@@ -10,7 +10,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::pointwise::{Arg, Row, apply, apply_inplace};
 use crate::ops::table::rows;
-use crate::ops::{arithmetic, copy, matmul, table};
+use crate::ops::{arithmetic, matmul, table};
 use crate::python::convert::{handle, number_of, tensor_of, wrap};
 use crate::python::gc::without_gil;
 use crate::python::indexing;
@@ -316,11 +316,7 @@ impl PyTensor {
     ) -> PyResult<()> {
         let this = handle(slf);
         let value = match Other::read(value)? {
-            Some(Other::Tensor(t)) => t,
-            Some(Other::Number(s)) => {
-                crate::ops::creation::check_fits(s, this.dtype())?;
-                crate::ops::creation::scalar(s, this.dtype())?
-            }
+            Some(value) => value,
             None => {
                 return Err(pyo3::exceptions::PyTypeError::new_err(format!(
                     "can't assign a {} to a torch.{}Tensor",
@@ -330,18 +326,7 @@ impl PyTensor {
             }
         };
         let index = indexing::read(index)?;
-        if value.dtype() != this.dtype()
-            && index.iter().any(|i| matches!(i, crate::ops::index::Index::Tensor(_)))
-            && value.ndim() > 0
-        {
-            return Err(pyo3::exceptions::PyRuntimeError::new_err(format!(
-                "Index put requires the source and destination dtypes match, got {} for the destination and {} for the source.",
-                this.dtype().scalar_name(),
-                value.dtype().scalar_name()
-            )));
-        }
-        let value = copy::to_dtype(&value, this.dtype())?;
-        Ok(crate::ops::index::set(&this, &index, &value)?)
+        Ok(crate::ops::index::set(&this, &index, value.arg())?)
     }
 
     fn __delitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<()> {
