@@ -176,10 +176,10 @@ pub fn get(x: &Tensor, index: &[Index]) -> Result<Tensor> {
 }
 
 /// `x[index] = value`.
-pub fn set(x: &Tensor, index: &[Index], value: Arg) -> Result<()> {
+pub fn set<'a>(x: &Tensor, index: &[Index], value: impl Into<Arg<'a>>) -> Result<()> {
     let place = locate(x, index)?;
     let number;
-    let value = match value {
+    let value = match value.into() {
         Arg::Tensor(t) => t,
         Arg::Number(s) => {
             creation::check_fits(s, x.dtype())?;
