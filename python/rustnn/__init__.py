@@ -29,13 +29,22 @@ if TYPE_CHECKING:
     import builtins
     from typing import Any
 
+    from rustnn import accelerator as accelerator
+    from rustnn import backends as backends
+    from rustnn import compiler as compiler
+    from rustnn import cpu as cpu
     from rustnn import cuda as cuda
     from rustnn import func as func
+    from rustnn import mps as mps
     from rustnn import nn as nn
     from rustnn import optim as optim
     from rustnn import random as random
     from rustnn import special as special
+    from rustnn import storage as storage
+    from rustnn import testing as testing
     from rustnn import utils as utils
+    from rustnn import version as version
+    from rustnn.compiler import compile as compile
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import meshgrid as meshgrid
     from rustnn.legacy import BFloat16Tensor as BFloat16Tensor
@@ -53,31 +62,75 @@ if TYPE_CHECKING:
     from rustnn.numeric_limits import iinfo as iinfo
     from rustnn.serialization import load as load
     from rustnn.serialization import save as save
+    from rustnn.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+    from rustnn.settings import get_default_device as get_default_device
+    from rustnn.settings import get_deterministic_debug_mode as get_deterministic_debug_mode
+    from rustnn.settings import get_float32_matmul_precision as get_float32_matmul_precision
+    from rustnn.settings import get_num_interop_threads as get_num_interop_threads
+    from rustnn.settings import (
+        is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled,
+    )
+    from rustnn.settings import is_warn_always_enabled as is_warn_always_enabled
+    from rustnn.settings import set_default_device as set_default_device
+    from rustnn.settings import set_default_tensor_type as set_default_tensor_type
+    from rustnn.settings import set_deterministic_debug_mode as set_deterministic_debug_mode
+    from rustnn.settings import set_float32_matmul_precision as set_float32_matmul_precision
+    from rustnn.settings import set_flush_denormal as set_flush_denormal
+    from rustnn.settings import set_num_interop_threads as set_num_interop_threads
+    from rustnn.settings import set_warn_always as set_warn_always
+    from rustnn.settings import use_deterministic_algorithms as use_deterministic_algorithms
+    from rustnn.storage import BFloat16Storage as BFloat16Storage
+    from rustnn.storage import BoolStorage as BoolStorage
+    from rustnn.storage import ByteStorage as ByteStorage
+    from rustnn.storage import CharStorage as CharStorage
+    from rustnn.storage import ComplexDoubleStorage as ComplexDoubleStorage
+    from rustnn.storage import ComplexFloatStorage as ComplexFloatStorage
+    from rustnn.storage import DoubleStorage as DoubleStorage
+    from rustnn.storage import FloatStorage as FloatStorage
+    from rustnn.storage import HalfStorage as HalfStorage
+    from rustnn.storage import IntStorage as IntStorage
+    from rustnn.storage import LongStorage as LongStorage
+    from rustnn.storage import ShortStorage as ShortStorage
+    from rustnn.storage import Storage as Storage
+    from rustnn.storage import TypedStorage as TypedStorage
     from rustnn.tensor_repr import set_printoptions as set_printoptions
-
-__version__ = "0.1.0"
+    from rustnn.version import __version__ as __version__
 
 newaxis = None
 
+# What `except torch.OutOfMemoryError` waits for: no device has memory of its own that could run out.
+OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {"__module__": __name__})
+
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (
+    "accelerator",
+    "backends",
+    "compiler",
+    "cpu",
     "cuda",
     "func",
     "functional",
     "legacy",
     "linalg",
+    "mps",
     "nn",
     "numeric_limits",
     "optim",
     "random",
     "return_types",
     "serialization",
+    "settings",
     "special",
+    "storage",
     "tensor_repr",
+    "testing",
     "utils",
+    "version",
 )
 _names = {
+    "__version__": "version",
     "broadcast_shapes": "functional",
+    "compile": "compiler",
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",
     "load": "serialization",
@@ -85,6 +138,35 @@ _names = {
     "save": "serialization",
     "set_printoptions": "tensor_repr",
     "typename": "nn.module",
+    "are_deterministic_algorithms_enabled": "settings",
+    "get_default_device": "settings",
+    "get_deterministic_debug_mode": "settings",
+    "get_float32_matmul_precision": "settings",
+    "get_num_interop_threads": "settings",
+    "is_deterministic_algorithms_warn_only_enabled": "settings",
+    "is_warn_always_enabled": "settings",
+    "set_default_device": "settings",
+    "set_default_tensor_type": "settings",
+    "set_deterministic_debug_mode": "settings",
+    "set_float32_matmul_precision": "settings",
+    "set_flush_denormal": "settings",
+    "set_num_interop_threads": "settings",
+    "set_warn_always": "settings",
+    "use_deterministic_algorithms": "settings",
+    "FloatStorage": "storage",
+    "DoubleStorage": "storage",
+    "HalfStorage": "storage",
+    "BFloat16Storage": "storage",
+    "ByteStorage": "storage",
+    "CharStorage": "storage",
+    "ShortStorage": "storage",
+    "IntStorage": "storage",
+    "LongStorage": "storage",
+    "BoolStorage": "storage",
+    "ComplexFloatStorage": "storage",
+    "ComplexDoubleStorage": "storage",
+    "Storage": "storage",
+    "TypedStorage": "storage",
     "BFloat16Tensor": "legacy",
     "BoolTensor": "legacy",
     "ByteTensor": "legacy",
@@ -115,4 +197,18 @@ def __dir__() -> list[str]:
 
 def is_storage(obj: object) -> builtins.bool:
     """Whether an object is the memory under tensors."""
-    return isinstance(obj, _C.UntypedStorage)
+    if isinstance(obj, _C.UntypedStorage):
+        return True
+    from rustnn.storage import TypedStorage
+
+    return isinstance(obj, TypedStorage)
+
+
+def get_device_module(device: Any = None) -> Any:
+    """The module of a kind of device: ``torch.cpu``, ``torch.cuda``, ... RuntimeError for what has none."""
+    kind = "cpu" if device is None else _C.device(device).type
+    if kind not in ("cpu", "cuda", "mps"):
+        raise RuntimeError(
+            f"Device '{kind}' does not have a corresponding module registered as 'torch.{kind}'."
+        )
+    return __getattr__(kind)

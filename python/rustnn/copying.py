@@ -1,6 +1,9 @@
-"""Deep copies and pickles of tensors."""
+"""Deep copies and pickles of tensors. Tensors that share memory share it again afterwards."""
 
 from __future__ import annotations
+
+from collections import OrderedDict
+from weakref import WeakValueDictionary
 
 from rustnn import _C
 
@@ -8,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from rustnn._C import Tensor
+    from rustnn._C import Tensor, UntypedStorage
 
 
 def deepcopy_tensor(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
@@ -24,7 +27,13 @@ def deepcopy_tensor(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
         )
     from copy import deepcopy
 
-    copied = tensor.detach().clone()
+    copied = _C._tensor_over(
+        _copied_storage(tensor, memo),
+        tensor.dtype,
+        tensor.storage_offset(),
+        tuple(tensor.shape),
+        tensor.stride(),
+    )
     if type(tensor) is not _C.Tensor:
         copied = _C.Tensor._make_subclass(type(tensor), copied, tensor.requires_grad)
     else:
@@ -37,19 +46,35 @@ def deepcopy_tensor(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
     return copied
 
 
+def _copied_storage(tensor: Tensor, memo: dict[int, Any]) -> UntypedStorage:
+    """The copy of the memory under a tensor: one for all tensors over it that a deep copy meets."""
+    copies: dict[int, Any] = memo.setdefault(id(_STORAGES), {})
+    storage = tensor.untyped_storage()
+    # The old storage is kept as well, so that its address stays its own as long as the copy runs.
+    return copies.setdefault(storage.data_ptr(), (storage, storage.clone()))[1]  # type: ignore[no-any-return]
+
+
+# One object a storage, as long as a pickle holds it: that is how a pickle knows what is shared.
+_STORAGES: WeakValueDictionary[tuple[int, int], UntypedStorage] = WeakValueDictionary()
+
+
+def _storage_of(tensor: Tensor) -> UntypedStorage:
+    storage = tensor.untyped_storage()
+    return _STORAGES.setdefault((storage.data_ptr(), storage.nbytes()), storage)
+
+
 def rebuild_tensor(
     kind: type[Tensor],
-    content: bytes,
+    storage: UntypedStorage,
     dtype: _C.dtype,
+    offset: int,
     size: tuple[int, ...],
     stride: tuple[int, ...],
     requires_grad: bool,
     attributes: dict[str, Any],
 ) -> Tensor:
     """A tensor from what :func:`reduce_tensor` took apart."""
-    flat = _C.empty(len(content) // dtype.itemsize, dtype=dtype)
-    _C._storage_bytes(flat)[:] = content
-    tensor = flat.as_strided(size, stride).detach()
+    tensor = _C._tensor_over(storage, dtype, offset, size, stride)
     if kind is not _C.Tensor:
         tensor = _C.Tensor._make_subclass(kind, tensor, requires_grad)
     else:
@@ -59,24 +84,17 @@ def rebuild_tensor(
 
 
 def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
-    """What pickle writes. RuntimeError for tensors in a graph."""
-    if not tensor.is_leaf:
-        raise RuntimeError(
-            "Pickling a tensor that is part of a graph is not supported: "
-            "call detach() first (only leaves can be saved)"
-        )
-    dense = tensor.detach().contiguous().clone()
-    content = bytes(_C._storage_bytes(dense))
-    size = tuple(dense.shape)
+    """What pickle writes, and what ``copy.copy`` shares; a tensor in a graph leaves the graph behind."""
     return (
         rebuild_tensor,
         (
             type(tensor),
-            content,
+            _storage_of(tensor),
             tensor.dtype,
-            size,
-            dense.stride(),
+            tensor.storage_offset(),
+            tuple(tensor.shape),
+            tensor.stride(),
             tensor.requires_grad,
-            dict(tensor.__dict__),
+            OrderedDict(tensor.__dict__),
         ),
     )

@@ -17,8 +17,8 @@ _FLOATS = {
     "float32": (23, 127, 6),
     "float64": (52, 1023, 15),
 }
-_PARTS = {"complex64": "float32", "complex128": "float64"}
-_INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
+_PARTS = {"complex32": "float16", "complex64": "float32", "complex128": "float64"}
+_INTEGERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
 
 
 def _name(kind: object, function: str) -> str:

@@ -16,12 +16,14 @@ class Size(tuple[int, ...]):
     def __new__(cls, sizes: Iterable[SupportsIndex] = ()) -> Size:
         """TypeError for anything but ints."""
         made = tuple.__new__(cls, sizes)
+        if all(type(size) is int for size in made):
+            return made
         for i, size in enumerate(made):
             if not isinstance(size, int) and not hasattr(size, "__index__"):
                 raise TypeError(
                     f"torch.Size() takes an iterable of 'int' (item {i} is '{type(size).__name__}')"
                 )
-        return made
+        return tuple.__new__(cls, (size.__index__() for size in made))
 
     def numel(self) -> int:
         """Number of elements of a tensor of this shape."""
@@ -46,6 +48,9 @@ class Size(tuple[int, ...]):
 
     def __add__(self, other: tuple[int, ...]) -> Size:  # type: ignore[override]
         return Size(tuple.__add__(self, other))
+
+    def __radd__(self, other: tuple[int, ...]) -> Size:
+        return Size(tuple.__add__(other, self)) if isinstance(other, tuple) else NotImplemented
 
     def __mul__(self, times: SupportsIndex) -> Size:
         return Size(tuple.__mul__(self, times))

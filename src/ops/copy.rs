@@ -208,6 +208,7 @@ pub const OPS: &[Op] = &[
     Op::new("contiguous(Tensor input, *, MemoryFormat? memory_format=None) -> Tensor", |a| {
         match MemoryFormat::read(a.str(1))? {
             None | Some(MemoryFormat::Contiguous) => Ok(contiguous(a.tensor(0))?.into()),
+            Some(MemoryFormat::Preserve) if a.tensor(0).is_contiguous() => Ok(a.tensor(0).clone().into()),
             Some(MemoryFormat::Preserve) => {
                 bail!(Autograd, "preserve memory format is unsupported by the contiguous operator")
             }

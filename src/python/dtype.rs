@@ -234,7 +234,7 @@ fn promote_types(
             })
         }
         (Kind::Named(i), Kind::Own(d)) | (Kind::Own(d), Kind::Named(i))
-            if i < WIDE_UNSIGNED && d.is_differentiable() =>
+            if i < WIDE_UNSIGNED && d.is_floating() =>
         {
             Ok(object(py, d))
         }

@@ -14,6 +14,7 @@ use crate::ops::{arithmetic, matmul, table};
 use crate::python::convert::{handle, number_of, tensor_of, wrap};
 use crate::python::gc::without_gil;
 use crate::python::indexing;
+use crate::python::numpy;
 use crate::python::subclass;
 use crate::python::tensor::PyTensor;
 use crate::scalar::Scalar;
@@ -76,21 +77,34 @@ fn binary<'py>(
     wrap(py, result?)
 }
 
+/// The right side of an operator that overwrites its left side. What is neither tensor nor number cannot
+/// be had as one: then Python goes on to the operator that does not overwrite.
+struct Right(Other);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Right {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Right> {
+        Other::read(&value)?
+            .map(Right)
+            .ok_or_else(|| pyo3::exceptions::PyTypeError::new_err("expected a tensor or a number"))
+    }
+}
+
 /// Runs an operator that overwrites its left side.
-fn inplace<'py>(
-    slf: &Bound<'py, PyTensor>,
-    other: &Bound<'py, PyAny>,
+fn inplace(
+    slf: &Bound<'_, PyTensor>,
+    other: Right,
     compute: impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync,
-) -> PyResult<Option<()>> {
-    let py = slf.py();
-    let Some(other) = Other::read(other)? else { return Ok(None) };
+) -> PyResult<()> {
     let this = handle(slf);
+    let Right(other) = other;
     if this.numel() > RELEASE_GIL {
-        without_gil(py, || compute(Arg::Tensor(&this), other.arg()))?;
+        without_gil(slf.py(), || compute(Arg::Tensor(&this), other.arg()))?;
     } else {
         compute(Arg::Tensor(&this), other.arg())?;
     }
-    Ok(Some(()))
+    Ok(())
 }
 
 fn row(row: &'static Row) -> impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync {
@@ -122,7 +136,6 @@ operator_methods! {
     __add__ __radd__ plus;
     __sub__ __rsub__ minus;
     __mul__ __rmul__ mul;
-    __truediv__ __rtruediv__ div;
     __floordiv__ __rfloordiv__ floor_divide;
     __mod__ __rmod__ remainder;
     __and__ __rand__ bitwise_and;
@@ -136,11 +149,8 @@ macro_rules! inplace_methods {
     ($($name:ident $row:ident;)*) => {
         #[pymethods]
         impl PyTensor { $(
-            fn $name<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<()> {
-                match inplace(slf, other, into_left(&rows::$row::ROW))? {
-                    Some(()) => Ok(()),
-                    None => Err(unsupported(stringify!($name), slf, other)),
-                }
+            fn $name(slf: &Bound<'_, Self>, other: Right) -> PyResult<()> {
+                inplace(slf, other, into_left(&rows::$row::ROW))
             }
         )* }
     };
@@ -159,17 +169,20 @@ inplace_methods! {
     __ixor__ bitwise_xor;
 }
 
-fn unsupported(name: &str, slf: &Bound<'_, PyTensor>, other: &Bound<'_, PyAny>) -> PyErr {
-    let of = |v: &Bound<'_, PyAny>| v.get_type().name().map_or_else(|_| "?".to_owned(), |n| n.to_string());
-    pyo3::exceptions::PyTypeError::new_err(format!(
-        "unsupported operand type(s) for {name}: '{}' and '{}'",
-        of(slf.as_any()),
-        of(other)
-    ))
-}
-
 #[pymethods]
 impl PyTensor {
+    fn __truediv__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        binary("__truediv__", slf, other, row(&rows::div::ROW))
+    }
+
+    /// An array over a tensor is left to NumPy, as a product.
+    fn __rtruediv__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        if numpy::is_array(other)? {
+            return slf.call_method0("reciprocal")?.mul(other);
+        }
+        binary("__rtruediv__", slf, other, swapped(&rows::div::ROW))
+    }
+
     fn __pow__<'py>(
         slf: &Bound<'py, Self>,
         exponent: &Bound<'py, PyAny>,
@@ -188,16 +201,9 @@ impl PyTensor {
         binary("__rpow__", slf, base, |a, b| arithmetic::pow(b, a))
     }
 
-    fn __ipow__(
-        slf: &Bound<'_, Self>,
-        exponent: &Bound<'_, PyAny>,
-        modulo: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
+    fn __ipow__(slf: &Bound<'_, Self>, exponent: Right, modulo: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let _ = modulo;
-        match inplace(slf, exponent, into_left(&rows::pow::ROW))? {
-            Some(()) => Ok(()),
-            None => Err(unsupported("** or pow()", slf, exponent)),
-        }
+        inplace(slf, exponent, into_left(&rows::pow::ROW))
     }
 
     /// Python 2's division, which PyTorch keeps.
@@ -209,11 +215,9 @@ impl PyTensor {
         binary("__rdiv__", slf, other, swapped(&rows::div::ROW))
     }
 
-    fn __idiv__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        match inplace(slf, other, into_left(&rows::div::ROW))? {
-            Some(()) => Ok(slf.as_any().clone()),
-            None => Err(unsupported("__idiv__", slf, other)),
-        }
+    fn __idiv__<'py>(slf: &Bound<'py, Self>, other: Right) -> PyResult<Bound<'py, PyAny>> {
+        inplace(slf, other, into_left(&rows::div::ROW))?;
+        Ok(slf.as_any().clone())
     }
 
     /// The real part; a view.
@@ -296,6 +300,13 @@ impl PyTensor {
             CompareOp::Gt => ("__gt__", &rows::gt::ROW),
             CompareOp::Ge => ("__ge__", &rows::ge::ROW),
         };
+        // An array is compared as a tensor; for the other comparisons NumPy is asked first, and refuses.
+        if matches!(op, CompareOp::Eq) && tensor_of(other).is_none() && numpy::is_array(other)? {
+            let Ok(array) = numpy::from_array(other, false) else {
+                return Ok(slf.py().NotImplemented().into_bound(slf.py()));
+            };
+            return binary(name, slf, &wrap(slf.py(), array)?, row(compare));
+        }
         binary(name, slf, other, row(compare))
     }
 

@@ -154,6 +154,22 @@ pub fn dispatch_method<'py>(
     let py = slf.py();
     let mut args = vec![slf.as_any().clone()];
     args.extend_from_slice(others);
+    // Operators are known by the name of the operation, where they have its order of operands.
+    let name = match name {
+        "__add__" | "__radd__" => "add",
+        "__sub__" => "sub",
+        "__mul__" | "__rmul__" => "mul",
+        "__truediv__" => "div",
+        "__matmul__" => "matmul",
+        "__ne__" => "ne",
+        "__lt__" => "lt",
+        "__le__" => "le",
+        "__gt__" => "gt",
+        "__ge__" => "ge",
+        "__neg__" => "neg",
+        "__abs__" => "abs",
+        other => other,
+    };
     dispatch(py, || py.get_type::<PyTensor>().getattr(name), &args, &[])
 }
 
@@ -184,8 +200,11 @@ fn converted<'py>(result: Bound<'py, PyAny>, class: &Bound<'py, PyType>) -> PyRe
     Ok(result)
 }
 
-/// A result as an object of the tensor's class, if that takes part and leaves results alone.
+/// A result as an object of the tensor's class, if that takes part.
 pub fn like<'py>(slf: &Bound<'py, PyTensor>, result: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    if !active() {
+        return Ok(result);
+    }
     match function_of(slf.as_any())? {
         Some(_) => converted(result, &slf.get_type()),
         None => Ok(result),

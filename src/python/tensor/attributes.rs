@@ -8,7 +8,7 @@ use super::PyTensor;
 use crate::layout::{MemoryFormat, wrap_dim};
 use crate::ops::view;
 use crate::python::convert::{handle, items, size_object, tensor_of, wrap};
-use crate::python::{device, dtype, formats};
+use crate::python::{device, dtype, formats, subclass};
 use crate::tensor::Tensor;
 
 #[pymethods]
@@ -186,7 +186,7 @@ impl PyTensor {
     fn transposed<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let t = handle(slf);
         let dims: Vec<i64> = (0..t.ndim() as i64).rev().collect();
-        wrap(slf.py(), view::permute(&t, &dims)?)
+        subclass::like(slf, wrap(slf.py(), view::permute(&t, &dims)?)?)
     }
 
     #[getter(mT)]
@@ -198,7 +198,7 @@ impl PyTensor {
                 t.ndim()
             )));
         }
-        wrap(slf.py(), view::transpose(&t, -2, -1)?)
+        subclass::like(slf, wrap(slf.py(), view::transpose(&t, -2, -1)?)?)
     }
 
     /// The conjugate transpose of a matrix or a batch of them.
@@ -211,7 +211,7 @@ impl PyTensor {
                 t.ndim()
             )));
         }
-        let transposed = wrap(slf.py(), view::transpose(&t, -2, -1)?)?;
+        let transposed = subclass::like(slf, wrap(slf.py(), view::transpose(&t, -2, -1)?)?)?;
         if t.dtype().is_complex() { transposed.call_method0("conj") } else { Ok(transposed) }
     }
 
@@ -230,7 +230,7 @@ impl PyTensor {
 
     #[getter]
     fn data<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        wrap(slf.py(), handle(slf).data())
+        subclass::like(slf, wrap(slf.py(), handle(slf).data())?)
     }
 
     #[setter]

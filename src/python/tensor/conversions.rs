@@ -2,15 +2,16 @@
 
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::PyTensor;
 use crate::dtype::DType;
 use crate::layout::MemoryFormat;
-use crate::ops::copy;
+use crate::ops::{copy, view};
 use crate::python::convert::{handle, wrap};
 use crate::python::to::{read_to, type_argument};
 use crate::python::{data, device, formats, numpy, subclass};
+use crate::tensor::Tensor;
 
 fn cast<'py>(
     slf: &Bound<'py, PyTensor>,
@@ -25,12 +26,18 @@ fn cast<'py>(
     if result.is(&t) {
         return Ok(slf.as_any().clone());
     }
-    like(slf, wrap(slf.py(), result)?)
+    subclass::like(slf, wrap(slf.py(), result)?)
 }
 
-/// A result as an object of the tensor's own class, if that takes part in `__torch_function__`.
-fn like<'py>(slf: &Bound<'py, PyTensor>, result: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    if subclass::active() { subclass::like(slf, result) } else { Ok(result) }
+/// Gives a tensor the numbers of a list, in row-major order.
+fn overwrite<'py>(
+    slf: Bound<'py, PyTensor>,
+    t: &Tensor,
+    numbers: &Bound<'py, PyList>,
+) -> PyResult<Bound<'py, PyTensor>> {
+    let values = data::tensor_from(numbers.as_any(), Some(t.dtype()), true)?;
+    copy::assign(t, &view::reshape_to(&values, t.sizes())?)?;
+    Ok(slf)
 }
 
 /// A `memory_format=` argument.
@@ -86,7 +93,7 @@ impl PyTensor {
         let format = MemoryFormat::read(target.format.as_deref())?;
         if to == t.dtype() && target.copy {
             let copied = copy::clone_in(&t, format.unwrap_or(MemoryFormat::Preserve))?;
-            return like(slf, wrap(slf.py(), copied)?);
+            return subclass::like(slf, wrap(slf.py(), copied)?);
         }
         cast(slf, to, format)
     }
@@ -198,6 +205,40 @@ impl PyTensor {
     /// `reversed(x)`: the first dimension backwards.
     fn __reversed__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         if slf.get().tensor().ndim() == 0 { Ok(slf.as_any().clone()) } else { slf.call_method1("flip", (0,)) }
+    }
+
+    /// Overwrites each element with what a function of Python makes of it. Slow: meant for small tensors.
+    fn apply_<'py>(slf: Bound<'py, Self>, callable: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+        let t = handle(&slf);
+        if t.requires_grad() {
+            return Err(PyTypeError::new_err("can't apply_ a function to a tensor that requires grad"));
+        }
+        let numbers = slf.call_method0("flatten")?.call_method0("tolist")?;
+        let made = PyList::empty(slf.py());
+        for number in numbers.try_iter()? {
+            made.append(callable.call1((number?,))?)?;
+        }
+        overwrite(slf, &t, &made)
+    }
+
+    /// Overwrites each element with what a function of Python makes of it and the other tensor's.
+    fn map_<'py>(
+        slf: Bound<'py, Self>,
+        tensor: &Bound<'py, Self>,
+        callable: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let t = handle(&slf);
+        if t.requires_grad() || handle(tensor).requires_grad() {
+            return Err(PyTypeError::new_err("can't map_ a function over tensors that require grad"));
+        }
+        let other = tensor.call_method1("expand_as", (&slf,))?;
+        let numbers = slf.call_method0("flatten")?.call_method0("tolist")?;
+        let others = other.call_method0("flatten")?.call_method0("tolist")?;
+        let made = PyList::empty(slf.py());
+        for (a, b) in numbers.try_iter()?.zip(others.try_iter()?) {
+            made.append(callable.call1((a?, b?))?)?;
+        }
+        overwrite(slf, &t, &made)
     }
 
     #[classattr]
