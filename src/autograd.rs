@@ -19,6 +19,7 @@ pub use variable::GradMeta;
 
 use smallvec::SmallVec;
 
+use crate::bail;
 use crate::error::Result;
 use crate::tensor::Tensor;
 
@@ -26,6 +27,17 @@ use crate::tensor::Tensor;
 #[inline]
 pub fn needs_grad(inputs: &[&Tensor]) -> bool {
     grad_enabled() && inputs.iter().any(|t| t.requires_grad())
+}
+
+/// Refuses an argument with a gradient where the function has none for it, rather than dropping it.
+pub fn refuse_grad(function: &str, argument: &str, tensor: Option<&Tensor>) -> Result<()> {
+    if tensor.is_some_and(|t| needs_grad(&[t])) {
+        bail!(
+            Autograd,
+            "The function '{function}' is not differentiable with respect to argument '{argument}'. This input cannot have requires_grad True."
+        );
+    }
+    Ok(())
 }
 
 /// Puts a node behind `out`. `backward` gets the gradient of `out` and returns one an input; it is

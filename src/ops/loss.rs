@@ -131,6 +131,7 @@ fn cross_entropy(c: &Classification) -> Result<Tensor> {
     if c.target.sizes() == c.x.sizes() && c.x.ndim() > 0 && c.target.dtype().is_floating() {
         return with_probabilities(c);
     }
+    autograd::refuse_grad("nll_loss_forward", "weight", c.weight)?;
     check_targets(c.x, c.target, c.weight, "cross_entropy")?;
     let single = c.x.ndim() == 1;
     let logits = to_rows(c.x)?;
@@ -297,6 +298,7 @@ fn with_probabilities(c: &Classification) -> Result<Tensor> {
 
 /// Negative log likelihood of classes under log-probabilities (n, c, ...).
 fn nll_loss(c: &Classification) -> Result<Tensor> {
+    autograd::refuse_grad("nll_loss_forward", "weight", c.weight)?;
     check_targets(c.x, c.target, c.weight, "nll_loss")?;
     let logp = to_rows(c.x)?;
     check_class_range(c.target, logp.size(1), c.ignore_index)?;

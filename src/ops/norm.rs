@@ -99,12 +99,7 @@ fn batch_norm(b: &BatchNorm) -> Result<Tensor> {
     }
     check(b)?;
     for (name, average) in [("running_mean", b.running_mean), ("running_var", b.running_var)] {
-        if average.is_some_and(|t| autograd::needs_grad(&[t])) {
-            bail!(
-                Autograd,
-                "The function 'native_batch_norm' is not differentiable with respect to argument '{name}'. This input cannot have requires_grad True."
-            );
-        }
+        autograd::refuse_grad("native_batch_norm", name, average)?;
     }
     let dtype = if b.x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
     let shape = shape_of(b.x);

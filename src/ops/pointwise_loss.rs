@@ -100,17 +100,22 @@ fn binary_cross_entropy(a: &Args) -> Result<Output> {
     if x.dtype() != target.dtype() {
         bail!(DType, "Found dtype {} but expected {}", target.dtype().scalar_name(), x.dtype().scalar_name());
     }
+    autograd::refuse_grad("binary_cross_entropy", "weight", a.opt_tensor(2))?;
     check_probabilities(x, "input")?;
     check_probabilities(target, "target")?;
     reduced(&weighted(bce(x, target)?, a.opt_tensor(2))?, a, 3)
 }
 
 fn binary_cross_entropy_with_logits(a: &Args) -> Result<Output> {
+    for (i, name) in [(2, "weight"), (3, "pos_weight")] {
+        autograd::refuse_grad("binary_cross_entropy_with_logits", name, a.opt_tensor(i))?;
+    }
     let weight = a.opt_tensor(3).map_or(Arg::Number(Scalar::Float(1.0)), Arg::from);
     reduced(&weighted(bce_with_logits(a.tensor(0), a.tensor(1), weight)?, a.opt_tensor(2))?, a, 4)
 }
 
 fn soft_margin_loss(a: &Args) -> Result<Output> {
+    autograd::refuse_grad("soft_margin_loss", "target", Some(a.tensor(1)))?;
     reduced(&table::log1p(&table::exp(&table::neg(&mul(a.tensor(0), a.tensor(1))?)?)?)?, a, 2)
 }
 
@@ -247,6 +252,7 @@ fn multi_margin_loss(a: &Args) -> Result<Output> {
     if p != 1.0 && p != 2.0 {
         bail!(Autograd, "only p == 1 and p == 2 supported");
     }
+    autograd::refuse_grad("multi_margin_loss", "weight", a.opt_tensor(4))?;
     let (x, target) = rows_of(a.tensor(0), a.tensor(1), "multi_margin_loss", 1)?;
     let classes = x.size(1);
     if copy::values::<i64>(&target)?.iter().any(|&t| t < 0 || t >= classes as i64) {
@@ -365,7 +371,7 @@ pub const OPS: &[Op] = &[
         .samples("t(3, 4), t(3, 4) | nc(3, 2), t(3, 2), reduction='sum', delta=2.5 | t(), t(), reduction='none', delta=0.3"),
     Op::new("nn.functional.binary_cross_entropy(Tensor input, Tensor target, Tensor? weight=None, int reduction=1) -> Tensor", binary_cross_entropy)
         .doc("Cross-entropy of probabilities.")
-        .samples("t(3, 4, low=0.1, high=0.9), t(3, 4, low=0, high=1) | nc(3, 2, low=0.1, high=0.9), t(3, 2, low=0, high=1), t(2), reduction='sum'"),
+        .samples("t(3, 4, low=0.1, high=0.9), t(3, 4, low=0, high=1) | nc(3, 2, low=0.1, high=0.9), t(3, 2, low=0, high=1), fixed(2), reduction='sum'"),
     Op::new("binary_cross_entropy_with_logits(Tensor input, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=0) -> Tensor", binary_cross_entropy_with_logits)
         .doc("Cross-entropy of the sigmoids, without overflow.")
         .samples("t(3, 4), t(3, 4, low=0, high=1) | nc(3, 2), t(3, 2, low=0, high=1), t(2), t(2), reduction=2 | t(), t(low=0, high=1), reduction=1"),
@@ -374,7 +380,7 @@ pub const OPS: &[Op] = &[
         .samples(TWO),
     Op::new("kl_div(Tensor input, Tensor target, int reduction=0, *, bool log_target=False) -> Tensor", kl_div)
         .doc("Kullback-Leibler divergence of a distribution from the log-probabilities of another.")
-        .samples("t(3, 4), t(3, 4, low=0.1, high=1) | nc(3, 2), t(3, 2), 2, log_target=True | t(), t(low=0.1, high=1), 0"),
+        .samples("t(3, 4), t(3, 4, low=0.1, high=1) | nc(3, 2), fixed(3, 2), 2, log_target=True | t(), t(low=0.1, high=1), 0"),
     Op::new("poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, int reduction) -> Tensor", poisson_nll_loss)
         .doc("Negative log likelihood of counts under Poisson distributions.")
         .samples("t(3, 4), t(3, 4, low=0.2, high=5), True, True, 1e-8, 1 | nc(3, 2, low=0.1, high=4), t(3, 2, low=0.2, high=5), False, False, 1e-8, 0"),

@@ -1,7 +1,7 @@
 """Deterministic data for samples and programs, made by whichever library is under test.
 
-What a program sees: `t(2, 3)` a tensor of random numbers, `nc(2, 3)` one that is not contiguous,
-`ints(4, low=0, high=5)`, `bools(3)`, and the library as `torch`, `nn`, `optim`, `F`.
+What a program sees: `t(2, 3)` a tensor of random numbers, `fixed(2, 3)` one that no gradient is asked of,
+`nc(2, 3)` one that is not contiguous, `ints(4, low=0, high=5)`, `bools(3)`, and the library as `torch`, `nn`, `optim`, `F`.
 """
 
 from __future__ import annotations
@@ -65,6 +65,12 @@ class Data:
         """A tensor of this shape, uniform over the range."""
         return self._finish(self._values(shape, low, high, self._dtype(dtype)))
 
+    def fixed(self, *shape: int, low: float | None = None, high: float | None = None) -> Any:
+        """As `t`, for an argument that no gradient can be asked of: a target, a weight of classes."""
+        tensor = self._values(shape, low, high, self.dtype)
+        self.made.append(tensor)
+        return tensor
+
     def nc(self, *shape: int, dtype: Any = None, low: float | None = None, high: float | None = None) -> Any:
         """The same, but not contiguous: every other element of a larger tensor, dims swapped."""
         wide = (*shape[:-2], shape[-1] * 2, shape[-2]) if len(shape) > 1 else tuple(2 * n for n in shape)
@@ -83,7 +89,7 @@ class Data:
 
     def namespace(self) -> dict[str, Any]:
         lib = self.lib
-        names: dict[str, Any] = {name: getattr(self, name) for name in ("t", "nc", "ints", "bools")}
+        names: dict[str, Any] = {name: getattr(self, name) for name in ("t", "fixed", "nc", "ints", "bools")}
         names.update(torch=lib, np=np, nan=float("nan"), inf=float("inf"))
         for path in ("nn", "optim", "nn.functional"):
             module: Any = lib

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from parity import python_functions
 from parity.data import Data
 
 PLACES = ("", "nn.functional.", "linalg.", "special.", "fft.")
@@ -106,9 +107,15 @@ def function(lib: ModuleType, name: str) -> Any:
 
 
 def listed() -> list[Op]:
-    """The engine's own list; empty for a candidate that has none (PyTorch, when the tests are tested)."""
+    """The engine's own list and what the Python layer adds; empty for a candidate that has none (PyTorch, when the tests are tested)."""
     rows: list[dict[str, Any]] = getattr(importlib.import_module("rustnn")._C, "_ops", list)()
-    return [
+    known = {row["name"] for row in rows}
+    of_python = [
+        Op(name, ("function",), found, differentiable=True, domain=None)
+        for name, found in python_functions.samples().items()
+        if rows and name not in known
+    ]
+    return of_python + [
         Op(
             name=row["name"],
             variants=tuple(row["variants"]),

@@ -101,6 +101,8 @@ def test_second_gradient(call: Call) -> None:
     ours = gradients(call, CANDIDATE, "float64", 2)
     if isinstance(theirs, NotImplementedError) and not isinstance(ours, Exception):
         return  # a derivative that PyTorch has not written; finite differences check ours
+    if isinstance(theirs, RuntimeError) and "is not implemented" in str(theirs):
+        return  # PyTorch has no second derivative of it; finite differences judge ours
     if isinstance(theirs, Exception) and not isinstance(ours, Exception):
         pytest.fail(f"PyTorch has {describe(theirs)}, we have a value")
     same_outcome(ours, theirs, strides=False)
