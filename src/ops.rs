@@ -7,6 +7,7 @@ pub mod row;
 
 pub mod activation;
 pub mod arithmetic;
+pub mod attention;
 pub mod avg_pool;
 pub mod axis_map;
 pub mod complex;
@@ -14,6 +15,7 @@ pub mod conv;
 pub mod conv_kernel;
 pub mod copy;
 pub mod creation;
+pub mod ctc;
 pub mod distance;
 pub mod distributions;
 pub mod dropout;
@@ -70,12 +72,14 @@ pub fn all() -> &'static [&'static Op] {
         let rows = tables.into_iter().flatten().filter_map(|(_, op)| op.as_ref());
         let families: &[&'static [Op]] = &[
             arithmetic::OPS,
+            attention::OPS,
             activation::OPS,
             avg_pool::OPS,
             complex::OPS,
             conv::OPS,
             copy::OPS,
             creation::OPS,
+            ctc::OPS,
             distance::OPS,
             distributions::OPS,
             dropout::OPS,

@@ -104,8 +104,9 @@ impl<T: Exp> Kernel<T> for (RowNorm, &Forward<T>, Range<usize>) {
                     for channel in 0..cols / inner {
                         let scale = rstd * *p.weight.add(first + channel);
                         let shift = *p.bias.add(first + channel);
-                        for i in channel * inner..(channel + 1) * inner {
-                            y.add(i).write((x[i] - mean) * scale + shift);
+                        let span = channel * inner..(channel + 1) * inner;
+                        for (i, &x) in span.clone().zip(&x[span]) {
+                            y.add(i).write((x - mean) * scale + shift);
                         }
                     }
                 }

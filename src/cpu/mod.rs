@@ -1,9 +1,11 @@
 //! How a CPU computes: kernels over raw pointers and plain sizes. Nothing here knows a Tensor.
 
+pub mod attention;
 pub mod axis;
 pub mod conv;
 pub mod copy;
 pub mod cross_entropy;
+pub mod ctc;
 pub mod distance;
 pub mod embedding;
 pub mod exp;

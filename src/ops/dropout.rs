@@ -56,6 +56,11 @@ fn dropout(x: &Tensor, p: f64, train: bool, kind: Kind) -> Result<Tensor> {
     add(&mul(x, &mul(&noise, slope)?)?, &shift)
 }
 
+/// Plain dropout while training.
+pub fn dropout_elements(x: &Tensor, p: f64) -> Result<Tensor> {
+    dropout(x, p, true, Kind { feature: false, alpha: false })
+}
+
 fn call(a: &Args, feature: bool, alpha: bool) -> Result<Output> {
     Ok(dropout(a.tensor(0), a.float(1), a.bool(2), Kind { feature, alpha })?.into())
 }

@@ -38,6 +38,7 @@ from rustnn.nn.functional_activation import (
     threshold,
     threshold_,
 )
+from rustnn.nn.functional_attention import multi_head_attention_forward, scaled_dot_product_attention
 from rustnn.nn.functional_conv import (
     conv1d,
     conv2d,
@@ -46,6 +47,7 @@ from rustnn.nn.functional_conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from rustnn.nn.functional_ctc import ctc_loss
 from rustnn.nn.functional_dropout import (
     alpha_dropout,
     dropout,
@@ -166,6 +168,7 @@ __all__ = [
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "dropout1d",
     "dropout2d",
@@ -219,6 +222,7 @@ __all__ = [
     "max_unpool3d",
     "mish",
     "mse_loss",
+    "multi_head_attention_forward",
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
@@ -238,6 +242,7 @@ __all__ = [
     "rms_norm",
     "rrelu",
     "rrelu_",
+    "scaled_dot_product_attention",
     "selu",
     "selu_",
     "sigmoid",
