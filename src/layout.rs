@@ -94,6 +94,13 @@ impl MemoryFormat {
         })
     }
 
+    /// What results take over from an input: channels innermost, where it has them so, else row-major.
+    pub fn suggested_by(layout: &Layout) -> MemoryFormat {
+        let format =
+            if layout.ndim() == 5 { MemoryFormat::ChannelsLast3d } else { MemoryFormat::ChannelsLast };
+        if !layout.is_contiguous() && format.describes(layout) { format } else { MemoryFormat::Contiguous }
+    }
+
     /// Dense strides of this format for a copy of `source`.
     pub fn strides(self, source: &Layout) -> Result<Strides> {
         let (rank, name) = match self {

@@ -7,6 +7,9 @@ use crate::cpu::par;
 use crate::dtype::{C64, C128};
 use crate::error::{Error, Result};
 
+/// Outputs of a map: beyond, its own memory would be more than a machine has.
+const MOST: usize = 1 << 32;
+
 /// Output `o` is the sum of `weight * input[source]` over the terms `starts[o]..starts[o + 1]`.
 #[derive(Debug, Clone)]
 pub struct AxisMap {
@@ -25,6 +28,9 @@ impl AxisMap {
         outputs: usize,
         mut terms: impl FnMut(usize, &mut Vec<(usize, f64)>),
     ) -> Result<AxisMap> {
+        if outputs > MOST {
+            return Err(Error::OutOfMemory { bytes: outputs.saturating_mul(24) });
+        }
         let mut map = AxisMap {
             inputs,
             starts: vec_for(outputs + 1)?,

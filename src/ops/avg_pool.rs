@@ -9,7 +9,7 @@ use crate::cpu::pool::out_size;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::Show;
-use crate::ops::axis_map::{self, Maps};
+use crate::ops::axis_map::{self, Kind, Maps};
 use crate::ops::pool::{axes, check_dims, window_of};
 use crate::ops::registry::{Args, Op};
 use crate::ops::{arithmetic, copy, table};
@@ -96,7 +96,7 @@ fn avg_pool(x: &Tensor, dims: usize, p: &Average) -> Result<Tensor> {
             counts.push((0..out).map(|o| count(o) as i64).collect());
         }
     }
-    let sums = axis_map::apply(x, &Maps::from(maps), name, true)?;
+    let sums = axis_map::apply(x, &Maps::from(maps), Kind { name, tied: true, keeps_format: dims < 3 })?;
     if whole { divided(&sums, &counts, p.divisor) } else { Ok(sums) }
 }
 
@@ -162,7 +162,7 @@ pub fn adaptive_avg_pool(x: &Tensor, dims: usize, sizes: &[i64]) -> Result<Tenso
         };
         maps.push((first + i, AxisMap::build(size, outputs, terms)?));
     }
-    axis_map::apply(x, &Maps::from(maps), name, !mean)
+    axis_map::apply(x, &Maps::from(maps), Kind { name, tied: !mean, keeps_format: dims < 3 })
 }
 
 /// The `norm`-th root of the sum of powers over each window.

@@ -9,28 +9,42 @@ use crate::autograd;
 use crate::cpu::axis::{self, AxisMap};
 use crate::dtype::{C64, C128, DType};
 use crate::error::Result;
-use crate::layout::{Sizes, checked_numel};
+use crate::layout::{MemoryFormat, Sizes, checked_numel};
 use crate::ops::{copy, plane};
 use crate::tensor::Tensor;
 
 /// Maps and the dims that they go along.
 pub type Maps = Arc<[(usize, AxisMap)]>;
 
+/// What else an operation is.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// Of its node.
+    pub name: &'static str,
+    /// Whether the gradient is a function of the input too, of slope zero, as that of PyTorch's pooling is:
+    /// second gradients are zeros rather than absent.
+    pub tied: bool,
+    /// Whether the result has its channels innermost where the input does.
+    pub keeps_format: bool,
+}
+
 /// `x` with each map applied along its dim. Maps that do arithmetic ask for a floating or complex `x`,
-/// or int64 and whole weights. With `tied`, the gradient is a function of `x` too, of slope zero, as that of
-/// PyTorch's pooling is: second gradients are zeros rather than absent.
-pub fn apply(x: &Tensor, maps: &Maps, name: &'static str, tied: bool) -> Result<Tensor> {
-    let out = compute(x, maps)?;
+/// or int64 and whole weights.
+pub fn apply(x: &Tensor, maps: &Maps, kind: Kind) -> Result<Tensor> {
+    let mut out = compute(x, maps)?;
+    if kind.keeps_format {
+        out = copy::in_format(&out, MemoryFormat::suggested_by(x.layout()))?;
+    }
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
     let maps = maps.clone();
-    Ok(autograd::record(out, name, &[x], &[], move |cx| {
+    Ok(autograd::record(out, kind.name, &[x], &[], move |cx| {
         let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
         let back = maps.iter().rev().map(|(dim, map)| Ok((*dim, map.transposed()?)));
         let back: Maps = back.collect::<Result<Vec<_>>>()?.into();
-        let gx = apply(g, &back, name, false)?;
-        Ok(smallvec![Some(if tied { plane::tied(gx, cx)? } else { gx })])
+        let gx = apply(g, &back, Kind { tied: false, ..kind })?;
+        Ok(smallvec![Some(if kind.tied { plane::tied(gx, cx)? } else { gx })])
     }))
 }
 

@@ -8,18 +8,26 @@ use crate::autograd::{self, Save};
 use crate::bail;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layout::{Show, Sizes, checked_numel};
+use crate::layout::{MemoryFormat, Show, Sizes, checked_numel};
 use crate::ops::avg_pool::Names;
 use crate::ops::conv_kernel::{self as kernel, Geometry, Shape};
 use crate::ops::pool::axes;
 use crate::ops::registry::{Args, Op};
-use crate::ops::{arithmetic, pad, reduce, table, view};
+use crate::ops::{arithmetic, copy, pad, reduce, table, view};
 use crate::tensor::Tensor;
 
 const CONV: Names = ["conv1d", "conv2d", "conv3d"];
 const TRANSPOSED: Names = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"];
 
 // ---- the three sides, on the tape ----
+
+/// Channels innermost where the input or the weight has them so.
+fn format_of(x: &Tensor, weight: &Tensor) -> MemoryFormat {
+    match MemoryFormat::suggested_by(x.layout()) {
+        MemoryFormat::Contiguous => MemoryFormat::suggested_by(weight.layout()),
+        format => format,
+    }
+}
 
 fn conj(x: &Tensor) -> Result<Tensor> {
     if x.dtype().is_complex() { table::conj(x) } else { Ok(x.clone()) }
@@ -28,7 +36,7 @@ fn conj(x: &Tensor) -> Result<Tensor> {
 /// `input` (n, c, ...) convolved with `weight` (oc, c / groups, ...), plus `bias` (oc). `first`: it is no
 /// part of a gradient; in second gradients an empty batch says nothing, not even zeros, as in PyTorch.
 fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry, first: bool) -> Result<Tensor> {
-    let out = kernel::forward(x, weight, bias, g)?;
+    let out = copy::in_format(&kernel::forward(x, weight, bias, g)?, format_of(x, weight))?;
     let inputs: SmallVec<[&Tensor; 3]> = [Some(x), Some(weight), bias].into_iter().flatten().collect();
     if !autograd::needs_grad(&inputs) {
         return Ok(out);
@@ -68,7 +76,10 @@ fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geometry) 
 
 /// The same, which as an operation of its own (`first`) is the transposed convolution.
 fn transposed(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geometry, first: bool) -> Result<Tensor> {
-    let out = kernel::input_gradient(gy, weight, x_sizes, g)?;
+    let mut out = kernel::input_gradient(gy, weight, x_sizes, g)?;
+    if first {
+        out = copy::in_format(&out, format_of(gy, weight))?;
+    }
     if !autograd::needs_grad(&[gy, weight]) {
         return Ok(out);
     }
@@ -370,6 +381,27 @@ fn convolution_call(a: &Args) -> Result<Tensor> {
     })
 }
 
+/// Convolution over time: (time, n, c) by (k, c, oc).
+fn conv_tbc(x: &Tensor, weight: &Tensor, bias: &Tensor, pad: i64) -> Result<Tensor> {
+    if x.ndim() != 3 || weight.ndim() != 3 || bias.ndim() != 1 {
+        bail!(
+            Shape,
+            "conv_tbc(): Input must have 3 dims: time, batch, in_channel; the weight 3: kernel width, in_channels, out_channels; the bias 1; got {}, {} and {}",
+            Show(x.sizes()),
+            Show(weight.sizes()),
+            Show(bias.sizes())
+        );
+    }
+    let geometry = Geometry {
+        stride: [1; 3],
+        padding: three(&[pad], 1, "padding", "conv_tbc", 0, 0)?,
+        dilation: [1; 3],
+        groups: 1,
+    };
+    let (x, weight) = (view::permute(x, &[1, 2, 0])?, view::permute(weight, &[2, 1, 0])?);
+    copy::contiguous(&view::permute(&convolve(&x, &weight, Some(bias), 1, geometry)?, &[2, 0, 1])?)
+}
+
 pub const OPS: &[Op] = &[
     Op::new("conv1d(Tensor input, Tensor weight, Tensor? bias=None, int[1] stride=1, int[1] padding=0, int[1] dilation=1, int groups=1) -> Tensor", |a| {
         Ok(conv_call(a, 1)?.into())
@@ -417,4 +449,9 @@ pub const OPS: &[Op] = &[
         Ok(convolution_call(a)?.into())
     })
     .doc("Convolution, transposed or not, in as many dimensions as the weight says."),
+    Op::new("conv_tbc(Tensor input, Tensor weight, Tensor bias, int pad=0) -> Tensor", |a| {
+        Ok(conv_tbc(a.tensor(0), a.tensor(1), a.tensor(2), a.int(3))?.into())
+    })
+    .doc("Convolution of (time, n, c) with (k, c, oc) along time.")
+    .samples("t(5, 2, 3), t(2, 3, 4), t(4), 1"),
 ];

@@ -6,7 +6,7 @@ use crate::autograd;
 use crate::bail;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layout::{Layout, Show, Sizes, checked_numel, sizes_from};
+use crate::layout::{Layout, MemoryFormat, Show, Sizes, checked_numel, sizes_from};
 use crate::ops::pool::axes;
 use crate::ops::registry::{Args, Op};
 use crate::ops::{arithmetic, copy, creation, view};
@@ -101,7 +101,8 @@ fn unfold(x: &Tensor, b: Blocks) -> Result<Tensor> {
             copy::write(&view::select(&out, 2, tap as i64)?, &b.tap(&input, tap / kw, tap % kw))?;
         }
     }
-    let out = out.alias(Layout::contiguous(&[n, c * kh * kw, rows * columns]));
+    let out =
+        out.alias(Layout::contiguous(&[n, checked_numel(&[c, kh, kw])?, checked_numel(&[rows, columns])?]));
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
@@ -219,7 +220,10 @@ fn rearranged(
         (0..lead).chain(order.iter().map(|i| lead + i)).map(|i| i as i64).collect();
     let joined: Sizes = lead_sizes().chain(sizes.iter().copied()).collect();
     let turned = view::permute(&view::reshape_to(&x.detached(), &split)?, &order)?;
-    let out = copy::contiguous_copy(&turned)?.alias(Layout::contiguous(&joined));
+    let mut out = copy::contiguous_copy(&turned)?.alias(Layout::contiguous(&joined));
+    if x.ndim() == 4 {
+        out = copy::in_format(&out, MemoryFormat::suggested_by(x.layout()))?;
+    }
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
@@ -374,7 +378,7 @@ pub const OPS: &[Op] = &[
         Ok(fold_call(a)?.into())
     })
     .doc("The image (n, c, *output_size) whose blocks the columns of (n, c * elements of a block, blocks) add up to.")
-    .samples("t(2, 12, 20), (5, 6), 2 | t(18, 16), (6, 5), (2, 3), (2, 1), (1, 1), (2, 1)"),
+    .samples("t(2, 12, 20), (5, 6), 2 | t(18, 15), (6, 5), (2, 3), (2, 1), (1, 1), (2, 1)"),
     Op::new("pixel_shuffle(Tensor input, int upscale_factor) -> Tensor", |a| {
         Ok(pixel_shuffle(a.tensor(0), a.int(1))?.into())
     })

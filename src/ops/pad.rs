@@ -7,8 +7,8 @@ use crate::bail;
 use crate::cpu::axis::AxisMap;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layout::{Show, Sizes};
-use crate::ops::axis_map::{self, Maps};
+use crate::layout::{Layout, MemoryFormat, Show, Sizes};
+use crate::ops::axis_map::{self, Kind, Maps};
 use crate::ops::registry::Op;
 use crate::ops::{copy, creation, view};
 use crate::scalar::Scalar;
@@ -50,15 +50,24 @@ fn padded(x: &Tensor, dim: usize, (before, after): (i64, i64)) -> Result<usize> 
     }
 }
 
+/// A tensor of one value, with channels innermost where `x` has them so.
+fn filled(x: &Tensor, sizes: &[usize], value: Scalar) -> Result<Tensor> {
+    let format = MemoryFormat::suggested_by(x.layout());
+    let strides = format.strides(&Layout::contiguous(sizes))?;
+    let out = Tensor::empty_dense(sizes, strides, x.dtype())?;
+    creation::write_value(&out, value)?;
+    Ok(out)
+}
+
 /// `x` with `value` around it.
 fn constant(x: &Tensor, sides: &Sides, value: Scalar) -> Result<Tensor> {
     let sizes: Sizes =
         sides.iter().enumerate().map(|(dim, side)| padded(x, dim, *side)).collect::<Result<_>>()?;
-    let (mut inner, mut target) = (x.detached(), creation::full(&sizes, value, x.dtype())?);
+    let (mut inner, mut target) = (x.detached(), filled(x, &sizes, value)?);
     let out = target.clone();
     for (dim, &(before, after)) in sides.iter().enumerate() {
         // The part of the input that is kept, and the place where it goes.
-        let (first, last) = ((-before).max(0), (-after).max(0));
+        let (first, last) = (before.saturating_neg().max(0), after.saturating_neg().max(0));
         let length = (x.size(dim) as i64 - first - last).max(0);
         if length == 0 {
             inner = view::narrow(&inner, dim as i64, 0, 0)?;
@@ -72,7 +81,8 @@ fn constant(x: &Tensor, sides: &Sides, value: Scalar) -> Result<Tensor> {
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
-    let back: Sides = sides.iter().map(|(before, after)| (-before, -after)).collect();
+    let back: Sides =
+        sides.iter().map(|(before, after)| (before.saturating_neg(), after.saturating_neg())).collect();
     Ok(autograd::record(out, "constant_pad_nd", &[x], &[], move |cx| {
         let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
         Ok(smallvec![Some(constant(g, &back, Scalar::Int(0))?)])
@@ -165,7 +175,10 @@ fn continued(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
         }
         // What is wrapped around is what negative padding leaves.
         let (first, kept) = match mode {
-            Mode::Circular => ((-before).max(0), size - (-before).max(0) - (-after).max(0)),
+            Mode::Circular => (
+                before.saturating_neg().max(0),
+                size - before.saturating_neg().max(0) - after.saturating_neg().max(0),
+            ),
             _ => (0, size),
         };
         if out == 0 || kept <= 0 {
@@ -177,7 +190,10 @@ fn continued(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
         }
         if (before, after) != (0, 0) {
             let terms = |o: usize, terms: &mut Vec<(usize, f64)>| {
-                terms.push(((first + mode.source(o as i64 - before - first, kept)) as usize, 1.0));
+                terms.push((
+                    (first + mode.source((o as i64).saturating_sub(before) - first, kept)) as usize,
+                    1.0,
+                ));
             };
             maps.push((dim, AxisMap::build(size as usize, out, terms)?));
         }
@@ -185,7 +201,8 @@ fn continued(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
     if maps.is_empty() {
         return copy::contiguous_copy(x);
     }
-    axis_map::apply(x, &Maps::from(maps), name, mode != Mode::Circular)
+    let own = mode != Mode::Circular;
+    axis_map::apply(x, &Maps::from(maps), Kind { name, tied: own, keeps_format: own })
 }
 
 fn pad_by_mode(x: &Tensor, pad: &[i64], mode: &str, value: Option<f64>) -> Result<Tensor> {

@@ -9,7 +9,7 @@ use crate::bail;
 use crate::cpu::pool::{self, Found, PoolShape, Window};
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layout::{Show, Sizes};
+use crate::layout::{MemoryFormat, Show, Sizes};
 use crate::ops::avg_pool::Names;
 use crate::ops::registry::{Args, Op, Output};
 use crate::ops::{copy, creation, plane};
@@ -178,7 +178,9 @@ fn max_pool2d(
             }
         });
     }
-    let out = copy::to_dtype(&out, x.dtype())?;
+    let format = MemoryFormat::suggested_by(x.layout());
+    let out = copy::in_format(&copy::to_dtype(&out, x.dtype())?, format)?;
+    let found = found.map(|f| if with_indices { copy::in_format(&f, format) } else { Ok(f) }).transpose()?;
     let Some(places) = found.clone().filter(|_| graph) else { return Ok((out, found)) };
     let x_sizes: Sizes = x.sizes().into();
     let out =
@@ -322,7 +324,9 @@ fn max_pool3d(
             }
         }
     }
-    let out = copy::to_dtype(&out, x.dtype())?;
+    let format = MemoryFormat::suggested_by(x.layout());
+    let out = copy::in_format(&copy::to_dtype(&out, x.dtype())?, format)?;
+    let indices = copy::in_format(&indices, format)?;
     Ok((plane::picked(out, x, &indices, 3, "max_pool3d_with_indices"), Some(indices)))
 }
 

@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
+use half::{bf16, f16};
 use smallvec::SmallVec;
 
+use crate::alloc;
 use crate::bail;
 use crate::cpu::plane as kernel;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layout::{Show, Sizes};
+use crate::layout::{MemoryFormat, Show, Sizes};
 use crate::ops::avg_pool::{Names, adaptive_sizes, adaptive_window};
 use crate::ops::pool::{axes, check_dims};
 use crate::ops::registry::{Args, Op, Output};
@@ -34,6 +36,7 @@ fn pool(
     dims: usize,
     outputs: &[usize],
     name: &'static str,
+    keeps_format: bool,
     windows: impl Fn(usize) -> Result<Windows>,
 ) -> Result<Output> {
     let lead = x.ndim() - dims;
@@ -62,7 +65,13 @@ fn pool(
             }
         }
     }
-    let out = plane::picked(copy::to_dtype(&out, x.dtype())?, x, &indices, dims, name);
+    let mut out = copy::to_dtype(&out, x.dtype())?;
+    let mut indices = indices;
+    if keeps_format {
+        let format = MemoryFormat::suggested_by(x.layout());
+        (out, indices) = (copy::in_format(&out, format)?, copy::in_format(&indices, format)?);
+    }
+    let out = plane::picked(out, x, &indices, dims, name);
     Ok(Output::Tensors(vec![out, indices]))
 }
 
@@ -78,34 +87,37 @@ fn adaptive_max_pool(a: &Args, dims: usize) -> Result<Output> {
     let outputs = adaptive_sizes(x, dims, a.ints(1), name)?;
     check_floating(x, name)?;
     let lead = x.ndim() - dims;
-    let axis = |(i, &out): (usize, &usize)| {
-        let window = |o| {
+    if crate::layout::checked_numel(&outputs)? == 0 {
+        return pool(x, dims, &outputs, name, dims < 3, |_| Ok(Windows::default()));
+    }
+    let mut axes = Vec::with_capacity(dims);
+    for (i, &out) in outputs.iter().enumerate() {
+        let mut axis = alloc::vec_for(out)?;
+        axis.extend((0..out).map(|o| {
             let (start, end) = adaptive_window(o, x.size(lead + i), out);
             start..end
-        };
-        (0..out).map(window).collect()
-    };
-    if crate::layout::checked_numel(&outputs)? == 0 {
-        return pool(x, dims, &outputs, name, |_| Ok(Windows::default()));
+        }));
+        axes.push(axis);
     }
-    let windows = windows_of(outputs.iter().enumerate().map(axis));
-    pool(x, dims, &outputs, name, |_| Ok(windows.clone()))
+    let windows = windows_of(axes.into_iter());
+    pool(x, dims, &outputs, name, dims < 3, |_| Ok(windows.clone()))
 }
 
 /// Where the windows of an axis start: at pseudo-random distances (Graham, Fractional Max-Pooling, 2014).
-fn fractional_starts(sample: f64, size: usize, outputs: usize, kernel: usize, single: bool) -> Vec<usize> {
-    let last = size - kernel;
-    let start = |i: usize| {
-        if single {
-            let alpha = last as f32 / (outputs - 1) as f32;
-            ((i as f32 + sample as f32) * alpha) as i64 - (sample as f32 * alpha) as i64
-        } else {
-            let alpha = last as f64 / (outputs - 1) as f64;
-            ((i as f64 + sample) * alpha) as i64 - (sample * alpha) as i64
-        }
+fn fractional_starts(sample: f64, size: usize, outputs: usize, kernel: usize, dtype: DType) -> Vec<usize> {
+    // Every step is rounded as the input's dtype has it: that is part of the definition.
+    let rounded = |x: f64| match dtype {
+        DType::F64 => x,
+        DType::F16 => f16::from_f64(x).to_f64(),
+        DType::BF16 => bf16::from_f64(x).to_f64(),
+        _ => f64::from(x as f32),
     };
+    let last = size - kernel;
+    let alpha = rounded(rounded(last as f64) / rounded(outputs as f64 - 1.0));
+    let first = rounded(sample * alpha) as i64;
+    let start = |i: usize| rounded(rounded(rounded(i as f64) + sample) * alpha) as i64;
     // Samples may be any numbers: windows stay inside.
-    let place = |i: usize| start(i).clamp(0, last as i64) as usize;
+    let place = |i: usize| start(i).saturating_sub(first).clamp(0, last as i64) as usize;
     (0..outputs).map(|i| if i + 1 == outputs { last } else { place(i) }).collect()
 }
 
@@ -155,15 +167,14 @@ fn fractional_max_pool(a: &Args, dims: usize) -> Result<Output> {
     let drawn: Vec<f64> = copy::values(samples)?;
     let (channels, per_image) = (x.size(lead - 1), samples.size(1));
     let outputs: SmallVec<[usize; 3]> = outputs.iter().map(|&v| v as usize).collect();
-    let single = x.dtype() != DType::F64;
     debug_assert!(planes == batch * channels);
-    pool(x, dims, &outputs, name, |p| {
+    pool(x, dims, &outputs, name, false, |p| {
         let row = &drawn[(p / channels * per_image + p % channels) * dims..][..dims];
         let axis = |i: usize| {
             // In two dimensions the first number is for the width.
             let sample = if dims == 2 { row[1 - i] } else { row[i] };
             let k = kernel[i] as usize;
-            let starts = fractional_starts(sample, x.size(lead + i), outputs[i], k, single);
+            let starts = fractional_starts(sample, x.size(lead + i), outputs[i], k, x.dtype());
             starts.into_iter().map(|s| s..s + k).collect()
         };
         Ok(windows_of((0..dims).map(axis)))
@@ -256,7 +267,8 @@ fn max_unpool(a: &Args, dims: usize) -> Result<Tensor> {
     if let Some(bad) = places.iter().find(|&&i| i < 0 || i as usize >= volume) {
         bail!(Shape, "Found an invalid max index: {bad} (output volumes are of size {}", Show(&sizes));
     }
-    plane::scatter(x, indices, dims, &sizes, false)
+    let out = plane::scatter(x, indices, dims, &sizes, false)?;
+    copy::in_format(&out, MemoryFormat::suggested_by(x.layout()))
 }
 
 pub const OPS: &[Op] = &[
@@ -285,7 +297,7 @@ pub const OPS: &[Op] = &[
         Ok(max_unpool(a, 1)?.into())
     })
     .doc("What max_pool1d left, at its indices; zeros elsewhere.")
-    .samples("t(2, 3, 4), ints(2, 3, 4, low=0, high=8) * 0 + 3, 2"),
+    .samples("t(2, 3, 1), ints(2, 3, 1, low=0, high=2), 2"),
     Op::new("nn.functional.max_unpool2d(Tensor input, Tensor indices, int[2] kernel_size, int[2]? stride=None, int[2] padding=0, int[]? output_size=None) -> Tensor", |a| {
         Ok(max_unpool(a, 2)?.into())
     })

@@ -8,7 +8,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Show, checked_numel, sizes_from};
 use crate::ops::avg_pool::adaptive_avg_pool;
-use crate::ops::axis_map::{self, Maps};
+use crate::ops::axis_map::{self, Kind, Maps};
 use crate::ops::registry::{Args, Op};
 use crate::ops::{arithmetic, copy, table};
 use crate::scalar::Scalar;
@@ -263,14 +263,15 @@ fn interpolate(a: &Args) -> Result<Tensor> {
         Mode::Cubic => "upsample_bicubic",
     };
     let maps = Maps::from(maps);
+    let kind = Kind { name: node, tied: false, keeps_format: true };
     if !bytes || maps.iter().all(|(_, map)| map.selects()) {
-        return axis_map::apply(x, &maps, node, false);
+        return axis_map::apply(x, &maps, kind);
     }
     // Bytes are rounded to bytes after each axis, columns first, with weights in fixed point.
     let mut whole = copy::to_dtype(x, DType::F64)?;
     for (dim, map) in maps.iter().rev() {
         let map = Maps::from(vec![(*dim, map.with_weights(fixed_point))]);
-        let sums = axis_map::apply(&whole, &map, node, false)?;
+        let sums = axis_map::apply(&whole, &map, kind)?;
         let halves = table::floor(&arithmetic::add(&sums, Scalar::Float(0.5))?)?;
         whole = table::clamp(&halves, Scalar::Int(0), Scalar::Int(255))?;
     }

@@ -91,6 +91,9 @@ fn display_name(name: &str) -> &str {
 
 /// Other names of operations.
 const ALIASES: &[(&str, &str)] = &[
+    ("grid_sampler_2d", "grid_sampler"),
+    ("grid_sampler_3d", "grid_sampler"),
+    ("native_channel_shuffle", "channel_shuffle"),
     ("multiply", "mul"),
     ("subtract", "sub"),
     ("divide", "div"),

@@ -68,10 +68,6 @@ class _ConvNd(Module):
         if padding_mode not in _PADDING_MODES:
             names = ", ".join(repr(name) for name in _PADDING_MODES)
             raise ValueError(f"padding_mode must be one of {{{names}}}, but got {padding_mode=}")
-        if padding_mode != "zeros":
-            raise NotImplementedError(
-                f"rustnn pads convolutions only with zeros as yet, but got {padding_mode=}"
-            )
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size
@@ -172,6 +168,9 @@ class Conv2d(_ConvNd):
             weight, bias = parameters["weight"], parameters["bias"]
         except KeyError:  # replaced by something else of the same name: see Linear
             weight, bias = self.weight, self.bias
+        if self.padding_mode != "zeros":
+            padded = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            return F.conv2d(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
         if isinstance(self.padding, str):
             return F.conv2d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
         return _C.conv2d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)

@@ -10,3 +10,4 @@ conv3d = _C.conv3d
 conv_transpose1d = _C.conv_transpose1d
 conv_transpose2d = _C.conv_transpose2d
 conv_transpose3d = _C.conv_transpose3d
+conv_tbc = _C.conv_tbc

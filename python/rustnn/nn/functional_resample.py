@@ -16,6 +16,7 @@ fold = _C._nn_fold
 pixel_shuffle = _C.pixel_shuffle
 pixel_unshuffle = _C.pixel_unshuffle
 channel_shuffle = _C.channel_shuffle
+native_channel_shuffle = _C.native_channel_shuffle
 
 _INTERPOLATIONS = {"bilinear": 0, "nearest": 1, "bicubic": 2}
 _PADDINGS = {"zeros": 0, "border": 1, "reflection": 2}
