@@ -127,7 +127,7 @@ impl<B: Backward + 'static> NodeBuilder<B> {
     pub fn new(name: &'static str, outputs: u32, body: impl FnOnce() -> B) -> NodeBuilder<B> {
         NodeBuilder(arc_in_place(|| Node {
             name,
-            sequence: next_sequence(),
+            sequence: 0,
             outputs,
             edges: SmallVec::new(),
             saved: Mutex::new(SavedState { tensors: SmallVec::new(), released: false }),
@@ -160,7 +160,9 @@ impl<B: Backward + 'static> NodeBuilder<B> {
         self.node().saved.get_mut().unwrap_or_else(|e| e.into_inner()).tensors.push(saved);
     }
 
-    pub fn finish(self) -> NodeRef {
+    pub fn finish(mut self) -> NodeRef {
+        // Only now: asking for an input may have made its collector, which is a parent.
+        self.node().sequence = next_sequence();
         let node: NodeRef = self.0;
         if anomaly::enabled() {
             anomaly::made(&node);

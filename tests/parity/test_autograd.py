@@ -24,6 +24,7 @@ PROGRAMS = {
     "retain_graph": "x = t(3).requires_grad_()\ny = (x * x).sum()\ny.backward(retain_graph=True)\ny.backward()\ng = x.grad",
     "twice_linear": "x = t(3).requires_grad_()\ny = (x + 1).sum()\ny.backward()\ny.backward()\ng = x.grad",
     "diamond": "x = t(3).requires_grad_()\na = x.exp()\nb = a * x\nc = a + b * a\nc.sum().backward()\ng = x.grad",
+    "leaf_at_two_depths": "x = t(3).requires_grad_()\nw = t(3).requires_grad_()\ny = (x * w).exp()\n_g = torch.autograd.grad(y.sum(), x, create_graph=True)[0]\nh = torch.autograd.grad((_g * _g).sum(), w)[0]",
     "same_twice": "x = t(3).requires_grad_()\n(x + x + x * x * x).sum().backward()\ng = x.grad",
     "no_grad": "x = t(3).requires_grad_()\nwith torch.no_grad():\n    y = x * 2\nr = y.requires_grad",
     "no_grad_decorator": "x = t(3).requires_grad_()\n@torch.no_grad()\ndef _f(v): return v * 2\ny = _f(x)",
