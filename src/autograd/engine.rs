@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -121,7 +122,7 @@ fn start(roots: &[Root], walk: Walk) -> Result<Roots> {
 struct Targets {
     /// By the node that the variable's gradient flows into: (output, place in the answer).
     wanted: HashMap<*const (), Vec<(u32, usize)>>,
-    needed: Arc<HashSet<*const ()>>,
+    needed: Rc<HashSet<*const ()>>,
     /// Whether gradients end here, or go on into the leaves.
     capture_leaves: bool,
     count: usize,
@@ -165,11 +166,26 @@ impl Targets {
                 }
             }
         }
-        Targets { wanted, needed: Arc::new(needed), capture_leaves, count: inputs.len() }
+        Targets { wanted, needed: Rc::new(needed), capture_leaves, count: inputs.len() }
     }
 
     fn needs(&self, node: &NodeRef) -> bool {
         self.needed.contains(&key(node))
+    }
+
+    /// Whether the walk goes no further than this node.
+    fn end_at(&self, node: &NodeRef) -> bool {
+        if node.body().collects() {
+            return self.capture_leaves || !self.needs(node);
+        }
+        !node.edges().iter().flatten().any(|e| self.needs(&e.node))
+    }
+
+    /// Takes the gradients that were asked for at this node.
+    fn capture(&self, node: &NodeRef, grads: &[Option<Tensor>], found: &mut [Option<Tensor>]) {
+        for &(output, i) in self.wanted.get(&key(node)).into_iter().flatten() {
+            found[i] = grads.get(output as usize).cloned().flatten();
+        }
     }
 }
 
@@ -178,7 +194,7 @@ struct Running {
     id: u64,
     roots: SmallVec<[NodeRef; 1]>,
     /// The nodes that lead to what was asked for; `None` if all leaves were.
-    needed: Option<Arc<HashSet<*const ()>>>,
+    needed: Option<Rc<HashSet<*const ()>>>,
 }
 
 thread_local! {
@@ -255,24 +271,18 @@ fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option
     }
     while let Some((_, task)) = waiting.pop_last() {
         let Task { node, mut grads } = task;
+        let ends = targets.is_some_and(|t| t.end_at(&node));
+        // Where a walk goes on, what was asked for is the gradient before hooks; where it ends, after.
+        if let Some(targets) = targets.filter(|_| !ends) {
+            targets.capture(&node, &grads, &mut found);
+        }
         node.body().prepare(&mut grads)?;
         if let Some(extras) = node.extras_if_any() {
             run_tensor_hooks(extras, &mut grads)?;
         }
-        if let Some(targets) = targets {
-            if let Some(wanted) = targets.wanted.get(&key(&node)) {
-                for &(output, i) in wanted {
-                    found[i] = grads.get(output as usize).cloned().flatten();
-                }
-            }
-            let ends = if node.body().collects() {
-                targets.capture_leaves || !targets.needs(&node)
-            } else {
-                !node.edges().iter().flatten().any(|e| targets.needs(&e.node))
-            };
-            if ends {
-                continue;
-            }
+        if let Some(targets) = targets.filter(|_| ends) {
+            targets.capture(&node, &grads, &mut found);
+            continue;
         }
         let results = match anomaly::enabled() {
             true => anomaly::watched(&node, || evaluate(&node, &mut grads)),
@@ -367,7 +377,7 @@ fn keep(variable: &Arc<GradMeta>, grad: &Tensor) -> Result<()> {
     let present = variable.state().grad.clone();
     let total = match present {
         Some(present) => ops::arithmetic::add(&present, grad)?,
-        None => grad.clone(),
+        None => ops::copy::clone(grad)?,
     };
     variable.state().grad = Some(total);
     Ok(())

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::autograd::anomaly;
 pub use crate::autograd::saved::{Origin, Save};
+use crate::autograd::{anomaly, grad_enabled};
 
 use crate::autograd::saved::{self, SavedState, SavedTensor};
 use crate::autograd::variable::{GradMeta, TensorHook};
@@ -161,7 +161,7 @@ impl<B: Backward + 'static> NodeBuilder<B> {
     }
 
     pub fn finish(mut self) -> NodeRef {
-        // Only now: asking for an input may have made its collector, which is a parent.
+        // Not earlier: asking inputs for their edges may make nodes, and those come before this one.
         self.node().sequence = next_sequence();
         let node: NodeRef = self.0;
         if anomaly::enabled() {
@@ -274,9 +274,9 @@ impl<B: Backward + ?Sized> Node<B> {
 }
 
 impl Node {
-    /// The `i`-th thing that was saved, tied to the graph again if one is being built.
+    /// The `i`-th thing that was saved, tied to the graph again.
     pub fn saved(self: &Arc<Node>, i: usize) -> Result<Tensor> {
-        saved::unpack(self, &self.saved, i)
+        saved::unpack(self, &self.saved, i, true)
     }
 }
 
@@ -300,7 +300,7 @@ impl Backprop<'_> {
 
     /// The `i`-th thing that was saved, tied to the graph again if one is being built.
     pub fn saved(&self, i: usize) -> Result<Tensor> {
-        self.node.saved(i)
+        saved::unpack(self.node, &self.node.saved, i, grad_enabled())
     }
 }
 

@@ -3,14 +3,14 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use smallvec::SmallVec;
 
 use crate::autograd::mode::no_grad;
+use crate::autograd::node;
 use crate::autograd::node::{Edge, NodeRef, display_name};
-use crate::autograd::{grad_enabled, node};
 use crate::bail;
 use crate::error::{Error, Result};
 use crate::tensor::Tensor;
@@ -148,8 +148,8 @@ fn pack(tensor: &Tensor, origin: &Origin) -> Kept {
     }
 }
 
-/// The `i`-th thing that `node` saved, tied to the graph again if one is being built.
-pub fn unpack(node: &NodeRef, saved: &std::sync::Mutex<SavedState>, i: usize) -> Result<Tensor> {
+/// The `i`-th thing that `node` saved, with its place in the graph if it is to be tied to it again.
+pub fn unpack(node: &NodeRef, saved: &Mutex<SavedState>, i: usize, tied: bool) -> Result<Tensor> {
     enum Found {
         Plain(Tensor),
         Packed(Arc<Box<dyn Packed>>),
@@ -177,7 +177,7 @@ pub fn unpack(node: &NodeRef, saved: &std::sync::Mutex<SavedState>, i: usize) ->
         Found::Plain(tensor) => tensor,
         Found::Packed(packed) => packed.unpack()?,
     };
-    if !grad_enabled() {
+    if !tied {
         return Ok(tensor);
     }
     let edge = match origin {

@@ -27,7 +27,7 @@ static ANY_OWNED: AtomicBool = AtomicBool::new(false);
 static WITHOUT_GIL: AtomicUsize = AtomicUsize::new(0);
 
 /// Nodes that one look of the collector goes to at most; what lies deeper waits until it is nearer.
-const MOST_NODES: usize = 1 << 14;
+const MOST_NODES: usize = 1 << 12;
 
 thread_local! {
     /// Objects that lost their owner while another one was dying. `None` when none is.

@@ -62,7 +62,7 @@ impl Backward for UserFunction {
         let mut grads = Grads::new();
         for (i, (grad, meta)) in returned.into_iter().enumerate() {
             grads.push(match grad {
-                Some(grad) => Some(self.fitted(i, grad, &meta)?),
+                Some(grad) => Some(self.fitted(i, grad, meta)?),
                 None => None,
             });
         }
