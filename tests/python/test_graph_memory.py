@@ -61,44 +61,53 @@ def watched() -> tuple[Watched, weakref.ref[Watched]]:
     return thing, weakref.ref(thing)
 
 
+def holding(*held: object) -> Callable[..., None]:
+    """A hook that does nothing but hold."""
+
+    def hook(*_grads: object) -> None:
+        assert held
+
+    return hook
+
+
 # ---- cycles --------------------------------------------------------------------------------------------
 
 
 def hook_on_leaf(thing: Watched) -> None:
     x = leaf()
-    x.register_hook(lambda g: (x, thing) and None)
+    x.register_hook(holding(x, thing))
 
 
 def hook_on_result(thing: Watched) -> None:
     y = leaf() * 2
-    y.register_hook(lambda g: (y, thing) and None)
+    y.register_hook(holding(y, thing))
 
 
 def hook_below_result(thing: Watched) -> None:
     y = leaf() * 2
     z = (y + 1).exp()
-    y.register_hook(lambda g: (z, thing) and None)
+    y.register_hook(holding(z, thing))
     del y
 
 
 def accumulate_hook(thing: Watched) -> None:
     x = leaf()
-    x.register_post_accumulate_grad_hook(lambda p: (x, thing) and None)
+    x.register_post_accumulate_grad_hook(holding(x, thing))
 
 
 def hook_on_node(thing: Watched) -> None:
     y = leaf() * 2
-    y.grad_fn.register_hook(lambda a, b: (y, thing) and None)
+    y.grad_fn.register_hook(holding(y, thing))
 
 
 def prehook_on_node(thing: Watched) -> None:
     y = leaf() * 2
-    y.grad_fn.register_prehook(lambda a: (y, thing) and None)
+    y.grad_fn.register_prehook(holding(y, thing))
 
 
 def node_in_its_own_hook(thing: Watched) -> None:
     node = (leaf() * 2).grad_fn
-    node.register_hook(lambda a, b: (node, thing) and None)
+    node.register_hook(holding(node, thing))
 
 
 def metadata_of_node(thing: Watched) -> None:
