@@ -76,7 +76,7 @@ pub fn contained<T: Key>(sorted: &[T], values: &[T], invert: bool, out: &mut [cr
     let target = Target(out.as_mut_ptr());
     par::for_range(values.len(), GRAIN / 8, &|range| {
         for i in range {
-            let at = place(sorted, None, values[i], false);
+            let at = sorted.partition_point(|s| s.key() < values[i].key());
             let found = sorted.get(at).is_some_and(|s| same(*s, values[i]));
             // SAFETY: one output a value, each written once.
             unsafe { target.set(i, (found != invert).into()) };

@@ -352,14 +352,6 @@ fn is_close(a: &Tensor, b: &Tensor, rtol: f64, atol: f64, equal_nan: bool) -> Re
 }
 
 fn equal(a: &Tensor, b: &Tensor) -> Result<bool> {
-    if a.dtype() != b.dtype() {
-        bail!(
-            DType,
-            "Expected object of data type {} but got data type {} for argument #2 'other' in call to equal",
-            a.dtype(),
-            b.dtype()
-        );
-    }
     Ok(a.sizes() == b.sizes() && reduce::all_nonzero(&table::eq(a, b)?)?)
 }
 

@@ -54,7 +54,7 @@ pub fn extreme(x: &Tensor, largest: bool, mask: u64, keepdim: bool, name: &'stat
 /// Values and indices of the extreme along one dimension.
 fn extreme_along(x: &Tensor, largest: bool, dim: i64, keepdim: bool, name: &'static str) -> Result<Output> {
     if x.dtype().is_complex() {
-        bail!(Unsupported, "\"{name}\" not implemented for '{}'", x.dtype().scalar_name());
+        bail!(DType, "{name}(): does not support complex input");
     }
     let (values, indices) = arg_extreme_along(x, largest, dim, name, true)?;
     let values = values.expect("asked for");
@@ -107,7 +107,8 @@ fn arg_extreme_call(
     name: &str,
 ) -> Result<Tensor> {
     if x.dtype() == DType::Bool || x.dtype().is_complex() {
-        bail!(Unsupported, "\"{name}_cpu\" not implemented for '{}'", x.dtype().scalar_name());
+        let kind = if x.dtype().is_complex() { "complex" } else { "bool" };
+        bail!(DType, "{name}(): does not support {kind} input");
     }
     let Some(dim) = dim else {
         if x.numel() == 0 {

@@ -176,7 +176,8 @@ fn weight(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 /// The largest (smallest) elements so far and their indices.
 fn running_extreme(x: &Tensor, dim: i64, largest: bool, name: &'static str) -> Result<Output> {
-    let d = wrap_dim(dim, x.ndim())?;
+    // PyTorch does not look at the dimension where there are no elements.
+    let d = if x.numel() == 0 { 0 } else { wrap_dim(dim, x.ndim())? };
     if x.ndim() == 0 {
         let (values, indices) = only_element(x, name)?;
         return Ok(Output::Named(name, &["values", "indices"], vec![values, indices]));

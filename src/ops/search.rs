@@ -135,7 +135,7 @@ fn checked_sorter(boundaries: &Tensor, order: &Tensor, last: usize) -> Result<Te
     }
     let order = dense(order, DType::I64)?;
     if elements::<i64>(&order).iter().any(|&i| i < 0 || i as usize >= last) {
-        bail!(Index, "torch.searchsorted(): sorter index out of range");
+        bail!(Autograd, "torch.searchsorted(): sorter index out of range");
     }
     Ok(order)
 }
@@ -422,11 +422,23 @@ pub const OPS: &[Op] = &[
     .samples("t(3, 4), torch.tensor([-1.0, 0.0, 2.0]) | ints(5), torch.tensor([1, 3]), right=True | 2.5, torch.tensor([1, 3]), out_int32=True")
     .no_gradient(),
     Op::new(
-        "isin(Number|Tensor elements, Number|Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor",
+        "isin(Tensor elements, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor",
         isin_call,
     )
     .doc("Whether each element is among the test elements.")
-    .samples("ints(3, 4), ints(3) | ints(5), 2 | 2, ints(5), invert=True | t(3), t(0)")
+    .samples("ints(3, 4), ints(3) | t(3), t(0)")
+    .no_gradient(),
+    Op::new(
+        "isin(Scalar element, Tensor test_elements, *, bool assume_unique=False, bool invert=False) -> Tensor",
+        isin_call,
+    )
+    .samples("2, ints(5), invert=True")
+    .no_gradient(),
+    Op::new(
+        "isin(Tensor elements, Scalar test_element, *, bool assume_unique=False, bool invert=False) -> Tensor",
+        isin_call,
+    )
+    .samples("ints(5), 2")
     .no_gradient(),
     Op::new("bincount(Tensor input, Tensor? weights=None, int minlength=0) -> Tensor", |a| {
         let counts = bincount(a.tensor(0), a.opt_tensor(1), a.int(2))?;

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::layout::wrap_dim;
 use crate::ops::arithmetic::{div, mul, where_};
 use crate::ops::lines::{check_ordered, length, only_element, other_sizes, picked, side, with_length};
-use crate::ops::registry::{Op, Output};
+use crate::ops::registry::{Args, Op, Output};
 use crate::ops::{copy, creation, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -43,8 +43,17 @@ pub fn sort(x: &Tensor, dim: i64, descending: bool) -> Result<(Tensor, Tensor)> 
     Ok(picked(x, dim, values, indices, true, "sort"))
 }
 
+/// `dim` and `descending` stand at `at` and behind it. Every sort is stable.
+fn sort_call(a: &Args, at: usize) -> Result<Output> {
+    let (values, indices) = sort(a.tensor(0), a.int(at), a.bool(at + 1))?;
+    Ok(named("sort", values, indices))
+}
+
 fn topk(x: &Tensor, k: i64, dim: i64, largest: bool) -> Result<(Tensor, Tensor)> {
     let dim = wrap_dim(dim, x.ndim())?;
+    if x.ndim() == 0 {
+        return only_element(x, "topk");
+    }
     let n = length(x, dim);
     if k < 0 || k as usize > n {
         bail!(Autograd, "selected index k out of range");
@@ -212,7 +221,7 @@ fn quantile(
     if q.ndim() == 0 { view::squeeze(&out, Some(&[0])) } else { Ok(out) }
 }
 
-fn quantile_call(a: &crate::ops::registry::Args, ignore_nan: bool) -> Result<Output> {
+fn quantile_call(a: &Args, ignore_nan: bool) -> Result<Output> {
     let x = a.tensor(0);
     let number;
     let q = match a.opt_tensor(1) {
@@ -233,21 +242,30 @@ fn quantile_call(a: &crate::ops::registry::Args, ignore_nan: bool) -> Result<Out
 
 pub const OPS: &[Op] = &[
     Op::new(
-        "sort(Tensor input, int dim=-1, bool descending=False, *, bool? stable=None) -> (Tensor values, Tensor indices)",
-        |a| {
-            let (values, indices) = sort(a.tensor(0), a.int(1), a.bool(2))?;
-            Ok(named("sort", values, indices))
-        },
+        "sort(Tensor input, *, bool? stable, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
+        |a| sort_call(a, 2),
+    )
+    .method()
+    .samples("ints(2, 9), dim=1, descending=True, stable=True"),
+    Op::new(
+        "sort(Tensor input, int dim=-1, bool descending=False) -> (Tensor values, Tensor indices)",
+        |a| sort_call(a, 1),
     )
     .method()
     .doc("The elements in order along a dimension and where they were; equal ones keep their order, NaN is the largest.")
-    .samples("t(3, 4) | t(2, 3, 4), 0, True | nc(3, 4), 1 | t() | t(0, 3), 0 | ints(2, 9), dim=1, descending=True, stable=True"),
-    Op::new("argsort(Tensor input, int dim=-1, bool descending=False, *, bool? stable=None) -> Tensor", |a| {
+    .samples("t(3, 4) | t(2, 3, 4), 0, True | nc(3, 4), 1 | t() | t(0, 3), 0"),
+    Op::new("argsort(Tensor input, *, bool stable, int dim=-1, bool descending=False) -> Tensor", |a| {
+        Ok(sort(&a.tensor(0).detached(), a.int(2), a.bool(3))?.1.into())
+    })
+    .method()
+    .samples("ints(9), stable=True")
+    .no_gradient(),
+    Op::new("argsort(Tensor input, int dim=-1, bool descending=False) -> Tensor", |a| {
         Ok(sort(&a.tensor(0).detached(), a.int(1), a.bool(2))?.1.into())
     })
     .method()
     .doc("The indices that put the elements in order along a dimension; equal ones keep their order.")
-    .samples("t(3, 4) | nc(3, 4), 0, True | t() | ints(9), stable=True")
+    .samples("t(3, 4) | nc(3, 4), 0, True | t()")
     .no_gradient(),
     Op::new("msort(Tensor input) -> Tensor", |a| Ok(sort(a.tensor(0), 0, false)?.0.into()))
         .method()
@@ -298,6 +316,12 @@ pub const OPS: &[Op] = &[
     .doc("The most frequent element along a dimension, the smallest of several, and where it is last.")
     .samples("t(3, 4) | ints(3, 9, high=3), 1 | nc(3, 4), 0, True | t()"),
     Op::new(
+        "quantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor",
+        |a| quantile_call(a, false),
+    )
+    .method()
+    .samples("t(3, 4), t(3, low=0, high=1), 1, interpolation='midpoint' | t(2, 3, 4), t(2, low=0, high=1), 0, True, interpolation='lower' | t(5), t(2, low=0, high=1), interpolation='higher'"),
+    Op::new(
         "quantile(Tensor input, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor",
         |a| quantile_call(a, false),
     )
@@ -305,11 +329,11 @@ pub const OPS: &[Op] = &[
     .doc("The values at fractions q of the sorted elements, of all or along a dimension; NaN if there is one.")
     .samples("t(3, 4), 0.3 | t(3, 4), 0.5, 1, True | nc(3, 4), 0.25, 0, interpolation='nearest' | t(), 0.1"),
     Op::new(
-        "quantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor",
-        |a| quantile_call(a, false),
+        "nanquantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor",
+        |a| quantile_call(a, true),
     )
     .method()
-    .samples("t(3, 4), t(3, low=0, high=1), 1, interpolation='midpoint' | t(2, 3, 4), t(2, low=0, high=1), 0, True, interpolation='lower' | t(5), t(2, low=0, high=1), interpolation='higher'"),
+    .samples("t(3, 4), t(3, low=0, high=1), 1, True"),
     Op::new(
         "nanquantile(Tensor input, float q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor",
         |a| quantile_call(a, true),
@@ -317,10 +341,4 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("The quantile of what is not NaN.")
     .samples("t(3, 4), 0.3 | torch.tensor([[1.0, nan, 3.0], [nan, nan, nan]]), 0.7, 1"),
-    Op::new(
-        "nanquantile(Tensor input, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation='linear') -> Tensor",
-        |a| quantile_call(a, true),
-    )
-    .method()
-    .samples("t(3, 4), t(3, low=0, high=1), 1, True"),
 ];

@@ -71,7 +71,14 @@ fn different(x: &Tensor, dim: Option<i64>, sorted: bool, wanted: Wanted) -> Resu
             let width = x.numel().checked_div(n).unwrap_or(1);
             let rows = copy::contiguous(&view::reshape_to(&front, &[n, width])?)?;
             let [firsts, run_of, counts] = different_rows(&rows, sorted)?;
-            [index::index_select(x, d as i64, &firsts)?, run_of, counts]
+            // The different parts lie one after the other in memory.
+            let mut sizes = front.sizes().to_vec();
+            if let Some(first) = sizes.first_mut() {
+                *first = firsts.numel();
+            }
+            let parts = view::reshape_to(&index::index_select(&rows, 0, &firsts)?, &sizes)?;
+            let parts = if x.ndim() == 0 { parts } else { view::movedim(&parts, &[0], &[d as i64])? };
+            [parts, run_of, counts]
         }
     };
     if !wanted.inverse && !wanted.counts {

@@ -125,13 +125,11 @@ fn power_norm(x: &Tensor, p: f64, mask: u64, keepdim: bool) -> Result<Tensor> {
         } else if p == 2.0 {
             where_(&table::eq(&y.detached(), 0.0)?, 0.0, &div(&x, &y)?)?
         } else {
-            // sign(x) (|x| / y)^(p - 1), and 0 where the base of a negative power is 0.
+            // sign(x) (|x| / y)^(p - 1), where a negative power of 0 must not come up, nor its slope.
             let ratio = div(&abs(&x)?, &y)?;
-            let safe = |t: &Tensor| where_(&table::eq(&x.detached(), 0.0)?, 0.0, t);
-            let power = pow(&ratio, p - 1.0)?;
-            let zero_norm = table::eq(&y.detached(), 0.0)?;
-            let slope = mul(&direction(&x)?, &power)?;
-            where_(&zero_norm, 0.0, &if p < 2.0 { safe(&slope)? } else { slope })?
+            let lowest = table::eq(if p < 2.0 { &x } else { &y }, 0.0)?;
+            let ratio = where_(&lowest, 1.0, &ratio)?;
+            mul(&direction(&x)?, &pow(&ratio, p - 1.0)?)?
         };
         Ok(smallvec![Some(mul(&slope, &g)?)])
     }))
@@ -169,9 +167,6 @@ fn dist(x: &Tensor, other: &Tensor, p: f64) -> Result<Tensor> {
 
 /// The parts along a dimension, scaled down to a norm of `limit` where it is larger.
 fn renorm(x: &Tensor, p: f64, dim: i64, limit: f64) -> Result<Tensor> {
-    if !x.dtype().is_differentiable() {
-        bail!(Unsupported, "\"renorm\" not implemented for '{}'", x.dtype().scalar_name());
-    }
     if p <= 0.0 || p.is_nan() {
         bail!(Autograd, "renorm: non-positive-norm not supported");
     }

@@ -184,6 +184,19 @@ pub fn size_object<'py>(py: Python<'py>, sizes: &[usize]) -> PyResult<Bound<'py,
     new.bind(py).call1((class, PyTuple::new(py, sizes)?))
 }
 
+/// A named tuple of `return_types`.
+pub fn named_object<'py>(
+    py: Python<'py>,
+    name: &str,
+    fields: &[&str],
+    list: Vec<Tensor>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let objects: Vec<_> = list.into_iter().map(|t| wrap(py, t)).collect::<PyResult<_>>()?;
+    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let make = MAKE.import(py, "rustnn.return_types", "make")?;
+    make.call1((name, PyTuple::new(py, fields)?, PyTuple::new(py, objects)?))
+}
+
 /// What an operation returned, as a Python object.
 pub fn output_object<'py>(py: Python<'py>, output: Output) -> PyResult<Bound<'py, PyAny>> {
     Ok(match output {
@@ -192,12 +205,7 @@ pub fn output_object<'py>(py: Python<'py>, output: Output) -> PyResult<Bound<'py
             let objects: Vec<_> = list.into_iter().map(|t| wrap(py, t)).collect::<PyResult<_>>()?;
             PyTuple::new(py, objects)?.into_any()
         }
-        Output::Named(name, fields, list) => {
-            let objects: Vec<_> = list.into_iter().map(|t| wrap(py, t)).collect::<PyResult<_>>()?;
-            static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-            let make = MAKE.import(py, "rustnn.return_types", "make")?;
-            make.call1((name, PyTuple::new(py, fields)?, PyTuple::new(py, objects)?))?
-        }
+        Output::Named(name, fields, list) => named_object(py, name, fields, list)?,
         Output::Bool(b) => PyBool::new(py, b).to_owned().into_any(),
         Output::Int(i) => PyInt::new(py, i).into_any(),
         Output::Ints(list) => PyTuple::new(py, list)?.into_any(),

@@ -17,7 +17,7 @@ use crate::autograd;
 use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
 use crate::python::arguments::{Call, Extras, Mismatch, Values, bind, explain};
-use crate::python::convert::{handle, items, output_object, tensor_of};
+use crate::python::convert::{handle, items, named_object, output_object, tensor_of};
 use crate::python::gc::without_gil;
 use crate::python::signature::Signature;
 use crate::python::subclass;
@@ -256,7 +256,7 @@ fn write_outs<'py>(out: Bound<'py, PyAny>, output: Output) -> PyResult<Bound<'py
         Output::Tensor(result) => write_out(out, &result),
         Output::Tensors(results) => output_object(py, Output::Tensors(write_all(&results)?)),
         Output::Named(name, fields, results) => {
-            output_object(py, Output::Named(name, fields, write_all(&results)?))
+            named_object(py, &format!("{name}_out"), fields, write_all(&results)?)
         }
         other => output_object(py, other),
     }

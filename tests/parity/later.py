@@ -7,7 +7,6 @@ import re
 # Patterns of test names.
 NOT_IN_THIS_MILESTONE = (
     r"test_dtypes\[function:view_as_complex\(.*-float16\]",  # complex32
-    r"test_repr\[.*\.sort\(.*\]",  # sorting
 )
 
 

@@ -1,0 +1,428 @@
+"""Reductions, scans, sorting and searching at their edges: ties, NaN, no elements, 0-d, results given by the caller."""
+
+from __future__ import annotations
+
+import pytest
+
+from parity.programs import hold
+
+SETUP = """
+n = torch.tensor([[3.0, nan, -1.0, 3.0], [nan, nan, nan, nan], [0.0, -0.0, inf, -inf]])
+i = torch.tensor([[2, 7, 2, 7, 5], [1, 1, 0, 3, 3]])
+big = torch.tensor([2**62 + 1, 2**62, -(2**62) - 1, 2**62 + 3, 2**62])
+e = torch.zeros(0)
+m = torch.zeros(3, 0)
+s = torch.tensor(2.5)
+b = torch.tensor([[True, False], [True, True]])
+h = torch.tensor([1.0, 2.0, 3.0, 60000.0, 60000.0], dtype=torch.float16)
+c = torch.tensor([1 + 2j, 3 - 1j, 0j])
+p = t(3, 4)
+v, k = torch.empty(0), torch.empty(0, dtype=torch.int64)
+"""
+
+VALUES = """
+n.sort(dim=1, stable=True)
+n.sort(dim=1, descending=True, stable=True)
+n.argsort(dim=0, stable=True)
+i.sort(stable=True)
+i.sort(descending=True, stable=True)
+big.sort()
+big.sort(descending=True, stable=True)
+big.median()
+big.max(0)
+big.min()
+big.cummax(0)
+big.cumsum(0)
+big.sum()
+big.prod()
+big.amax()
+big.argmax()
+big[:4].kthvalue(2)
+big[:4].topk(3)
+big.unique(return_counts=True)
+big.mode()
+b.sort(dim=1, stable=True)
+e.sort()
+m.sort(0)
+m.sort(1)
+s.sort()
+s.sort(0, True)
+torch.sort(p, stable=False, dim=0)
+torch.sort(p, dim=0, descending=True, stable=None)
+p.transpose(0, 1).sort()
+p.expand(2, 3, 4).sort(dim=0, stable=True)
+h.sort(descending=True, stable=True)
+n[0, :3].topk(2, largest=False)
+n[0, :3].topk(3)
+m.topk(0)
+e.topk(0)
+s.topk(1)
+s.topk(0)
+n.median()
+n.nanmedian()
+n.median(1)
+n[:1].nanmedian(1, True)
+i.median(0)
+i.mode(1)
+m.mode(0)
+n[0, :3].kthvalue(2)
+n.max()
+n.max(1)
+n.min(0, True)
+n.argmax()
+n.argmin(1)
+n.amax(1)
+n.amin((0, 1), True)
+n.aminmax()
+n.aminmax(dim=1, keepdim=True)
+n.cummax(1)
+n.cummin(1)
+n.cumsum(1)
+n.cumprod(0)
+n.logcumsumexp(1)
+n.nansum(1)
+n.nanmean(1)
+n.sum(0)
+n.prod(1)
+n.std(1)
+torch.var_mean(n, 1)
+n.logsumexp(1)
+n.count_nonzero(1)
+n.norm()
+n.unique()
+n.unique_consecutive()
+n.all(1), n.any(0)
+n.quantile(0.5, 1)
+n.nanquantile(0.5, 1)
+n.nanquantile(torch.tensor([0.0, 0.25, 1.0]), 1, True)
+torch.isin(n, torch.tensor([nan, 3.0]))
+torch.searchsorted(torch.tensor([1.0, 2.0, inf, nan]), n)
+torch.bucketize(n, torch.tensor([-1.0, 0.0, 3.0]), right=True)
+n.histc(4, -5, 5)
+n[0].histogram(3, range=(-1.0, 3.0))
+m.sum(), m.sum(0), m.sum(1), m.sum((0, 1), True)
+m.mean(1), m.mean()
+m.prod(1), m.prod()
+m.var(1), m.std()
+m.all(1), m.any(1), m.all()
+m.amax(0)
+m.max(0)
+m.argmax(0)
+m.cumsum(1)
+m.cummax(1)
+m.logsumexp(1)
+m.logsumexp(0)
+m.norm(dim=1)
+m.norm(2, 0)
+m.count_nonzero(1)
+e.median()
+e.unique(return_inverse=True, return_counts=True)
+e.long().bincount(minlength=2)
+e.histc(3)
+e.nansum(), e.nanmean()
+e.sum(dtype=torch.float64)
+e.diff()
+s.sum(0, True), s.mean(-1), s.prod(0), s.amax(0, True)
+s.max(0), s.argmax(), s.argmax(0, True), s.min(0, True)
+s.cumsum(0), s.cumprod(-1), s.cummax(0), s.logcumsumexp(0)
+s.median(0), s.mode(), s.kthvalue(1), s.quantile(0.3)
+s.std(), s.var(unbiased=False)
+s.all(0), s.any(0, True), s.count_nonzero(0)
+s.norm(), s.norm(1, 0), s.logsumexp(0)
+s.unique(return_inverse=True)
+s.histc(2)
+b.sum(), b.sum(0), b.sum(dtype=torch.float32), b.sum(1, dtype=torch.uint8)
+b.prod(), b.cumsum(0), b.cumprod(1), b.all(0), b.any()
+b.max(), b.max(1), b.min(0), b.amax(1), b.cummax(1), b.cummin(0)
+b.mode(), b.unique(), b.count_nonzero(), b.diff()
+i.sum(dtype=torch.float16), i.sum(0, dtype=torch.int8), i.prod(1, dtype=torch.float64)
+i.to(torch.uint8).sum(), i.to(torch.uint8).all(), i.to(torch.uint8).any(0), i.to(torch.int8).cumsum(0)
+i.mean(dtype=torch.float32), i.float().mean(dtype=torch.float64)
+h.sum(), h.mean(), h.var(), h.norm(), h.cumsum(0), h.prod(), h.logsumexp(0)
+c.sum(), c.mean(), c.prod(), c.cumsum(0), c.cumprod(0), c.var(), c.std(), c.norm(), c.norm(1)
+c.all(), c.any(), c.count_nonzero(), c.logcumsumexp(0)
+p.all(dim=()), p.any(dim=()), p.sum(dim=()), p.mean(dim=()), p.amax(dim=()), p.var(dim=()), p.norm(dim=())
+p.sum((0, -1)), p.mean([0], True), p.std((0, 1), correction=2), p.var([1], unbiased=False, keepdim=True)
+p.var(False), p.std(unbiased=False), p.var(0, True), p.std(1, False, True), p.var(correction=0.5)
+torch.std_mean(p), torch.var_mean(p, False), torch.std_mean(p, 0, False, True), torch.var_mean(p, (0, 1), correction=0)
+p.max(p), torch.max(p, s), torch.min(p, 0), torch.max(p, dim=1, keepdim=True)
+p.max(dim=0).values, p.min(dim=1).indices, p.sort().indices, p.topk(2)[0]
+p.norm('fro'), p.norm(inf), p.norm(-inf, 1), p.norm(0.5, 0), p.norm(p=3, dim=(0, 1)), p.norm(None), p.norm(dtype=torch.float64)
+torch.norm(p, 'fro', (0, 1)), torch.norm(p, p='fro', dim=1, keepdim=True), torch.norm(p, float('inf'), dim=0)
+torch.linalg.vector_norm(p, 3, dtype=torch.float64), torch.linalg.vector_norm(c, 1), torch.linalg.vector_norm(p, dim=(), keepdim=True)
+p.dist(p + 1), p.dist(s, 1), torch.dist(p, p[0], inf)
+p.renorm(2, 0, 1), p.clone().renorm_(1, 1, 0.5)
+p.cov(), p.T.cov(correction=0), p[0].cov(), p.corrcoef(), s.cov(), s.corrcoef(), i.cov(), i.corrcoef()
+torch.cov(i, fweights=torch.tensor([1, 0, 2, 1, 3])), torch.cov(p, aweights=torch.tensor([0.5, 1.0, 2.0, 0.1]))
+p.diff(2), p.diff(9), p.diff(0), p.diff(1, 0, prepend=p[:1], append=p[:2]), i.diff(n=1, dim=0)
+torch.trapezoid(p), torch.trapezoid(p, dx=0.5, dim=0), torch.trapezoid(p, p), torch.trapz(i), torch.trapezoid(p, torch.arange(4))
+torch.cumulative_trapezoid(i), torch.cumulative_trapezoid(p, torch.arange(3), dim=0)
+p.trace(), i.trace(), c.outer(c).trace()
+torch.isin(i, torch.tensor([7, 1])), torch.isin(3, i), torch.isin(i, 3, invert=True), torch.isin(i, e), torch.isin(i, i.float())
+i.unique(), i.unique(dim=0), i.unique(dim=1, return_inverse=True, return_counts=True), i.unique(sorted=False)
+i.unique_consecutive(return_inverse=True), i.unique_consecutive(dim=1, return_counts=True), torch.unique_consecutive(i[0])
+i[0].bincount(), i[0].bincount(minlength=12), i[0].bincount(torch.arange(5.0)), torch.bincount(i[0].int(), i[1])
+torch.searchsorted(torch.arange(5), i), torch.searchsorted(torch.arange(10).view(2, 5), i, side='right', out_int32=True)
+torch.searchsorted(torch.tensor([1.0, 2.0]), 1), torch.bucketize(2, torch.arange(4)), torch.bucketize(i, torch.tensor([1.5, 2.5]))
+p.histc(), p.histc(bins=3, min=-1, max=1), torch.histogram(p, 3), p.histogram(torch.tensor([-1.0, 0.0, 2.0]), density=True)
+p.quantile(0.2), p.quantile(torch.tensor([0.1, 0.9])), p.quantile(0.4, 0, True, interpolation='higher'), p.quantile(0.4, dim=1)
+p.equal(p), p.equal(i), p.allclose(p + 1e-9), e.equal(e), p.equal(p.double()), n.allclose(n, equal_nan=True)
+p.cumsum(0).cumsum_(1), p.clone().cumprod_(0), i.clone().cumsum_(1), i.int().cumsum_(0), i.clone().cumprod_(1)
+p.sum_to_size(1, 4), p.sum_to_size((4,)), s.sum_to_size(())
+torch.sum(input=p, dim=1), torch.max(input=p), torch.mean(p, axis=0), torch.sum(p, axis=1, keepdims=True), torch.std(p, axis=0)
+torch.all(i, dim=1), torch.any(b, dim=(0, 1), keepdim=True), torch.all(p, -1)
+torch.amax(p, 0, out=v) is v, v
+torch.max(p, 1, out=(v, k)), v, k
+torch.sort(p, out=(v, k))[0] is v, v, k
+torch.topk(p, 2, out=(v, k)), v, k
+torch.kthvalue(p, 2, out=(v, k)), v, k
+torch.median(p, 0, out=(v, k)), v, k
+torch.mode(i, 0, out=(k, k.clone())), k
+torch.cummax(p, 0, out=(v, k)), v, k
+torch.aminmax(p, out=(v, v.clone())), v
+torch.histogram(p, 3, out=(v, v.clone())), v
+torch.cumsum(p, 0, out=v), torch.var(p, out=v), torch.searchsorted(torch.arange(3), i, out=k), v, k
+torch.sum(p, 0, out=v), torch.mean(p, 0, out=v), torch.norm(p, out=v), v
+torch.unique(i, True, True, True)
+torch.sort(p, 0)
+type(torch.sort(p)).__name__, repr(torch.max(i, 0)), type(torch.max(p, 0)).__module__
+"""
+
+ERRORS = """
+p.sort(2)
+p.sort(0, 1, 2, 3)
+c.sort()
+c.max()
+c.max(0)
+c.amax()
+c.argmax()
+c.topk(1)
+c.median()
+c.mode()
+c.kthvalue(1)
+c.unique()
+c.cummax(0)
+c.aminmax()
+c.nansum()
+c.histc()
+p.topk(5)
+p.topk(-1)
+p.topk(2, 7)
+b.topk(1)
+b.argmax()
+b.median()
+b.kthvalue(1)
+b.cumsum_(0)
+p.kthvalue(0)
+p.kthvalue(5)
+e.kthvalue(1)
+e.max()
+e.argmax()
+e.min(0)
+e.amax()
+e.aminmax()
+m.max(1)
+m.mode(1)
+m.median(1)
+m.cummax(2)
+e.mode()
+p.median(3)
+p.std('x')
+p.std(0, True, correction=1)
+i.std()
+i.var(0)
+i.mean()
+i.norm()
+b.norm()
+i.logcumsumexp(0)
+i.nanmean()
+i.histc()
+i.histogram(2)
+i.renorm(2, 0, 1)
+p.renorm(2, 0, -1)
+p.renorm(-1, 0, 1)
+p[0].renorm(2, 0, 1)
+p.trace(1)
+p[0].trace()
+b.trace()
+p.histc(0)
+p.histc(3, 2, 1)
+n.histc()
+p.histogram(0)
+p.histogram(torch.tensor([[1.0]]))
+p.histogram(3, range=(1.0,))
+p.histogram(3, range=(2.0, 1.0))
+p.histogram(3, weight=s)
+p.bincount()
+i.bincount()
+i[0].neg().bincount()
+i[0].bincount(minlength=-1)
+i[0].bincount(e)
+p.quantile(2.0)
+p.quantile(torch.tensor(1.5))
+p.quantile(torch.tensor([[0.5]]))
+p.quantile(0.5, 3)
+p.quantile(0.5, interpolation='x')
+i.quantile(0.5)
+e.quantile(0.5)
+p.quantile(torch.tensor(0.5, dtype=torch.float64))
+torch.searchsorted(p, s)
+torch.searchsorted(s, p)
+torch.searchsorted(p, p.T)
+torch.searchsorted(p[0], p, side='up')
+torch.searchsorted(p[0], p, right=True, side='left')
+torch.searchsorted(p[0], p, sorter=torch.tensor([0, 1, 2, 9]))
+torch.searchsorted(p[0], p, sorter=torch.tensor([0]))
+torch.bucketize(p, p)
+torch.isin(1, 2)
+torch.isin(c, c)
+s.diff()
+p.diff(-1)
+p.diff(1, 0, prepend=p)
+p.diff(1, 5)
+p.diff(prepend=s)
+torch.trapezoid(b)
+torch.trapezoid(p, torch.arange(7))
+p.cov(fweights=p)
+p.cov(aweights=torch.tensor([1, 2, 3, 4]))
+p.cov(aweights=torch.tensor([1.0, -1.0, 1.0, 1.0]))
+p.expand(2, 3, 4).cov()
+b.cov()
+p.expand(2, 3, 4).corrcoef()
+p.unique(dim=4)
+m.unique(dim=0)
+p.sum(5)
+p.sum((0, 0))
+p.sum('x')
+p.prod((0, 1))
+p.cumsum()
+p.cumsum(3)
+p.cumprod(0, 1)
+p.cumsum_(0, dtype=torch.float64)
+i.cumsum_(0, dtype=torch.float32)
+p.logsumexp()
+p.norm('bad')
+torch.linalg.vector_norm(i)
+torch.linalg.vector_norm(p, dtype=torch.int64)
+torch.linalg.vector_norm(p.double(), dtype=torch.float32)
+torch.linalg.vector_norm(e, inf)
+torch.linalg.vector_norm(m, inf, 1)
+p.dist(torch.zeros(7))
+p.equal(1)
+p.max(0, out=v)
+torch.max(p, 1, out=v)
+torch.max(p, 1, out=(v,))
+torch.max(p, 1, out=(v, v))
+torch.sort(p, out=(k, k))
+torch.max(p, 1, 2, 3)
+torch.max(p, [0])
+p.amax(2)
+p.argmax((0, 1))
+p.all('x')
+p.sum_to_size(2)
+p.sort(0, stable=True)
+"""
+
+GRADIENTS = """
+x.sort(0).values
+x.sort(descending=True)[0]
+x.topk(2, 0)[0]
+x.kthvalue(2, 1)[0]
+x.median()
+x.median(0)[0]
+x.mode(0)[0]
+x.max()
+x.max(1)[0]
+x.min(0)[0]
+x.amax(0)
+x.amin((0, 1))
+x.aminmax(dim=0).min
+x.cummax(1)[0]
+x.cummin(0)[0]
+x.cumsum(0)
+x.cumprod(0)
+x.cumprod(1)
+x.prod()
+x.prod(1)
+x.prod(0, True)
+x.logcumsumexp(1)
+x.logsumexp((0, 1))
+x.nansum(0)
+x.nanmean(1)
+x.std(0)
+x.var((0, 1))
+x.std(correction=0)
+x.norm()
+x.norm(1)
+x.norm(3, 0)
+x.norm(1.5, 1)
+x.norm(inf, 0)
+x.norm(-inf)
+x.norm(0.5)
+x.dist(x.detach() + 1, 3)
+x.renorm(2, 0, 1)
+x.renorm(1, 1, 0.3)
+x.quantile(0.3, 0)
+x.quantile(0.3)
+x.nanquantile(torch.tensor([0.2, 0.7], dtype=torch.float64), 1)
+x.diff(2, 0)
+x.trace()
+x.cov()
+x.corrcoef()
+torch.trapezoid(x, x.detach().cumsum(1))
+torch.cumulative_trapezoid(x)
+x.sum(1, dtype=torch.float32)
+x.mean((0, 1))
+"""
+
+# Data with ties and with zeros, one line of which holds more than one.
+DATA = {
+    "ties": "torch.tensor([[1.0, 2.0, 2.0], [3.0, -1.0, -1.0], [2.0, 2.0, 0.5]], dtype=torch.float64)",
+    "zeros": "torch.tensor([[0.0, 2.0, 0.0], [3.0, 0.0, -1.0], [0.5, 1.5, -2.0]], dtype=torch.float64)",
+    "one": "torch.tensor([[0.7]], dtype=torch.float64)",
+}
+# Where no second derivatives are compared: at corners of the function there are none, and those of
+# PyTorch's logcumsumexp differ from differences of its first ones where a gradient is zero.
+FIRST_ORDER_ONLY = {
+    ("x.renorm(2, 0, 1)", "ties"),
+    ("x.renorm(2, 0, 1)", "zeros"),
+    ("x.corrcoef()", "ties"),
+    ("x.corrcoef()", "zeros"),
+    ("x.corrcoef()", "one"),
+    ("x.norm(1.5, 1)", "zeros"),
+    ("x.norm(0.5)", "zeros"),
+    ("x.logcumsumexp(1)", "zeros"),
+}
+
+
+def lines(text: str) -> list[str]:
+    return [line for line in text.strip().splitlines() if line]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("line", lines(VALUES))
+def test_values(line: str) -> None:
+    hold(SETUP + "result = " + line, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("line", lines(ERRORS))
+def test_errors(line: str) -> None:
+    hold(SETUP + "result = " + line)
+
+
+@pytest.mark.parametrize("name", DATA)
+@pytest.mark.parametrize("line", lines(GRADIENTS))
+def test_gradients(line: str, name: str) -> None:
+    """First and second order, at ties and at zeros."""
+    program = f"""
+x = {DATA[name]}.requires_grad_()
+y = {line}
+(y * y).sum().backward(create_graph=True)
+first = x.grad.detach()
+"""
+    if (line, name) not in FIRST_ORDER_ONLY:
+        program += """
+_norm = (x.grad ** 2).sum()
+second = torch.autograd.grad(_norm, x)[0] if _norm.requires_grad else None
+"""
+    hold(program + "y = y.detach()\nx = None", strides=False)
