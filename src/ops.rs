@@ -13,6 +13,7 @@ pub mod axis_map;
 pub mod complex;
 pub mod conv;
 pub mod conv_kernel;
+pub mod coordinates;
 pub mod copy;
 pub mod creation;
 pub mod ctc;
@@ -77,6 +78,7 @@ pub fn all() -> &'static [&'static Op] {
             avg_pool::OPS,
             complex::OPS,
             conv::OPS,
+            coordinates::OPS,
             copy::OPS,
             creation::OPS,
             ctc::OPS,

@@ -211,6 +211,20 @@ impl Tensor {
         t
     }
 
+    /// Larger memory for a larger layout, with the present bytes at its start; the rest is not
+    /// initialised.
+    pub fn grown(&self, layout: Layout) -> Result<Tensor> {
+        let end = layout.extent().and_then(|(_, end)| end.checked_mul(self.dtype().size()));
+        let Some(bytes) = end.filter(|&b| b <= isize::MAX as usize) else {
+            bail!(Shape, "Storage size calculation overflowed with sizes={}", Show(&layout.sizes));
+        };
+        let storage = Storage::new(bytes)?;
+        let kept = bytes.min(self.storage().bytes());
+        // SAFETY: the new storage is other memory; both have that many bytes.
+        unsafe { std::ptr::copy_nonoverlapping(self.storage().ptr(), storage.ptr(), kept) };
+        Tensor::from_storage(storage, layout, self.dtype())
+    }
+
     /// A handle through which no graph is kept alive: itself if no node made it.
     #[inline]
     pub fn detached(&self) -> Tensor {

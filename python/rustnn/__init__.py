@@ -21,7 +21,12 @@ from rustnn.autograd import set_grad_enabled as set_grad_enabled
 from rustnn.contractions import chain_matmul as chain_matmul  # type: ignore[assignment]
 from rustnn.contractions import einsum as einsum  # type: ignore[assignment]
 from rustnn.contractions import tensordot as tensordot  # type: ignore[assignment]
+from rustnn.functional import atleast_1d as atleast_1d  # type: ignore[assignment]
+from rustnn.functional import atleast_2d as atleast_2d  # type: ignore[assignment]
+from rustnn.functional import atleast_3d as atleast_3d  # type: ignore[assignment]
+from rustnn.functional import block_diag as block_diag  # type: ignore[assignment]
 from rustnn.functional import broadcast_tensors as broadcast_tensors  # type: ignore[assignment]
+from rustnn.functional import cartesian_prod as cartesian_prod  # type: ignore[assignment]
 from rustnn.size import Size as Size
 
 TYPE_CHECKING = False
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from rustnn import version as version
     from rustnn.compiler import compile as compile
     from rustnn.functional import broadcast_shapes as broadcast_shapes
+    from rustnn.functional import from_file as from_file
     from rustnn.functional import meshgrid as meshgrid
     from rustnn.legacy import BFloat16Tensor as BFloat16Tensor
     from rustnn.legacy import BoolTensor as BoolTensor
@@ -131,6 +137,7 @@ _names = {
     "__version__": "version",
     "broadcast_shapes": "functional",
     "compile": "compiler",
+    "from_file": "functional",
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",
     "load": "serialization",

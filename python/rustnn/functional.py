@@ -12,7 +12,17 @@ if TYPE_CHECKING:
 
     from rustnn._C import Tensor
 
-__all__ = ["broadcast_shapes", "broadcast_tensors", "meshgrid"]
+__all__ = [
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
+    "block_diag",
+    "broadcast_shapes",
+    "broadcast_tensors",
+    "cartesian_prod",
+    "from_file",
+    "meshgrid",
+]
 
 
 def _check_tensors(tensors: Sequence[Any]) -> None:
@@ -25,6 +35,58 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """All tensors expanded to the one shape that they broadcast to; views. RuntimeError if there is none."""
     _check_tensors(tensors)
     return tuple(_C.broadcast_tensors(tensors)) if tensors else ()
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """Tensors with one dimension at least: one for one tensor, a tuple for several or for a list."""
+    return _C.atleast_1d(tensors[0] if len(tensors) == 1 else tensors)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """Tensors with two dimensions at least: one for one tensor, a tuple for several or for a list."""
+    return _C.atleast_2d(tensors[0] if len(tensors) == 1 else tensors)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """Tensors with three dimensions at least: one for one tensor, a tuple for several or for a list."""
+    return _C.atleast_3d(tensors[0] if len(tensors) == 1 else tensors)
+
+
+def block_diag(*tensors: Tensor) -> Tensor:
+    """Matrices along the diagonal of a matrix, zeros elsewhere.
+
+    ``tensors`` have up to two dims: vectors are rows, 0-d tensors matrices of one element. RuntimeError for
+    more.
+    """
+    _check_tensors(tensors)
+    return _C.block_diag(tensors)
+
+
+def cartesian_prod(*tensors: Tensor) -> Tensor:
+    """All tuples of elements, one of each vector: (product of the lengths, number of vectors).
+
+    RuntimeError for other shapes or several dtypes.
+    """
+    _check_tensors(tensors)
+    return _C.cartesian_prod(tensors)
+
+
+def from_file(
+    filename: str, shared: bool | None = None, size: int | None = 0, *, dtype: _C.dtype | None = None
+) -> Tensor:
+    """The first ``size`` elements in a file, as they lie there: (size,).
+
+    RuntimeError where the file is too short. NotImplementedError for ``shared=True``: a tensor over the
+    memory of a mapped file does not exist here.
+    """
+    if shared:
+        raise NotImplementedError("from_file: shared=True (a mapped file) is not supported")
+    made = _C.empty(size or 0, dtype=dtype)
+    content = memoryview(_C._storage_bytes(made)).cast("B")
+    with open(filename, "rb") as file:
+        if file.readinto(content) != len(content):
+            raise RuntimeError(f"unable to read {len(content)} bytes from file <{filename}>")
+    return made
 
 
 def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:

@@ -28,13 +28,9 @@ pub fn real(x: &Tensor) -> Result<Tensor> {
     if !x.dtype().is_complex() {
         return Ok(x.clone());
     }
-    let out = part(x, 0);
-    if !autograd::needs_grad(&[x]) {
-        return Ok(out);
-    }
-    Ok(autograd::record(out, "real", &[x], &[], |cx| {
-        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
-        Ok(smallvec![Some(complex(g, &creation::zeros(g.sizes(), g.dtype())?)?)])
+    let layout = part(x, 0).layout().clone();
+    Ok(view::view_as_dtype(x, layout, x.dtype().to_real(), "real", |g| {
+        complex(g, &creation::zeros(g.sizes(), g.dtype())?)
     }))
 }
 
@@ -43,13 +39,9 @@ pub fn imag(x: &Tensor) -> Result<Tensor> {
     if !x.dtype().is_complex() {
         bail!(Autograd, "imag is not implemented for tensors with non-complex dtypes.");
     }
-    let out = part(x, 1);
-    if !autograd::needs_grad(&[x]) {
-        return Ok(out);
-    }
-    Ok(autograd::record(out, "imag", &[x], &[], |cx| {
-        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
-        Ok(smallvec![Some(complex(&creation::zeros(g.sizes(), g.dtype())?, g)?)])
+    let layout = part(x, 1).layout().clone();
+    Ok(view::view_as_dtype(x, layout, x.dtype().to_real(), "imag", |g| {
+        complex(&creation::zeros(g.sizes(), g.dtype())?, g)
     }))
 }
 
@@ -131,13 +123,8 @@ fn pair_of_reals(x: &Tensor) -> Result<Tensor> {
     let mut layout = part(x, 0).layout().clone();
     layout.sizes.push(2);
     layout.strides.push(1);
-    let out = x.alias_as(layout, x.dtype().to_real());
-    if !autograd::needs_grad(&[x]) {
-        return Ok(out);
-    }
-    Ok(autograd::record(out, "view_as_real", &[x], &[], |cx| {
-        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
-        Ok(smallvec![Some(complex(&view::select(g, -1, 0)?, &view::select(g, -1, 1)?)?)])
+    Ok(view::view_as_dtype(x, layout, x.dtype().to_real(), "view_as_real", |g| {
+        complex(&view::select(g, -1, 0)?, &view::select(g, -1, 1)?)
     }))
 }
 
@@ -170,14 +157,7 @@ fn number_of_pair(x: &Tensor) -> Result<Tensor> {
     layout.strides.pop();
     layout.strides.iter_mut().for_each(|s| *s /= 2);
     layout.offset /= 2;
-    let out = x.alias_as(layout, x.dtype().to_complex());
-    if !autograd::needs_grad(&[x]) {
-        return Ok(out);
-    }
-    Ok(autograd::record(out, "view_as_complex", &[x], &[], |cx| {
-        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
-        Ok(smallvec![Some(pair_of_reals(g)?)])
-    }))
+    Ok(view::view_as_dtype(x, layout, x.dtype().to_complex(), "view_as_complex", pair_of_reals))
 }
 
 pub const OPS: &[Op] = &[

@@ -2,12 +2,12 @@
 
 use crate::autograd::inplace;
 use crate::bail;
-use crate::dtype::{Cast, DType, Element};
+use crate::dtype::{C128, Cast, DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, MemoryFormat, Show, Sizes, Strides, dense_strides, sizes_from};
-use crate::ops::copy;
 use crate::ops::pointwise::Arg;
 use crate::ops::registry::{Args, Op};
+use crate::ops::{complex, copy};
 use crate::scalar::{Scalar, default_dtype};
 use crate::storage::Storage;
 use crate::tensor::Tensor;
@@ -96,7 +96,7 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<
         bail!(Unsupported, "\"arange_cpu\" not implemented for '{}'", dtype.scalar_name());
     }
     let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
-    if s == 0.0 || s.is_nan() {
+    if s == 0.0 || s.is_nan() || dtype == DType::I64 && step.to_i64() == 0 {
         bail!(Autograd, "step must be nonzero");
     }
     if !a.is_finite() || !b.is_finite() {
@@ -105,7 +105,8 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<
     if (s > 0.0 && a > b) || (s < 0.0 && a < b) {
         bail!(Autograd, "upper bound and lower bound inconsistent with step sign");
     }
-    let integral = [start, end, step].iter().all(|v| v.dtype().is_integral());
+    // For int64 PyTorch cuts off the fractions before it counts.
+    let integral = dtype == DType::I64 || [start, end, step].iter().all(|v| v.dtype().is_integral());
     let count = if integral {
         let (a, b, s) = (start.to_i64() as i128, end.to_i64() as i128, step.to_i64() as i128);
         ((b - a + s - s.signum()) / s) as f64
@@ -159,8 +160,37 @@ fn range(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<Tenso
     copy::to_dtype(&arange(start, Scalar::Float(last + s / 2.0), step, DType::F64)?, dtype)
 }
 
+/// Ends of a range of integers lose their fractions before anything is computed.
+fn ends_as(start: f64, end: f64, dtype: DType) -> (f64, f64) {
+    if dtype.is_integral() { (start.trunc(), end.trunc()) } else { (start, end) }
+}
+
+/// Evenly spaced complex numbers: both parts are evenly spaced.
+fn linspace_complex(start: C128, end: C128, steps: i64, dtype: DType) -> Result<Tensor> {
+    let part = |a: f64, b: f64| linspace(a, b, steps, dtype.to_real());
+    complex::complex(&part(start.re, end.re)?, &part(start.im, end.im)?)
+}
+
+fn linspace_call(a: &Args) -> Result<Tensor> {
+    let (start, end) = (a.scalar(0), a.scalar(1));
+    let complex = matches!(start, Scalar::Complex(_)) || matches!(end, Scalar::Complex(_));
+    let inferred = || if complex { default_dtype().to_complex() } else { default_dtype() };
+    let dtype = a.dtype(3).unwrap_or_else(inferred);
+    if dtype.is_complex() {
+        return linspace_complex(start.to_complex(), end.to_complex(), a.int(2), dtype);
+    }
+    if complex {
+        bail!(
+            Autograd,
+            "linspace(): inferred dtype torch.complex64 can't be safely cast to passed dtype torch.{dtype}"
+        );
+    }
+    linspace(start.to_f64(), end.to_f64(), a.int(2), dtype)
+}
+
 /// `base` to the powers that `linspace` gives.
 fn logspace(start: f64, end: f64, steps: i64, base: f64, dtype: DType) -> Result<Tensor> {
+    let (start, end) = ends_as(start, end, dtype);
     let powers = linspace(start, end, steps, DType::F64)?;
     let values: Vec<f64> = copy::values::<f64>(&powers)?.into_iter().map(|p| base.powf(p)).collect();
     copy::to_dtype(&Tensor::from_slice(&values, powers.sizes())?, dtype)
@@ -173,6 +203,7 @@ pub fn linspace(start: f64, end: f64, steps: i64, dtype: DType) -> Result<Tensor
     }
     let n = steps as usize;
     let t = Tensor::empty(&[n], dtype)?;
+    let (start, end) = ends_as(start, end, dtype);
     let values = |i: usize| -> f64 {
         if n == 1 {
             return start;
@@ -388,11 +419,10 @@ pub const OPS: &[Op] = &[
     .samples("1, 5 | 5, 1, -2 | 0, 1, 0.1 | 0.5, 3")
     .no_gradient(),
     Op::new("linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let dtype = a.dtype(3).unwrap_or_else(default_dtype);
-        Ok(linspace(a.scalar(0).to_f64(), a.scalar(1).to_f64(), a.int(2), dtype)?.into())
+        Ok(linspace_call(a)?.into())
     })
     .doc("Evenly spaced values from start to end, both included.")
-    .samples("0, 1, 5 | -3, 3, 7 | 1, 2, 1 | 1, 2, 0")
+    .samples("0, 1, 5 | -3, 3, 7 | 1, 2, 1 | 1, 2, 0 | 0, 1 + 2j, 3 | 0.5, 9.5, 4, dtype=torch.int64")
     .no_gradient(),
     Op::new("range(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None) -> Tensor", |a| {
         Ok(range(a.scalar(0), a.scalar(1), a.scalar(2), a.dtype(3).unwrap_or_else(default_dtype))?.into())

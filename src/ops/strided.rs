@@ -148,7 +148,7 @@ pub fn as_strided_edge(base_edge: Edge, base: &Tensor, layout: &Layout, dtype: D
 }
 
 /// The layout that a call asks for.
-fn layout_argument(x: &Tensor, sizes: &[i64], strides: &[i64], offset: Option<i64>) -> Result<Layout> {
+pub fn layout_argument(x: &Tensor, sizes: &[i64], strides: &[i64], offset: Option<i64>) -> Result<Layout> {
     let sizes = sizes_from(sizes)?;
     if sizes.len() != strides.len() {
         bail!(

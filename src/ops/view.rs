@@ -303,53 +303,6 @@ fn view_dtype(x: &Tensor, dtype: DType) -> Result<Tensor> {
     Ok(x.alias_as(layout_as(x, dtype)?, dtype))
 }
 
-/// A complex tensor as a real one with a last dimension of size 2.
-pub fn view_as_real(x: &Tensor) -> Result<Tensor> {
-    if !x.dtype().is_complex() {
-        bail!(DType, "view_as_real is only supported for complex tensors");
-    }
-    let mut layout = x.layout().clone();
-    layout.offset *= 2;
-    layout.strides.iter_mut().for_each(|s| *s *= 2);
-    layout.sizes.push(2);
-    layout.strides.push(1);
-    Ok(view_as_dtype(x, layout, x.dtype().to_real(), "view_as_real", |g| {
-        view_as_complex(&copy::contiguous(g)?)
-    }))
-}
-
-/// A real tensor whose last dimension has size 2 as a complex one.
-pub fn view_as_complex(x: &Tensor) -> Result<Tensor> {
-    if !matches!(x.dtype(), DType::F32 | DType::F64) {
-        bail!(
-            DType,
-            "view_as_complex is only supported for half, float and double tensors, but got a tensor of scalar type: {}",
-            x.dtype().scalar_name()
-        );
-    }
-    let Some(last) = x.ndim().checked_sub(1) else {
-        bail!(Shape, "Input tensor must have one or more dimensions");
-    };
-    if x.size(last) != 2 {
-        bail!(Shape, "Tensor must have a last dimension of size 2");
-    }
-    if x.strides()[last] != 1 {
-        bail!(Shape, "Tensor must have a last dimension with stride 1");
-    }
-    let mut layout = x.layout().clone();
-    layout.sizes.pop();
-    layout.strides.pop();
-    if layout.strides.iter().any(|s| s % 2 != 0) {
-        bail!(Shape, "Tensor must have a stride divisible by 2 for all but last dimension");
-    }
-    if !layout.offset.is_multiple_of(2) {
-        bail!(Shape, "Tensor must have a storage_offset divisible by 2");
-    }
-    layout.offset /= 2;
-    layout.strides.iter_mut().for_each(|s| *s /= 2);
-    Ok(view_as_dtype(x, layout, x.dtype().to_complex(), "view_as_complex", view_as_real))
-}
-
 /// As [`view_of`], with another dtype.
 pub fn view_as_dtype(
     x: &Tensor,
@@ -382,11 +335,6 @@ pub const OPS: &[Op] = &[
     .method_only()
     .samples("t(3, 4), torch.int32 | ints(2, 2), torch.uint8")
     .no_gradient(),
-    Op::new("view_as_real(Tensor input) -> Tensor", |a| Ok(view_as_real(a.tensor(0))?.into()))
-        .doc("A complex tensor as a real one with a last dimension of size 2."),
-    Op::new("view_as_complex(Tensor input) -> Tensor", |a| Ok(view_as_complex(a.tensor(0))?.into()))
-        .doc("A real tensor whose last dimension has size 2 as a complex one.")
-        .samples("t(3, 2) | t(2)"),
     Op::new("adjoint(Tensor input) -> Tensor", |a| Ok(adjoint(a.tensor(0), "adjoint()")?.into()))
         .method()
         .doc("The conjugate transpose of matrices.")

@@ -119,6 +119,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("arctanh", "atanh"),
     ("fix", "trunc"),
     ("ger", "outer"),
+    ("row_stack", "vstack"),
     ("trapz", "trapezoid"),
 ];
 

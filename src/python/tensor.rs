@@ -4,6 +4,7 @@
 mod attributes;
 mod conversions;
 mod gradients;
+mod metadata;
 mod values;
 
 use std::cell::UnsafeCell;
@@ -158,5 +159,6 @@ impl PyTensor {
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyTensor>()?;
-    attributes::register(m)
+    attributes::register(m)?;
+    metadata::register(m)
 }

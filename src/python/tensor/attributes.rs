@@ -7,9 +7,14 @@ use pyo3::types::{PyInt, PyTuple};
 use super::PyTensor;
 use crate::layout::{MemoryFormat, wrap_dim};
 use crate::ops::view;
+<<<<<<< HEAD
 use crate::python::convert::{handle, items, size_object, tensor_of, wrap};
 use crate::python::{device, dtype, formats, subclass};
 use crate::tensor::Tensor;
+=======
+use crate::python::convert::{handle, size_object, tensor_of, wrap};
+use crate::python::{device, dtype, formats};
+>>>>>>> 9ce65bc (Stacks, products and sets of vectors, coordinates of triangles; tensors resized and restrided in place; parts of complex numbers are views that may be written to)
 
 #[pymethods]
 impl PyTensor {
@@ -250,49 +255,6 @@ impl PyTensor {
         slf.get().replace(own.with_data(&value));
         Ok(())
     }
-
-    // ---- metadata changed in place ----
-
-    fn unsqueeze_<'py>(slf: Bound<'py, Self>, dim: i64) -> PyResult<Bound<'py, Self>> {
-        let viewed = view::unsqueeze(&handle(&slf), dim)?;
-        become_view(slf, viewed)
-    }
-
-    #[pyo3(signature = (dim=None))]
-    fn squeeze_<'py>(slf: Bound<'py, Self>, dim: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, Self>> {
-        let dims = match dim {
-            None => None,
-            Some(d) => Some(match items(d) {
-                Some(list) => list.iter().map(|d| d.extract()).collect::<PyResult<Vec<i64>>>()?,
-                None => vec![d.extract()?],
-            }),
-        };
-        let viewed = view::squeeze(&handle(&slf), dims.as_deref())?;
-        become_view(slf, viewed)
-    }
-
-    fn transpose_<'py>(slf: Bound<'py, Self>, dim0: i64, dim1: i64) -> PyResult<Bound<'py, Self>> {
-        let viewed = view::transpose(&handle(&slf), dim0, dim1)?;
-        become_view(slf, viewed)
-    }
-
-    fn t_<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        let viewed = view::transpose(&handle(&slf), 0, if slf.get().tensor().ndim() < 2 { 0 } else { 1 })?;
-        become_view(slf, viewed)
-    }
-}
-
-/// `x.unsqueeze_(0)`: the object becomes the view of what it was.
-fn become_view<'py>(slf: Bound<'py, PyTensor>, viewed: Tensor) -> PyResult<Bound<'py, PyTensor>> {
-    let own = handle(&slf);
-    if own.requires_grad() && own.is_leaf() && crate::autograd::grad_enabled() {
-        return Err(PyRuntimeError::new_err(
-            "a leaf Variable that requires grad is being used in an in-place operation.",
-        ));
-    }
-    own.bump_version();
-    slf.get().replace(viewed);
-    Ok(slf)
 }
 
 /// Attributes that tell of kinds of tensors that do not exist here.
