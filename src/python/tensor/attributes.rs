@@ -7,14 +7,8 @@ use pyo3::types::{PyInt, PyTuple};
 use super::PyTensor;
 use crate::layout::{MemoryFormat, wrap_dim};
 use crate::ops::view;
-<<<<<<< HEAD
-use crate::python::convert::{handle, items, size_object, tensor_of, wrap};
-use crate::python::{device, dtype, formats, subclass};
-use crate::tensor::Tensor;
-=======
 use crate::python::convert::{handle, size_object, tensor_of, wrap};
-use crate::python::{device, dtype, formats};
->>>>>>> 9ce65bc (Stacks, products and sets of vectors, coordinates of triangles; tensors resized and restrided in place; parts of complex numbers are views that may be written to)
+use crate::python::{device, dtype, formats, subclass};
 
 #[pymethods]
 impl PyTensor {
