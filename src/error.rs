@@ -21,6 +21,9 @@ pub enum Error {
     /// A misuse of the tape: freed graphs, modified saved tensors, leaves changed in place.
     #[error("{0}")]
     Autograd(String),
+    /// A matrix that has no inverse, no factor, or whose decomposition does not converge.
+    #[error("{0}")]
+    LinAlg(String),
     /// An argument of the wrong type.
     #[error("{0}")]
     Type(String),

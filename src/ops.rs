@@ -25,12 +25,14 @@ pub mod embedding;
 pub mod extreme;
 pub mod fold;
 pub mod gather;
+pub mod fft;
 pub mod graph_math;
 pub mod grid_sample;
 pub mod index;
 pub mod joining;
 pub mod layer_norm;
 pub mod lines;
+pub mod linalg;
 pub mod loss;
 pub mod mask;
 pub mod matmul;
@@ -94,6 +96,18 @@ pub fn all() -> &'static [&'static Op] {
             index::OPS,
             joining::OPS,
             layer_norm::OPS,
+            fft::OPS,
+            linalg::cholesky::OPS,
+            linalg::determinant::OPS,
+            linalg::eigen::OPS,
+            linalg::functions::OPS,
+            linalg::inverse::OPS,
+            linalg::least_squares::OPS,
+            linalg::lu::OPS,
+            linalg::norms::OPS,
+            linalg::qr::OPS,
+            linalg::svd::OPS,
+            linalg::triangular::OPS,
             loss::OPS,
             mask::OPS,
             matmul::OPS,

@@ -31,6 +31,7 @@ use pyo3::prelude::*;
 #[pymodule]
 #[pyo3(name = "_C")]
 fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    error::register(m)?;
     dtype::register(m)?;
     device::register(m)?;
     formats::register(m)?;

@@ -51,6 +51,8 @@ class Generator:
     @property
     def device(self) -> _device: ...
 
+class _LinAlgError(RuntimeError): ...
+
 _dtype: TypeAlias = dtype
 _device: TypeAlias = device
 _layout: TypeAlias = layout

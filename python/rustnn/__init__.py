@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from rustnn import cuda as cuda
     from rustnn import func as func
     from rustnn import mps as mps
+    from rustnn import fft as fft
+    from rustnn import linalg as linalg
     from rustnn import nn as nn
     from rustnn import optim as optim
     from rustnn import random as random
@@ -63,6 +65,9 @@ if TYPE_CHECKING:
     from rustnn.legacy import IntTensor as IntTensor
     from rustnn.legacy import LongTensor as LongTensor
     from rustnn.legacy import ShortTensor as ShortTensor
+    from rustnn.lowrank import lu as lu
+    from rustnn.lowrank import pca_lowrank as pca_lowrank
+    from rustnn.lowrank import svd_lowrank as svd_lowrank
     from rustnn.nn.module import typename as typename
     from rustnn.numeric_limits import finfo as finfo
     from rustnn.numeric_limits import iinfo as iinfo
@@ -115,10 +120,12 @@ _modules = (
     "cpu",
     "cuda",
     "func",
+    "fft",
     "functional",
     "legacy",
     "linalg",
     "mps",
+    "lowrank",
     "nn",
     "numeric_limits",
     "optim",
@@ -141,9 +148,12 @@ _names = {
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",
     "load": "serialization",
+    "lu": "lowrank",
     "meshgrid": "functional",
+    "pca_lowrank": "lowrank",
     "save": "serialization",
     "set_printoptions": "tensor_repr",
+    "svd_lowrank": "lowrank",
     "typename": "nn.module",
     "are_deterministic_algorithms_enabled": "settings",
     "get_default_device": "settings",

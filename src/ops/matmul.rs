@@ -402,7 +402,7 @@ fn outer(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 }
 
 /// The lower or upper triangle; the rest is zero.
-fn triangle(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
+pub fn triangle(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
     if x.ndim() < 2 {
         bail!(
             Autograd,

@@ -148,7 +148,7 @@ pub fn mean_mask(x: &Tensor, mask: u64, keepdim: bool) -> Result<Tensor> {
 }
 
 /// Product over one dimension, or all.
-fn prod(x: &Tensor, dim: Option<i64>, keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
+pub fn prod(x: &Tensor, dim: Option<i64>, keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
     let dims = dim.map(|d| [d]);
     let mask = mask_of(dims.as_ref().map(|d| &d[..]), x.ndim())?;
     let x = &copy::to_dtype(x, sum_dtype(x, dtype))?;

@@ -9,6 +9,17 @@ use pyo3::prelude::*;
 
 use crate::error::Error;
 
+pyo3::create_exception!(
+    rustnn._C,
+    _LinAlgError,
+    PyRuntimeError,
+    "A matrix that is singular, not positive-definite, or whose decomposition does not converge."
+);
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("_LinAlgError", m.py().get_type::<_LinAlgError>())
+}
+
 impl From<Error> for PyErr {
     fn from(error: Error) -> PyErr {
         let message = error.to_string();
@@ -19,6 +30,7 @@ impl From<Error> for PyErr {
             Error::OutOfMemory { .. } => {
                 PyRuntimeError::new_err(format!("[enforce fail at alloc] DefaultCPUAllocator: {message}"))
             }
+            Error::LinAlg(_) => _LinAlgError::new_err(message),
             Error::Index(_) => PyIndexError::new_err(message),
             Error::Type(_) => PyTypeError::new_err(message),
             Error::Value(_) => PyValueError::new_err(message),
