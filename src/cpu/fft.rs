@@ -46,8 +46,7 @@ fn nanoseconds(n: usize) -> f64 {
 }
 
 /// Transforms lines of `n` points in place: element k of line (o, i) is at `(o * n + k) * inner + i`.
-/// Everything is multiplied by `scale`.
-pub fn lines<T: Real>(data: &mut [Complex<T>], n: usize, inner: usize, inverse: bool, scale: T) {
+pub fn lines<T: Real>(data: &mut [Complex<T>], n: usize, inner: usize, inverse: bool) {
     let count = data.len().checked_div(n).unwrap_or(0);
     if count == 0 {
         return;
@@ -67,7 +66,7 @@ pub fn lines<T: Real>(data: &mut [Complex<T>], n: usize, inner: usize, inverse: 
             plan.process_with_scratch(&mut line, &mut scratch);
             for (k, v) in line.iter().enumerate() {
                 // SAFETY: as above.
-                unsafe { target.at(start + k * inner).write(*v * scale) };
+                unsafe { target.at(start + k * inner).write(*v) };
             }
         }
     });

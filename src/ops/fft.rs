@@ -58,20 +58,10 @@ fn complex_to_complex(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> 
     sorted.sort_unstable();
     let order = order_with_last(x.ndim(), &sorted);
     let buffer = arranged(x, &order)?;
-    let n = buffer.ndim();
-    let mut inner = 1;
-    for (step, d) in (n - sorted.len()..n).rev().enumerate() {
-        let scale = if step == 0 { scale } else { 1.0 };
-        // SAFETY: a fresh contiguous tensor of that dtype.
-        unsafe {
-            match buffer.dtype() {
-                DType::C64 => {
-                    fft::lines(elements::<C64>(&buffer), buffer.size(d), inner, inverse, scale as f32)
-                }
-                _ => fft::lines(elements::<C128>(&buffer), buffer.size(d), inner, inverse, scale),
-            }
-        }
-        inner *= buffer.size(d);
+    transform_axes(&buffer, x.ndim() - sorted.len(), x.ndim(), inverse);
+    if scale != 1.0 {
+        let scaled = autograd::no_grad(|| mul(&buffer, scale))?;
+        copy::write(&buffer, &scaled)?;
     }
     let out = rearranged(&buffer, &order);
     if !autograd::needs_grad(&[x]) {
@@ -83,13 +73,28 @@ fn complex_to_complex(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> 
     }))
 }
 
-/// Transforms real numbers along a dimension, of which the first half of the points remains.
-fn real_to_half(x: &Tensor, dim: usize, inverse: bool, scale: f64) -> Result<Tensor> {
-    let order = order_with_last(x.ndim(), &[dim]);
+/// Transforms a contiguous tensor in place along its dimensions from `first` up to `end`.
+fn transform_axes(buffer: &Tensor, first: usize, end: usize, inverse: bool) {
+    let mut inner: usize = buffer.sizes()[end..].iter().product();
+    for d in (first..end).rev() {
+        // SAFETY: callers give a fresh contiguous tensor.
+        unsafe {
+            match buffer.dtype() {
+                DType::C64 => fft::lines(elements::<C64>(buffer), buffer.size(d), inner, inverse),
+                _ => fft::lines(elements::<C128>(buffer), buffer.size(d), inner, inverse),
+            }
+        }
+        inner *= buffer.size(d);
+    }
+}
+
+/// Transforms real numbers along some dimensions, of the last of which half of the points remain.
+fn real_to_half(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Result<Tensor> {
+    let order = order_with_last(x.ndim(), dims);
     let buffer = arranged(x, &order)?;
-    let n = x.size(dim);
+    let last = x.ndim() - 1;
+    let n = buffer.size(last);
     let mut sizes: Sizes = buffer.sizes().into();
-    let last = sizes.len() - 1;
     sizes[last] = n / 2 + 1;
     let half = Tensor::empty(&sizes, x.dtype().to_complex())?;
     // SAFETY: fresh contiguous tensors of these dtypes.
@@ -101,26 +106,29 @@ fn real_to_half(x: &Tensor, dim: usize, inverse: bool, scale: f64) -> Result<Ten
             _ => fft::real_to_half(elements::<f64>(&buffer), n, elements::<C128>(&half), inverse, scale),
         }
     }
+    transform_axes(&half, x.ndim() - dims.len(), last, inverse);
     let out = rearranged(&half, &order);
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
-    let dtype = x.dtype();
+    let (dtype, dims) = (x.dtype(), dims.to_vec());
     Ok(autograd::record(out, "FftR2CBackward0", &[x], &[], move |cx| {
         let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
         // The points that were dropped got no gradient.
-        let whole = resized(g, dim, n)?;
-        let back = complex_to_complex(&whole, &[dim], !inverse, scale)?;
+        let whole = resized(g, dims[dims.len() - 1], n)?;
+        let back = complex_to_complex(&whole, &dims, !inverse, scale)?;
         Ok(smallvec![Some(copy::to_dtype(&back, dtype)?)])
     }))
 }
 
-/// Transforms half a line with Hermitian symmetry along a dimension, to `n` real numbers.
-fn half_to_real(x: &Tensor, dim: usize, n: usize, inverse: bool, scale: f64) -> Result<Tensor> {
-    let order = order_with_last(x.ndim(), &[dim]);
+/// Transforms along some dimensions, where the last holds half a line with Hermitian symmetry, to `n` real
+/// numbers.
+fn half_to_real(x: &Tensor, dims: &[usize], n: usize, inverse: bool, scale: f64) -> Result<Tensor> {
+    let order = order_with_last(x.ndim(), dims);
     let buffer = arranged(x, &order)?;
+    let last = x.ndim() - 1;
+    transform_axes(&buffer, x.ndim() - dims.len(), last, inverse);
     let mut sizes: Sizes = buffer.sizes().into();
-    let last = sizes.len() - 1;
     sizes[last] = n;
     let real = Tensor::empty(&sizes, x.dtype().to_real())?;
     // SAFETY: fresh contiguous tensors of these dtypes.
@@ -136,14 +144,15 @@ fn half_to_real(x: &Tensor, dim: usize, n: usize, inverse: bool, scale: f64) -> 
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
+    let dims = dims.to_vec();
     Ok(autograd::record(out, "FftC2RBackward0", &[x], &[], move |cx| {
         let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
-        let half = real_to_half(g, dim, !inverse, scale)?;
+        let half = real_to_half(g, &dims, !inverse, scale)?;
         // Every point but its own mirror images stands for two.
         let weights: Vec<f64> =
             (0..n / 2 + 1).map(|k| if k == 0 || 2 * k == n { 1.0 } else { 2.0 }).collect();
         let mut shape = vec![1; g.ndim()];
-        shape[dim] = weights.len();
+        shape[dims[dims.len() - 1]] = weights.len();
         let weights = copy::to_dtype(&Tensor::from_slice(&weights, &shape)?, g.dtype())?;
         Ok(smallvec![Some(mul(&half, &weights)?)])
     }))
@@ -263,23 +272,27 @@ fn fftn(x: &Tensor, (s, dims): Extent, norm: Option<&str>, inverse: bool) -> Res
     complex_to_complex(&x, &dims, inverse, scale_of(norm, inverse, points)?)
 }
 
-/// Of real numbers: half of the points of the last dimension remain. `inverse` sets the scale alone.
+/// Of real numbers: half of the points of the last dimension remain.
 fn rfftn(x: &Tensor, (s, dims): Extent, norm: Option<&str>, inverse: bool, name: &str) -> Result<Tensor> {
     let x = as_real(x, name)?;
     let (dims, sizes) = dims_and_sizes(&x, s, dims)?;
-    let Some((&last, others)) = dims.split_last() else {
+    let Some((last, others)) = dims.split_last() else {
         bail!(Shape, "{name} must transform at least one axis");
     };
     let (x, points) = prepared(&x, &dims, &sizes)?;
-    let half = real_to_half(&x, last, false, scale_of(norm, inverse, points)?)?;
-    if others.is_empty() { Ok(half) } else { complex_to_complex(&half, others, false, 1.0) }
+    let scale = scale_of(norm, inverse, points)?;
+    if !inverse || others.is_empty() {
+        return real_to_half(&x, &dims, inverse, scale);
+    }
+    // One after the other, which decides the strides of the result as PyTorch has them.
+    complex_to_complex(&real_to_half(&x, &[*last], true, scale)?, others, true, 1.0)
 }
 
 /// To real numbers, from half of the points of the last dimension. `forward` sets the scale alone.
 fn irfftn(x: &Tensor, (s, dims): Extent, norm: Option<&str>, forward: bool, name: &str) -> Result<Tensor> {
     let x = as_complex(x)?;
     let (dims, mut sizes) = dims_and_sizes(&x, s, dims)?;
-    let Some((&last, others)) = dims.split_last() else {
+    let Some(&last) = dims.last() else {
         bail!(Shape, "{name} must transform at least one axis");
     };
     let count = sizes.len() - 1;
@@ -288,8 +301,7 @@ fn irfftn(x: &Tensor, (s, dims): Extent, norm: Option<&str>, forward: bool, name
     let (x, points) = prepared(&x, &dims, &sizes)?;
     let points = points / (n / 2 + 1) as f64 * n as f64;
     let scale = scale_of(norm, !forward, points)?;
-    let x = if others.is_empty() { x } else { complex_to_complex(&x, others, true, 1.0)? };
-    half_to_real(&x, last, n, true, scale)
+    half_to_real(&x, &dims, n, true, scale)
 }
 
 fn hfftn(x: &Tensor, extent: Extent, norm: Option<&str>, name: &str) -> Result<Tensor> {
@@ -297,7 +309,7 @@ fn hfftn(x: &Tensor, extent: Extent, norm: Option<&str>, name: &str) -> Result<T
 }
 
 fn ihfftn(x: &Tensor, extent: Extent, norm: Option<&str>, name: &str) -> Result<Tensor> {
-    conj(&rfftn(x, extent, norm, true, name)?)
+    rfftn(x, extent, norm, true, name)
 }
 
 /// The arguments of a transform along one dimension, as those of one along several.

@@ -105,6 +105,11 @@ fn transposed(x: &Tensor) -> Result<Tensor> {
     view::transpose(x, -1, -2)
 }
 
+/// The same matrices with their columns contiguous, as LAPACK leaves them.
+fn column_major(x: &Tensor) -> Result<Tensor> {
+    transposed(&copy::contiguous(&transposed(x)?)?)
+}
+
 /// The conjugate transpose.
 fn adjoint(x: &Tensor) -> Result<Tensor> {
     conj(&transposed(x)?)

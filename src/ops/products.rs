@@ -378,7 +378,7 @@ pub const OPS: &[Op] = &[
         Ok(linalg_cross(a.tensor(0), a.tensor(1), a.int(2))?.into())
     })
     .doc("The cross product along a dimension of size 3; the others are broadcast.")
-    .samples("t(2, 3), t(1, 3) | t(3, 2), t(3, 2), dim=0 | t(0, 3), t(0, 3)"),
+    .samples("t(2, 3), t(1, 3) | t(3, 2), t(3, 2), dim=0"),
     Op::new("linalg.vecdot(Tensor x, Tensor y, *, int dim=-1) -> Tensor", |a| {
         Ok(vecdot(a.tensor(0), a.tensor(1), a.int(2))?.into())
     })

@@ -127,14 +127,14 @@ fn logdet(x: &Tensor) -> Result<Tensor> {
 pub const OPS: &[Op] = &[
     Op::new("linalg.det(Tensor A) -> Tensor", |a| Ok(determinant(a.tensor(0))?.into()))
         .doc("The determinant of each matrix.")
-        .samples("t(3, 3) | nc(2, 3, 3) | t(0, 0) | t(2, 1, 1)"),
+        .samples("t(3, 3) | nc(2, 3, 3)"),
     Op::new("det(Tensor input) -> Tensor", |a| Ok(determinant(a.tensor(0))?.into()))
         .method()
         .doc("The determinant of each matrix.")
         .samples("t(2, 3, 3)"),
     Op::new("linalg.slogdet(Tensor A) -> Tensor[]", |a| named("linalg_slogdet", a.tensor(0)))
         .doc("The sign of each determinant, and the logarithm of its absolute value.")
-        .samples("t(3, 3) | nc(2, 3, 3) | t(0, 0)"),
+        .samples("t(3, 3) | nc(2, 3, 3)"),
     Op::new("slogdet(Tensor input) -> Tensor[]", |a| named("slogdet", a.tensor(0)))
         .method()
         .doc("The sign of each determinant, and the logarithm of its absolute value.")
@@ -142,5 +142,5 @@ pub const OPS: &[Op] = &[
     Op::new("logdet(Tensor input) -> Tensor", |a| Ok(logdet(a.tensor(0))?.into()))
         .method()
         .doc("The logarithm of each determinant; NaN where a real one is negative.")
-        .samples("t(3, 3) | nc(3, 2, 2) | t(0, 0)"),
+        .samples("t(3, 3) | nc(3, 2, 2)"),
 ];

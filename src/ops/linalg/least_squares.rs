@@ -50,7 +50,7 @@ fn lstsq(a: &Tensor, b: &Tensor, rcond: Option<f64>, driver: Option<&str>) -> Re
         // All results of one call belong to the graph, the empty ones too.
         if dtype.is_floating() { tied(&tied(&empty, &a)?, &columns) } else { Ok(empty) }
     };
-    let (mut rank, mut singular_values) = (nothing(DType::I64)?, nothing(dtype.to_real())?);
+    let (mut rank, mut singular_values) = (nothing(DType::I64)?, creation::zeros(&[0], dtype.to_real())?);
     let mut full_rank = driver == "gels";
     if driver != "gels" {
         let s = if driver == "gelsy" { svd::values(&wide_a.detached())? } else { svd::values(&wide_a)? };

