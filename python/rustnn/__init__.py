@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from rustnn import compiler as compiler
     from rustnn import cpu as cpu
     from rustnn import cuda as cuda
-    from rustnn import func as func
-    from rustnn import mps as mps
     from rustnn import fft as fft
+    from rustnn import func as func
     from rustnn import linalg as linalg
+    from rustnn import mps as mps
     from rustnn import nn as nn
     from rustnn import optim as optim
     from rustnn import random as random
