@@ -109,8 +109,8 @@ impl Mt19937 {
             out.extend((word as u64).to_le_bytes());
         }
         out.extend(0f64.to_le_bytes());
-        out.extend(0f64.to_le_bytes());
         out.extend(self.spare_normal.unwrap_or(0.0).to_le_bytes());
+        out.extend(0f64.to_le_bytes());
         out.extend((self.spare_normal.is_some() as i32).to_le_bytes());
         out.extend(0i32.to_le_bytes());
         out.extend(self.spare_normal_f32.unwrap_or(0.0).to_le_bytes());
@@ -140,7 +140,7 @@ impl Mt19937 {
             *word = u64_at(24 + 8 * i) as u32;
         }
         let after = 24 + 8 * N;
-        mt.spare_normal = (i32_at(after + 24) != 0).then(|| f64::from_bits(u64_at(after + 16)));
+        mt.spare_normal = (i32_at(after + 24) != 0).then(|| f64::from_bits(u64_at(after + 8)));
         mt.spare_normal_f32 = (bytes[after + 36] != 0).then(|| f32::from_bits(i32_at(after + 32) as u32));
         Some(mt)
     }

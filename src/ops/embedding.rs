@@ -205,7 +205,7 @@ const MAX: i64 = 2;
 /// Bags of rows: where they begin, and which mode makes one row of each.
 struct Bags {
     index: Vec<i64>,
-    /// Of each index.
+    /// Of each index, up to the last that is in a bag.
     bag: Vec<i64>,
     /// Of each bag, without padding.
     sizes: Vec<i64>,
@@ -246,23 +246,20 @@ fn read_bags(weight: &Tensor, indices: &Tensor, offsets: &Tensor, last: bool, pa
             "Index {at} of input takes value {value} which is not in the valid range [0, {count})"
         );
     }
-    if last {
-        starts.pop();
+    if starts.is_sorted_by(|a, b| a <= b) {
+        // What lies behind the last offset, if that ends the last bag, is in no bag.
+        starts.extend((!last).then_some(n));
+    } else {
+        bail!(Autograd, "embedding_bag: offsets have to be in ascending order");
     }
+    let count = starts.len() - 1;
     let mut bag: Vec<i64> = alloc::vec_for(index.len())?;
-    let mut sizes: Vec<i64> = alloc::vec_for(starts.len())?;
-    sizes.resize(starts.len(), 0);
-    for (b, &start) in starts.iter().enumerate() {
-        // Offsets that go back make an empty bag.
-        let end = starts.get(b + 1).copied().unwrap_or(n);
-        while (bag.len() as i64) < end && bag.len() as i64 >= start {
-            if index[bag.len()] != padding {
-                sizes[b] += 1;
-            }
-            bag.push(b as i64);
-        }
+    let mut sizes: Vec<i64> = alloc::vec_for(count)?;
+    for (b, ends) in starts.windows(2).enumerate() {
+        let span = ends[0] as usize..ends[1] as usize;
+        sizes.push(index[span.clone()].iter().filter(|&&i| i != padding).count() as i64);
+        bag.resize(span.end, b as i64);
     }
-    bag.resize(index.len(), starts.len().saturating_sub(1) as i64);
     Ok(Bags { index, bag, sizes, padding })
 }
 
@@ -320,7 +317,7 @@ fn embedding_bag(c: &BagCall) -> Result<Vec<Tensor>> {
     let (count, n, bag_count) = (c.weight.size(0), bags.index.len(), bags.sizes.len());
     let result = |out: Tensor, largest: Tensor| -> Result<Vec<Tensor>> {
         let sizes = Tensor::from_slice(&bags.sizes, &[bag_count])?;
-        Ok(vec![out, Tensor::from_slice(&bags.bag, &[n])?, sizes, largest])
+        Ok(vec![out, Tensor::from_slice(&bags.bag, &[bags.bag.len()])?, sizes, largest])
     };
     if c.mode == MAX {
         let (out, largest) = bag_max(c, &bags)?;
@@ -331,18 +328,18 @@ fn embedding_bag(c: &BagCall) -> Result<Vec<Tensor>> {
     if let Some(w) = c.per_sample_weights {
         rows = mul(&rows, &view::unsqueeze(w, 1)?)?;
     }
+    let members = bags.bag.len();
     let share = |i: usize| match bags.index[i] {
         row if row == bags.padding => 0.0,
         _ if c.mode == MEAN => 1.0 / bags.sizes[bags.bag[i] as usize] as f64,
         _ => 1.0,
     };
-    let shares = (c.mode == MEAN || bags.padding >= 0).then(|| Arc::new((0..n).map(share).collect()));
+    let shares = (c.mode == MEAN || bags.padding >= 0).then(|| Arc::new((0..members).map(share).collect()));
+    if members < n {
+        rows = view::narrow(&rows, 0, 0, members as i64)?;
+    }
     let members = Rows { index: Arc::new(bags.bag.clone()), count: bag_count, weights: shares };
-    let out = if bag_count == 0 {
-        creation::zeros(&[0, c.weight.size(1)], c.weight.dtype())?
-    } else {
-        spread(&rows, &members)?
-    };
+    let out = spread(&rows, &members)?;
     result(out, Tensor::from_slice(&bags.sizes, &[bag_count])?)
 }
 
@@ -353,7 +350,7 @@ fn bag_max(c: &BagCall, bags: &Bags) -> Result<(Tensor, Tensor)> {
     let mut largest: Vec<i64> = alloc::vec_for(count.saturating_mul(width))?;
     largest.resize(count * width, -1);
     for (&row, &bag) in bags.index.iter().zip(&bags.bag) {
-        if row == bags.padding || count == 0 {
+        if row == bags.padding {
             continue;
         }
         let best = &mut largest[bag as usize * width..][..width];

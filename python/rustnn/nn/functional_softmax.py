@@ -41,7 +41,7 @@ def gumbel_softmax(
 
     With ``hard`` the result is one-hot, while its gradient is that of the soft draw. ``eps`` is not used.
     """
-    noise = -_C.empty_like(logits, memory_format="torch.contiguous_format").exponential_().log()
+    noise = -_C.empty(logits.shape, dtype=logits.dtype).exponential_().log()
     soft = ((logits + noise) / tau).softmax(dim)
     if not hard:
         return soft
