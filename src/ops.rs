@@ -37,6 +37,7 @@ pub mod loss;
 pub mod mask;
 pub mod matmul;
 pub mod moments;
+pub mod node_names;
 pub mod norm;
 pub mod pad;
 pub mod parts;

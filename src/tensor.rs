@@ -243,6 +243,18 @@ impl Tensor {
         t
     }
 
+    /// Gives the node behind a fresh result another name, if it was made since number `since` and
+    /// nobody else has seen it yet.
+    pub fn name_node(&mut self, name: &'static str, since: u64) {
+        if let Some(inner) = arc_get_mut(&mut self.0)
+            && let Some(edge) = &mut inner.producer
+            && edge.node.sequence() >= since
+            && let Some(node) = Arc::get_mut(&mut edge.node)
+        {
+            node.rename(name);
+        }
+    }
+
     #[inline]
     pub fn storage(&self) -> &Storage {
         &self.0.storage

@@ -118,6 +118,11 @@ pub fn next_sequence() -> u64 {
     SEQUENCE.fetch_add(1, Ordering::Relaxed)
 }
 
+/// The number that the next node will have, if no other thread makes one meanwhile.
+pub fn next_number() -> u64 {
+    SEQUENCE.load(Ordering::Relaxed)
+}
+
 /// A node in the making, already where it will stay: filling it there saves moving it.
 pub struct NodeBuilder<B>(Arc<Node<B>>);
 
@@ -206,6 +211,10 @@ impl<B: Backward + ?Sized> Node<B> {
     /// The op's name (`mul`) or, capitalised, a class name (`AccumulateGrad`).
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    pub fn rename(&mut self, name: &'static str) {
+        self.name = name;
     }
 
     pub fn sequence(&self) -> u64 {
@@ -310,10 +319,13 @@ pub fn display_name(name: &str) -> String {
         return name.to_owned();
     }
     let mut out = String::new();
-    for part in name.split('_') {
-        let mut chars = part.chars();
-        out.extend(chars.next().map(|c| c.to_ascii_uppercase()));
-        out.push_str(chars.as_str());
+    // A letter is a capital after an underscore or a digit: `Log1PBackward0`.
+    let mut capital = true;
+    for c in name.chars() {
+        if c != '_' {
+            out.push(if capital { c.to_ascii_uppercase() } else { c });
+        }
+        capital = c == '_' || c.is_ascii_digit();
     }
     out + "Backward0"
 }

@@ -121,7 +121,15 @@ pub fn pow<'a>(base: impl Into<Arg<'a>>, exponent: impl Into<Arg<'a>>) -> Result
         (Arg::Tensor(t), Arg::Number(Scalar::Float(2.0))) if t.dtype().is_differentiable() => {
             table::square(base)
         }
-        _ => apply(&rows::pow::ROW, &[base, exponent]),
+        _ => {
+            let mut out = apply(&rows::pow::ROW, &[base, exponent])?;
+            match (base, exponent) {
+                (Arg::Tensor(_), Arg::Tensor(_)) => out.name_node("PowBackward1", 0),
+                (Arg::Number(_), _) => out.name_node("PowBackward2", 0),
+                _ => {}
+            }
+            Ok(out)
+        }
     }
 }
 

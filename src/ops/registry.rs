@@ -42,6 +42,20 @@ pub enum Output {
     None,
 }
 
+impl Output {
+    /// Calls the nodes that were made since number `since` by another name.
+    pub fn name_nodes(&mut self, name: &'static str, since: u64) {
+        match self {
+            _ if name.is_empty() => {}
+            Output::Tensor(t) => t.name_node(name, since),
+            Output::Tensors(list) | Output::Named(_, _, list) => {
+                list.iter_mut().for_each(|t| t.name_node(name, since));
+            }
+            _ => {}
+        }
+    }
+}
+
 macro_rules! into_output {
     ($($t:ty => $variant:ident),*) => { $(impl From<$t> for Output {
         fn from(value: $t) -> Self { Output::$variant(value) }

@@ -14,6 +14,7 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use smallvec::SmallVec;
 
 use crate::autograd;
+use crate::ops::node_names::NodeName;
 use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
 use crate::python::arguments::{Call, Extras, Mismatch, Values, bind, explain};
@@ -30,6 +31,8 @@ struct Group {
     name: String,
     overloads: Vec<(&'static Op, Signature)>,
     inplace: bool,
+    /// What the nodes of its results are called, if not like the operation.
+    node: Option<NodeName>,
 }
 
 impl Group {
@@ -53,7 +56,10 @@ fn groups(py: Python<'_>) -> &'static [Group] {
             let entry = (op, Signature::read(op.signature));
             match groups.iter_mut().find(|g| g.name == name) {
                 Some(group) => group.overloads.push(entry),
-                None => groups.push(Group { name, overloads: vec![entry], inplace }),
+                None => {
+                    let node = ops::node_names::of(op.name()).filter(|_| !inplace);
+                    groups.push(Group { name, overloads: vec![entry], inplace, node });
+                }
             }
         };
         for op in ops::all() {
@@ -182,8 +188,13 @@ fn run<'py>(
             _ => 0,
         })
         .fold(0, usize::saturating_add);
+    let before = group.node.map(|_| autograd::node::next_number());
     let compute = || if group.inplace { call_inplace(op, values) } else { (op.call)(&Args(values)) };
     let output = if elements > RELEASE_GIL { without_gil(py, compute) } else { compute() }?;
+    let mut output = output;
+    if let (Some(node), Some(before)) = (group.node, before) {
+        output.name_nodes(node(&Args(values)), before);
+    }
     for text in crate::warning::take() {
         PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 1)?;
     }

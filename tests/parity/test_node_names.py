@@ -1,0 +1,46 @@
+"""`grad_fn.name()` of every sample is PyTorch's, but where an operation is put together otherwise."""
+
+from __future__ import annotations
+
+import warnings
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from parity.ops import Call, calls, outputs
+from parity.programs import CANDIDATE, REFERENCE
+
+# Made of other operations than in PyTorch, so that another one is the last.
+OTHERWISE = set(
+    """
+    adaptive_avg_pool1d adaptive_max_pool1d avg_pool1d conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+    conv_transpose3d corrcoef cov cumulative_trapezoid diag einsum fill kron linear matmul max_pool1d
+    max_pool1d_with_indices nanquantile quantile remainder rms_norm trapezoid special.ndtr
+    nn.functional.adaptive_avg_pool1d nn.functional.adaptive_avg_pool2d nn.functional.adaptive_max_pool1d
+    nn.functional.affine_grid nn.functional.avg_pool1d nn.functional.conv1d nn.functional.conv_transpose1d
+    nn.functional.embedding_bag nn.functional.interpolate nn.functional.linear nn.functional.max_pool1d
+    nn.functional.max_unpool1d nn.functional.pad nn.functional.rms_norm nn.functional.smooth_l1_loss
+    nn.functional.scaled_dot_product_attention nn.functional.upsample_bilinear
+    nn.functional.upsample_nearest
+    """.split()
+)
+CALLS = [c for c in calls() if c.op.differentiable and c.variant == "function" and c.op.name not in OTHERWISE]
+
+
+def names(call: Call, lib: ModuleType) -> list[Any] | None:
+    """The names of the nodes behind the results; None if the call fails."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = outputs(call.make(lib, call.data(lib, "float64", requires_grad=True)))
+    except Exception:
+        return None  # other tests say so
+    return [result.grad_fn.name() if result.grad_fn is not None else None for result in results]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=str)
+def test_name(call: Call) -> None:
+    theirs, ours = names(call, REFERENCE), names(call, CANDIDATE)
+    if theirs is not None and ours is not None:
+        assert ours == theirs
