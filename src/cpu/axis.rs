@@ -198,7 +198,13 @@ pub unsafe fn select<T: Copy + Send + Sync>(
             let (i, o) = (item / outputs, item % outputs);
             let from = x.at((i * map.inputs + map.sources[o]) * inner);
             // SAFETY: sources lie below `inputs`, and every item writes its own outputs.
-            unsafe { std::ptr::copy_nonoverlapping(from, y.at(item * inner), inner) };
+            unsafe {
+                if inner == 1 {
+                    y.at(item).write(*from);
+                } else {
+                    std::ptr::copy_nonoverlapping(from, y.at(item * inner), inner);
+                }
+            }
         }
     });
 }

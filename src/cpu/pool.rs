@@ -281,7 +281,10 @@ impl<T: Number> Forward<T> {
 
     fn new(shape: PoolShape, x: *const T, y: *mut T, extra: Extra) -> Self {
         let out = shape.out();
-        let inside = [0, 1].map(|i| (0..shape.kernel[i]).map(|k| shape.inside(i, k, out[i])).collect());
+        // Later taps than these lie beyond the image for every output.
+        let taps = |i: usize| ([shape.h, shape.w][i] + shape.padding[i]).div_ceil(shape.dilation[i]);
+        let inside =
+            [0, 1].map(|i| (0..shape.kernel[i].min(taps(i))).map(|k| shape.inside(i, k, out[i])).collect());
         Forward { shape, out, inside, x, y, extra }
     }
 

@@ -59,8 +59,12 @@ fn compute(x: &Tensor, maps: &Maps) -> Result<Tensor> {
     // Halves are summed in float32 and rounded once.
     let half = matches!(x.dtype(), DType::F16 | DType::BF16) && !maps.iter().all(|(_, map)| map.selects());
     let mut value = copy::contiguous(&if half { copy::to_dtype(&x, DType::F32)? } else { x.clone() })?;
-    // What shrinks most goes first: less is left for the others.
+    // What shrinks most goes first: less is left for the others. Of equal ones the last dim, the slowest, sees
+    // the fewest elements: it goes first where they grow.
     let mut order: Vec<&(usize, AxisMap)> = maps.iter().collect();
+    if maps.iter().all(|(_, map)| map.outputs() > map.inputs()) {
+        order.reverse();
+    }
     order.sort_by(|(_, a), (_, b)| (a.outputs() * b.inputs()).cmp(&(b.outputs() * a.inputs())));
     for (dim, map) in order {
         value = along(&value, *dim, map)?;

@@ -102,14 +102,18 @@ impl Shape {
         }
         let sizes: Sizes = [self.n, end - first, self.c, pixels].into_iter().collect();
         let view = |t: &Tensor, strides: [usize; 4], offset: usize| {
-            let strides = strides.iter().map(|&s| s as isize).collect();
+            // A single depth has no next one, however large the stride.
+            let strides = strides.iter().map(|&s| s.min(isize::MAX as usize) as isize).collect();
             t.alias(Layout { sizes: sizes.clone(), strides, offset: t.layout().offset + offset })
         };
         let image = self.c * taps * pixels;
         let to = view(unfolded, [depths * image, image, taps * pixels, 1], first * image + k * pixels);
         let plane = self.input[0] * pixels;
-        let from =
-            view(x, [self.c * plane, stride * pixels, plane, 1], (first * stride + at - padding) * pixels);
+        let from = view(
+            x,
+            [self.c * plane, stride.saturating_mul(pixels), plane, 1],
+            (first * stride + at - padding) * pixels,
+        );
         Some((to, from))
     }
 

@@ -70,7 +70,8 @@ impl Blocks {
         let mut offset = whole.offset as isize;
         for (i, tap) in [(0, y), (1, x)] {
             offset += (tap * self.dilation[i]) as isize * strides[2 + i];
-            strides[2 + i] *= self.stride[i] as isize;
+            // A single block has no next one, however large the stride.
+            strides[2 + i] = strides[2 + i].saturating_mul(self.stride[i] as isize);
             sizes[2 + i] = self.count[i];
         }
         padded.alias(Layout { sizes, strides, offset: offset as usize })

@@ -50,6 +50,9 @@ pub fn window_of(
         if values.iter().any(|&v| v <= 0) {
             bail!(Shape, "{function}: {what} should be greater than zero, but got {}", Show(values));
         }
+        if values.iter().any(|&v| v > i64::from(i32::MAX)) {
+            bail!(Shape, "{function}: {what}: integer out of range, got {}", Show(values));
+        }
     }
     (0..dims)
         .map(|i| {
@@ -180,8 +183,9 @@ fn max_pool2d(
     }
     let format = MemoryFormat::suggested_by(x.layout());
     let out = copy::in_format(&copy::to_dtype(&out, x.dtype())?, format)?;
-    let found = found.map(|f| if with_indices { copy::in_format(&f, format) } else { Ok(f) }).transpose()?;
-    let Some(places) = found.clone().filter(|_| graph) else { return Ok((out, found)) };
+    // The backward reads places row by row, whatever the order of what the caller sees.
+    let indices = found.as_ref().filter(|_| with_indices).map(|f| copy::in_format(f, format)).transpose()?;
+    let Some(places) = found.filter(|_| graph) else { return Ok((out, indices)) };
     let x_sizes: Sizes = x.sizes().into();
     let out =
         autograd::record(out, "MaxPool2DWithIndicesBackward0", &[x], &[Save::Other(&places)], move |cx| {
@@ -189,7 +193,7 @@ fn max_pool2d(
             let gx = gradient(gy, &cx.saved(0)?, &x_sizes, s, dims)?;
             Ok(smallvec![Some(plane::tied(gx, cx)?)])
         });
-    Ok((out, found))
+    Ok((out, indices))
 }
 
 /// The gradient of the input: each window's goes to its place.

@@ -73,6 +73,16 @@ y = F.conv2d(x, t(3, 4, 3, 3)), F.max_pool2d(x, 2, return_indices=True), F.avg_p
 z = F.interpolate(x, scale_factor=2), F.adaptive_avg_pool2d(x, 2), F.pixel_shuffle(x, 2), F.conv_transpose2d(x, t(4, 2, 2, 2))
 w = F.pad(x, (1, 1, 1, 1), "reflect"), F.channel_shuffle(x, 2), F.adaptive_max_pool2d(x, 3), F.unfold(x, 2)
 """,
+    "gradients, channels innermost": """
+x = t(2, 4, 6, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+y, i = F.max_pool2d(x, 3, 2, 1, return_indices=True)
+z = F.max_unpool2d(y, i, 3, 2, 1, output_size=(6, 6)) + F.interpolate(F.avg_pool2d(F.max_pool2d(x, 2), 3, 1, 1), (6, 6))
+(z * t(2, 4, 6, 6)).sum().backward()
+g, z = x.grad, z.detach()
+""",
+    "strides beyond everything": """
+y = F.unfold(t(1, 2, 3, 3), 3, stride=2**62), F.conv3d(t(1, 2, 3, 3, 3), t(2, 2, 2, 2, 2), stride=2**40)
+""",
     "convolution of complex numbers": """
 x, w, b = (torch.complex(t(*s), t(*s)) for s in [(2, 4, 5, 5), (6, 2, 2, 3), (6,)])
 y = F.conv2d(x, w, b, 2, 1, groups=2)
@@ -111,7 +121,7 @@ def number(*s):
     return t(*s) if {dtype == "float64"} else torch.complex(t(*s), t(*s)).detach().requires_grad_()
 x, w, b = number(2, 4, {", ".join(size)}), number({weight}, {", ".join("232"[: len(size)])}), number({6 if "transpose" not in conv else 4})
 y = F.{conv}(x, w, b, stride=2, padding=1, {last}groups=2)
-g = torch.autograd.grad((y * y * y).abs().sum(), (x, w, b), create_graph=True)
+g = torch.autograd.grad((y * y * y.conj()).real.sum() if y.is_complex() else (y * y * y).sum(), (x, w, b), create_graph=True)
 h = torch.autograd.grad(sum((v * v.conj()).real.sum() if v.is_complex() else (v * v).sum() for v in g), (x, w, b))
 g = [v.detach() for v in g]
 del y, number

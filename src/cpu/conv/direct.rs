@@ -109,10 +109,11 @@ pub fn fits(s: &Conv2dShape) -> bool {
     let [oh, ow] = s.out();
     // A window has at most the padded image's pixels of every channel, plus the reach of the taps.
     let reach = |size: usize, out: usize, k: usize, i: usize| {
-        size.max(out * s.stride[i]) + 2 * s.padding[i] + 2 * k * s.dilation[i]
+        let taps = k.saturating_mul(s.dilation[i]).saturating_mul(2);
+        size.max(out.saturating_mul(s.stride[i])).saturating_add(2 * s.padding[i]).saturating_add(taps)
     };
     let (h, w) = (reach(s.h, oh, s.kh, 0), reach(s.w, ow, s.kw, 1));
-    let window = (s.group_c().max(s.group_oc()) as u128) * h as u128 * w as u128;
+    let window = (h as u128 * w as u128).saturating_mul(s.group_c().max(s.group_oc()) as u128);
     window < 1 << 31 && (s.group_c() * s.group_oc() * s.taps()) < 1 << 31
 }
 
