@@ -11,10 +11,15 @@ if TYPE_CHECKING:
     from rustnn._C import Tensor
 
 __all__ = [
+    "airy_ai",
     "bessel_j0",
     "bessel_j1",
     "bessel_y0",
     "bessel_y1",
+    "chebyshev_polynomial_t",
+    "chebyshev_polynomial_u",
+    "chebyshev_polynomial_v",
+    "chebyshev_polynomial_w",
     "digamma",
     "entr",
     "erf",
@@ -27,10 +32,14 @@ __all__ = [
     "gammainc",
     "gammaincc",
     "gammaln",
+    "hermite_polynomial_h",
+    "hermite_polynomial_he",
     "i0",
     "i0e",
     "i1",
     "i1e",
+    "laguerre_polynomial_l",
+    "legendre_polynomial_p",
     "log1p",
     "log_ndtr",
     "log_softmax",
@@ -48,6 +57,10 @@ __all__ = [
     "round",
     "scaled_modified_bessel_k0",
     "scaled_modified_bessel_k1",
+    "shifted_chebyshev_polynomial_t",
+    "shifted_chebyshev_polynomial_u",
+    "shifted_chebyshev_polynomial_v",
+    "shifted_chebyshev_polynomial_w",
     "sinc",
     "softmax",
     "spherical_bessel_j0",
@@ -56,10 +69,15 @@ __all__ = [
     "zeta",
 ]
 
+airy_ai = _C._special_airy_ai
 bessel_j0 = _C._special_bessel_j0
 bessel_j1 = _C._special_bessel_j1
 bessel_y0 = _C._special_bessel_y0
 bessel_y1 = _C._special_bessel_y1
+chebyshev_polynomial_t = _C._special_chebyshev_polynomial_t
+chebyshev_polynomial_u = _C._special_chebyshev_polynomial_u
+chebyshev_polynomial_v = _C._special_chebyshev_polynomial_v
+chebyshev_polynomial_w = _C._special_chebyshev_polynomial_w
 digamma = _C.digamma
 entr = _C._special_entr
 erf = _C.erf
@@ -72,10 +90,14 @@ expm1 = _C.expm1
 gammainc = _C.igamma
 gammaincc = _C.igammac
 gammaln = _C.lgamma
+hermite_polynomial_h = _C._special_hermite_polynomial_h
+hermite_polynomial_he = _C._special_hermite_polynomial_he
 i0 = _C.i0
 i0e = _C._special_i0e
 i1 = _C._special_i1
 i1e = _C._special_i1e
+laguerre_polynomial_l = _C._special_laguerre_polynomial_l
+legendre_polynomial_p = _C._special_legendre_polynomial_p
 log1p = _C.log1p
 log_ndtr = _C._special_log_ndtr
 logit = _C.logit
@@ -91,6 +113,10 @@ psi = _C.digamma
 round = _C.round
 scaled_modified_bessel_k0 = _C._special_scaled_modified_bessel_k0
 scaled_modified_bessel_k1 = _C._special_scaled_modified_bessel_k1
+shifted_chebyshev_polynomial_t = _C._special_shifted_chebyshev_polynomial_t
+shifted_chebyshev_polynomial_u = _C._special_shifted_chebyshev_polynomial_u
+shifted_chebyshev_polynomial_v = _C._special_shifted_chebyshev_polynomial_v
+shifted_chebyshev_polynomial_w = _C._special_shifted_chebyshev_polynomial_w
 sinc = _C.sinc
 spherical_bessel_j0 = _C._special_spherical_bessel_j0
 xlog1py = _C._special_xlog1py

@@ -463,6 +463,11 @@ macro_rules! real_functions {
         super::in_double_precision! { $t:
             lgamma(x) digamma(x) erfcx(x) erfinv(x) ndtri(x) log_ndtr(x) i0(x) i0e(x) i1(x) i1e(x) k0(x) k0e(x)
             k1(x) k1e(x) spherical_j0(x) igamma(a, x) igammac(a, x) zeta(x, q) polygamma(x, n)
+            airy_ai(x)
+        }
+        super::in_double_precision! { $t in polynomial:
+            chebyshev_t(x, n) chebyshev_u(x, n) chebyshev_v(x, n) chebyshev_w(x, n) hermite_h(x, n) hermite_he(x, n)
+            laguerre_l(x, n) legendre_p(x, n)
         }
         #[inline(always)]
         pub fn erfc(a: R) -> R {
@@ -488,11 +493,12 @@ macro_rules! real_functions {
 }
 use real_functions;
 
-/// Functions that are worth no loop of their own: calls of `cpu::special`.
+/// Functions that are worth no loop of their own: calls of `cpu::special` or another file.
 macro_rules! in_double_precision {
-    ($t:ident: $($name:ident($($v:ident),+))+) => { $(
+    ($t:ident: $($calls:tt)+) => { super::in_double_precision! { $t in special: $($calls)+ } };
+    ($t:ident in $file:ident: $($name:ident($($v:ident),+))+) => { $(
         #[inline(always)]
-        pub fn $name($($v: $t),+) -> $t { crate::cpu::special::$name($($v as f64),+) as $t }
+        pub fn $name($($v: $t),+) -> $t { crate::cpu::$file::$name($($v as f64),+) as $t }
     )+ };
 }
 use in_double_precision;

@@ -23,6 +23,7 @@ pub mod norm;
 pub mod par;
 pub mod plane;
 pub mod pointwise;
+pub mod polynomial;
 pub mod pool;
 pub mod reduce;
 pub mod scan;

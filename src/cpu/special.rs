@@ -325,7 +325,8 @@ pub fn i1e(x: f64) -> f64 {
     scaled_i(1, x)
 }
 
-/// exp(x) K(n, x) for n = 0 or 1: the series 9.6.11 and 9.6.13 up to 2, Temme's integral beyond.
+/// exp(x) K(n, x) for n = 0 or 1: the series 9.6.11 and 9.6.13 up to 2, an integral up to 25, the expansion
+/// 9.7.2 beyond.
 fn scaled_k(n: u32, x: f64) -> f64 {
     if x.is_nan() || x < 0.0 {
         return f64::NAN;
@@ -362,14 +363,18 @@ fn scaled_k(n: u32, x: f64) -> f64 {
     if x > 25.0 {
         return asymptotic(4.0 * (n * n) as f64, 1.0 / (8.0 * x)) * (0.5 * PI / x).sqrt();
     }
-    // 9.6.24: the integral of exp(-x (cosh t - 1)) cosh(n t); the trapezoidal rule converges
-    // exponentially for it.
-    let step = 1.0 / 32.0;
+    bessel_k_integral(n as f64, x)
+}
+
+/// exp(x) K(order, x) for x above 0.5 by 9.6.24, the integral of exp(-x (cosh t - 1)) cosh(order t): the
+/// trapezoidal rule converges exponentially for it.
+fn bessel_k_integral(order: f64, x: f64) -> f64 {
+    let step = 1.0 / 32.0 / (1.0 + x / 25.0).sqrt();
     let mut sum = 0.5;
-    for k in 1..400 {
+    for k in 1..4000 {
         let t = k as f64 * step;
         let half = (0.5 * t).sinh();
-        let term = (-2.0 * x * half * half).exp() * (n as f64 * t).cosh();
+        let term = (-2.0 * x * half * half).exp() * (order * t).cosh();
         sum += term;
         if term < sum * EPS * 0.01 {
             break;
@@ -392,6 +397,46 @@ pub fn k1(x: f64) -> f64 {
 
 pub fn k1e(x: f64) -> f64 {
     scaled_k(1, x)
+}
+
+/// Airy's function Ai: the series 10.4.2 between -8 and 1, the expansion 10.4.60 below, the modified
+/// Bessel function of order 1/3 above (10.4.14).
+pub fn airy_ai(x: f64) -> f64 {
+    if x.is_nan() || x.is_infinite() {
+        return if x.is_nan() { x } else { 0.0 };
+    }
+    if x > 1.0 {
+        let z = 2.0 / 3.0 * x * x.sqrt();
+        return (x / 3.0).sqrt() / PI * bessel_k_integral(1.0 / 3.0, z) * (-z).exp();
+    }
+    if x >= -8.0 {
+        let cube = x * x * x;
+        let (mut f, mut g) = (1.0, x);
+        let (mut f_term, mut g_term) = (1.0, x);
+        for k in 1..80 {
+            let k = 3.0 * k as f64;
+            f_term *= cube / (k * (k - 1.0));
+            g_term *= cube / (k * (k + 1.0));
+            f += f_term;
+            g += g_term;
+        }
+        return 0.355_028_053_887_817_24 * f - 0.258_819_403_792_806_8 * g;
+    }
+    let z = 2.0 / 3.0 * -x * (-x).sqrt();
+    // c(k) / z^k of 10.4.58, as long as the terms become smaller.
+    let (mut term, mut even, mut odd) = (1.0, 1.0, 0.0);
+    for k in 1..40 {
+        let j = 6.0 * k as f64;
+        let next = term * (j - 5.0) * (j - 3.0) * (j - 1.0) / (216.0 * k as f64 * (2 * k - 1) as f64 * z);
+        if next > term || next < EPS * 0.01 {
+            break;
+        }
+        term = next;
+        let sign = if k / 2 % 2 == 0 { 1.0 } else { -1.0 };
+        if k % 2 == 0 { even += sign * term } else { odd += sign * term }
+    }
+    let angle = z + 0.25 * PI;
+    (angle.sin() * even - angle.cos() * odd) / (PI.sqrt() * (-x).powf(0.25))
 }
 
 /// sin(x) / x.
@@ -433,6 +478,9 @@ mod tests {
         near(k0(1.0), 0.421_024_438_240_708_34);
         near(k1(1.0), 0.601_907_230_197_234_6);
         near(k0(5.0), 0.003_691_098_334_042_594_4);
+        near(airy_ai(0.0), 0.355_028_053_887_817_24);
+        near(airy_ai(2.0), 0.034_924_130_423_274_38);
+        near(airy_ai(-10.0), 0.040_241_238_486_441_96);
     }
 
     #[test]
@@ -447,6 +495,7 @@ mod tests {
             (erfcx, 2.0),
             (erfcx, 4.0),
             (erfinv, 0.5),
+            (airy_ai, 1.0),
         ] {
             let (below, above) = (f(at), f(at + 1e-13));
             assert!((below - above).abs() < 1e-11 * below.abs().max(1e-3), "{at}: {below} {above}");

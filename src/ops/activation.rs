@@ -42,8 +42,7 @@ table! {
         grad { x(x, g) = g * (tanh(log1p(exp(x))) + x * sigmoid(x) * (1.0 - tanh(log1p(exp(x))) * tanh(log1p(exp(x))))); } check floats_only on (-4.0, 4.0);
     part log_sigmoid as "logsigmoid"(x) for (float) = { log_sigmoid(x) }
         grad { x(x, g) = g * sigmoid(-x); } check floats_only on (-4.0, 4.0);
-    /// scale * (x where positive, alpha * (exp(x) - 1) elsewhere); the constants keep mean 0 and variance 1.
-    op selu(x) for (float) = { 1.0507009873554804934 * select(gt(x, 0.0), x, 1.6732632423543772848 * expm1(x)) }
+    part selu(x) for (float) = { 1.0507009873554804934 * select(gt(x, 0.0), x, 1.6732632423543772848 * expm1(x)) }
         grad { x(x, g) = select(gt(x, 0.0), g * 1.0507009873554804934, g * (1.7580993408473768600 * exp(x))); } check floats_only on (-4.0, 4.0);
     part celu(x; alpha) for (float) = { select(gt(x, 0.0), x, alpha * expm1(x / alpha)) }
         grad { x(x, alpha, g) = select(gt(x, 0.0), g, g * exp(x / alpha)); } check floats_only on (-4.0, 4.0);
@@ -68,13 +67,12 @@ fn run(row: &'static Row, a: &Args, numbers: usize, inplace: bool) -> Result<Out
     Ok(if inplace { apply_inplace(row, &args) } else { apply(row, &args) }?.into())
 }
 
-fn gelu(x: &Tensor, approximate: &str, inplace: bool) -> Result<Tensor> {
-    let row = match approximate {
-        "none" => &rows::gelu_erf::ROW,
-        "tanh" => &rows::gelu_tanh::ROW,
+fn gelu(x: &Tensor, approximate: &str) -> Result<Tensor> {
+    match approximate {
+        "none" => gelu_erf(x),
+        "tanh" => gelu_tanh(x),
         _ => bail!(Autograd, "approximate argument must be either none or tanh."),
-    };
-    if inplace { apply_inplace(row, &[x.into()]) } else { apply(row, &[x.into()]) }
+    }
 }
 
 fn check_hardtanh(a: &Args) -> Result<()> {
@@ -203,9 +201,8 @@ pub const OPS: &[Op] = &[
         .doc("x * sigmoid(x).")
         .samples("t(3, 4) | t(0) | nc(3, 4)"),
     Op::new("nn.functional.gelu(Tensor input, *, str approximate='none') -> Tensor", |a| {
-        Ok(gelu(a.tensor(0), a.str(1).unwrap_or("none"), false)?.into())
+        Ok(gelu(a.tensor(0), a.str(1).unwrap_or("none"))?.into())
     })
-    .inplace_by(|a| Ok(gelu(a.tensor(0), a.str(1).unwrap_or("none"), true)?.into()))
     .doc("x * Phi(x), with the Gaussian distribution function or its tanh approximation.")
     .samples("t(3, 4) | t(3, 4), approximate='tanh'"),
     Op::new("nn.functional.leaky_relu(Tensor input, Scalar negative_slope=0.01) -> Tensor", |a| {
@@ -218,6 +215,10 @@ pub const OPS: &[Op] = &[
         .inplace_by(|a| run(&rows::elu::ROW, a, 1, true))
         .doc("x where positive, alpha * (exp(x) - 1) elsewhere.")
         .samples("t(3, 4) | t(3), 0.7"),
+    Op::new("selu(Tensor input) -> Tensor", |a| run(&rows::selu::ROW, a, 0, false))
+        .inplace_by(|a| run(&rows::selu::ROW, a, 0, true))
+        .doc("scale * (x where positive, alpha * (exp(x) - 1) elsewhere); the constants keep mean 0 and variance 1.")
+        .samples("t(3, 4) | nc(3, 2) | t() | t(0)"),
     Op::new("celu(Tensor input, Scalar alpha=1.0) -> Tensor", |a| {
         check_celu(a)?;
         run(&rows::celu::ROW, a, 1, false)

@@ -319,7 +319,7 @@ fn nextafter(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 
 fn nextafter_of_halves(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let sizes = crate::layout::broadcast(a.sizes(), b.sizes())?;
-    let (a, b) = (copy::contiguous(&view::expand_to(a, &sizes)?)?, view::expand_to(b, &sizes)?);
+    let (a, b) = (view::expand_to(a, &sizes)?, view::expand_to(b, &sizes)?);
     let bits = a.alias_as(a.layout().clone(), DType::I16);
     let outwards = table::eq(&table::lt(&a, &b)?, &table::gt(&a, 0.0)?)?;
     let step = table::select(&outwards, Scalar::Int(1), Scalar::Int(-1))?;
@@ -327,7 +327,7 @@ fn nextafter_of_halves(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     // From zero the first step is the smallest number with the sign of b.
     let negative = copy::to_dtype(&table::lt(&b, 0.0)?, DType::I16)?;
     let first = add(&mul(&negative, Scalar::Int(i16::MIN as i64))?, Scalar::Int(1))?;
-    let moved = copy::contiguous(&table::select(&table::eq(&a, 0.0)?, &first, &moved)?)?;
+    let moved = table::select(&table::eq(&a, 0.0)?, &first, &moved)?;
     let moved = moved.alias_as(moved.layout().clone(), a.dtype());
     // The sum is NaN where one of both is.
     let sum = add(&a, &b)?;

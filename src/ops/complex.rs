@@ -98,7 +98,10 @@ pub fn conj(x: &Tensor) -> Result<Tensor> {
 
 /// 0 or pi for real numbers.
 fn angle(x: &Tensor) -> Result<Tensor> {
-    if x.dtype().is_complex() { table::atan2(&imag(x)?, &real(x)?) } else { table::angle(x) }
+    if !x.dtype().is_complex() {
+        return table::angle(x);
+    }
+    table::atan2(&copy::contiguous(&imag(x)?)?, &copy::contiguous(&real(x)?)?)
 }
 
 /// The direction of complex numbers: x / |x|, 0 for 0; the sign of real ones.

@@ -515,10 +515,13 @@ impl Recorded {
                     grads.push(None);
                     continue;
                 }
-                return Err(Error::Autograd(format!(
-                    "derivative for aten::{} is not implemented",
-                    self.row.name
-                )));
+                let (name, input) = (self.row.name, self.row.inputs[*arg as usize]);
+                return Err(match self.row.grads {
+                    [] => Error::Autograd(format!("derivative for aten::{name} is not implemented")),
+                    _ => Error::Unsupported(format!(
+                        "the derivative for '{name}: {input}' is not implemented."
+                    )),
+                });
             };
             let full = if formula.identity { g.clone() } else { self.evaluate(formula, cx, g)? };
             let summed = match sizes {

@@ -116,11 +116,24 @@ fn binary_cross_entropy_with_logits(a: &Args) -> Result<Output> {
 
 fn soft_margin_loss(a: &Args) -> Result<Output> {
     autograd::refuse_grad("soft_margin_loss", "target", Some(a.tensor(1)))?;
+    if a.tensor(0).dtype().is_integral() {
+        bail!(
+            DType,
+            "soft_margin_loss: result type Float can't be cast to the desired output type {}",
+            a.tensor(0).dtype().scalar_name()
+        );
+    }
     reduced(&table::log1p(&table::exp(&table::neg(&mul(a.tensor(0), a.tensor(1))?)?)?)?, a, 2)
 }
 
 fn kl_div(a: &Args) -> Result<Output> {
     let (x, target) = (a.tensor(0), a.tensor(1));
+    for t in [x, target] {
+        if t.dtype().is_complex() || t.dtype().is_integral() && t.dtype() != DType::Bool {
+            let kind = if t.dtype().is_complex() { "Complex" } else { "Integral" };
+            bail!(Autograd, "kl_div: {kind} inputs not supported.");
+        }
+    }
     let losses = if a.bool(3) {
         mul(&table::exp(target)?, &sub(target, x)?)?
     } else {
@@ -148,7 +161,10 @@ fn poisson_nll_loss(a: &Args) -> Result<Output> {
 
 fn hinge_embedding_loss(a: &Args) -> Result<Output> {
     let (x, target) = (a.tensor(0), a.tensor(1));
-    let far = positive_part(&sub(a.float(2), x)?)?;
+    // The losses of integers are integers.
+    let margin =
+        if x.dtype().is_integral() { Scalar::Int(a.float(2) as i64) } else { Scalar::Float(a.float(2)) };
+    let far = positive_part(&sub(margin, x)?)?;
     let others = where_(&table::ne(target, Scalar::Int(1))?, &far, Scalar::Int(0))?;
     let same = where_(&table::ne(target, Scalar::Int(-1))?, x, Scalar::Int(0))?;
     reduced(&add(&others, &same)?, a, 3)
@@ -374,13 +390,13 @@ pub const OPS: &[Op] = &[
         .samples("t(3, 4, low=0.1, high=0.9), t(3, 4, low=0, high=1) | nc(3, 2, low=0.1, high=0.9), t(3, 2, low=0, high=1), fixed(2), reduction='sum'"),
     Op::new("binary_cross_entropy_with_logits(Tensor input, Tensor target, Tensor? weight=None, Tensor? pos_weight=None, int reduction=0) -> Tensor", binary_cross_entropy_with_logits)
         .doc("Cross-entropy of the sigmoids, without overflow.")
-        .samples("t(3, 4), t(3, 4, low=0, high=1) | nc(3, 2), t(3, 2, low=0, high=1), t(2), t(2), reduction=2 | t(), t(low=0, high=1), reduction=1"),
+        .samples("t(3, 4), t(3, 4, low=0, high=1) | nc(3, 2), t(3, 2, low=0, high=1), fixed(2), fixed(2), reduction=2 | t(), t(low=0, high=1), reduction=1"),
     Op::new("nn.functional.soft_margin_loss(Tensor input, Tensor target, int reduction=1) -> Tensor", soft_margin_loss)
         .doc("log(1 + exp(-target * input)).")
-        .samples(TWO),
+        .samples("t(3, 4), fixed(3, 4) | nc(3, 2), fixed(3, 2), reduction='sum' | t(0), fixed(0) | t(), fixed(), reduction='none'"),
     Op::new("kl_div(Tensor input, Tensor target, int reduction=0, *, bool log_target=False) -> Tensor", kl_div)
         .doc("Kullback-Leibler divergence of a distribution from the log-probabilities of another.")
-        .samples("t(3, 4), t(3, 4, low=0.1, high=1) | nc(3, 2), fixed(3, 2), 2, log_target=True | t(), t(low=0.1, high=1), 0"),
+        .samples("t(3, 4), t(3, 4, low=0.1, high=1) | nc(3, 2), t(3, 2), 2, log_target=True | t(), t(low=0.1, high=1), 0"),
     Op::new("poisson_nll_loss(Tensor input, Tensor target, bool log_input, bool full, float eps, int reduction) -> Tensor", poisson_nll_loss)
         .doc("Negative log likelihood of counts under Poisson distributions.")
         .samples("t(3, 4), t(3, 4, low=0.2, high=5), True, True, 1e-8, 1 | nc(3, 2, low=0.1, high=4), t(3, 2, low=0.2, high=5), False, False, 1e-8, 0"),

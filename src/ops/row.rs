@@ -141,10 +141,24 @@ macro_rules! samples_of {
     ($kind:ident $compute:tt $($in:ident)+) => { "" };
 }
 
+/// A row of `special`: without a gradient, the result is a constant.
+pub fn apply_special(row: &'static Row, args: &[Arg]) -> Result<Tensor> {
+    if row.grads.is_empty() { crate::autograd::no_grad(|| apply(row, args)) } else { apply(row, args) }
+}
+
+macro_rules! apply_of {
+    (special) => {
+        apply_special
+    };
+    ($kind:ident) => {
+        apply
+    };
+}
+
 macro_rules! declared {
     (part $($rest:tt)*) => { None };
     ($kind:ident $name:ident $compute:tt [$($in:ident)+] [$($grad:ident)*]; $doc:expr; $low:expr, $high:expr) => {
-        Some(Op::new(signature_of!($kind $name; $($in)+), |a| Ok(apply(&rows::$name::ROW, &args_of(a))?.into()))
+        Some(Op::new(signature_of!($kind $name; $($in)+), |a| Ok(apply_of!($kind)(&rows::$name::ROW, &args_of(a))?.into()))
             .inplace_by(|a| Ok(apply_inplace(&rows::$name::ROW, &args_of(a))?.into()))
             .variants(variants_of(stringify!($kind)))
             .doc($doc)

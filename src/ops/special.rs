@@ -87,8 +87,37 @@ table! {
     special scaled_modified_bessel_k0(x) for (float) = { k0e(x) } grad { } on (0.5, 4.0);
     /// exp(x) * modified_bessel_k1(x).
     special scaled_modified_bessel_k1(x) for (float) = { k1e(x) } grad { } on (0.5, 4.0);
+    // PyTorch has but six digits below -1.
+    /// Airy's function Ai.
+    special airy_ai(x) for (float) = { airy_ai(x) } grad { } on (-1.0, 4.0);
     /// The spherical Bessel function of the first kind, of order 0: sin(x) / x.
     special spherical_bessel_j0(x) for (float) = { spherical_j0(x) } grad { } on (-4.0, 4.0);
+
+    // ---- orthogonal polynomials: the degree is cut to a whole number ----
+    /// Chebyshev's polynomial of the first kind in input, of degree other.
+    special chebyshev_polynomial_t(x, n) for (float) = { chebyshev_t(x, n) } grad { } on (-1.5, 5.0);
+    /// The same in 2 * input - 1.
+    special shifted_chebyshev_polynomial_t(x, n) for (float) = { chebyshev_t(x + x - 1.0, n) } grad { } on (-1.5, 5.0);
+    /// Chebyshev's polynomial of the second kind in input, of degree other.
+    special chebyshev_polynomial_u(x, n) for (float) = { chebyshev_u(x, n) } grad { } on (-1.5, 5.0);
+    /// The same in 2 * input - 1.
+    special shifted_chebyshev_polynomial_u(x, n) for (float) = { chebyshev_u(x + x - 1.0, n) } grad { } on (-1.5, 5.0);
+    /// Chebyshev's polynomial of the third kind in input, of degree other.
+    special chebyshev_polynomial_v(x, n) for (float) = { chebyshev_v(x, n) } grad { } on (-1.5, 5.0);
+    /// The same in 2 * input - 1.
+    special shifted_chebyshev_polynomial_v(x, n) for (float) = { chebyshev_v(x + x - 1.0, n) } grad { } on (-1.5, 5.0);
+    /// Chebyshev's polynomial of the fourth kind in input, of degree other.
+    special chebyshev_polynomial_w(x, n) for (float) = { chebyshev_w(x, n) } grad { } on (-1.5, 5.0);
+    /// The same in 2 * input - 1.
+    special shifted_chebyshev_polynomial_w(x, n) for (float) = { chebyshev_w(x + x - 1.0, n) } grad { } on (-1.5, 5.0);
+    /// Hermite's polynomial of the physicists in input, of degree other.
+    special hermite_polynomial_h(x, n) for (float) = { hermite_h(x, n) } grad { } on (-1.5, 5.0);
+    /// Hermite's polynomial of the probability theorists in input, of degree other.
+    special hermite_polynomial_he(x, n) for (float) = { hermite_he(x, n) } grad { } on (-1.5, 5.0);
+    /// Laguerre's polynomial in input, of degree other.
+    special laguerre_polynomial_l(x, n) for (float) = { laguerre_l(x, n) } grad { } on (-1.5, 5.0);
+    /// Legendre's polynomial in input, of degree other.
+    special legendre_polynomial_p(x, n) for (float) = { legendre_p(x, n) } grad { } on (-1.5, 5.0);
 }
 
 /// The derivative of digamma of order `n`.

@@ -129,6 +129,83 @@ const ALIASES: &[(&str, &str)] = &[
     ("trapz", "trapezoid"),
 ];
 
+/// In-place twins that PyTorch has as functions of the module too; the others are methods alone.
+const INPLACE_FUNCTIONS: &[&str] = &[
+    "abs_",
+    "acos_",
+    "acosh_",
+    "addmv_",
+    "alpha_dropout_",
+    "arccos_",
+    "arccosh_",
+    "arcsin_",
+    "arcsinh_",
+    "arctan_",
+    "arctanh_",
+    "as_strided_",
+    "asin_",
+    "asinh_",
+    "atan_",
+    "atanh_",
+    "ceil_",
+    "celu_",
+    "clamp_",
+    "clamp_max_",
+    "clamp_min_",
+    "clip_",
+    "conj_physical_",
+    "cos_",
+    "cosh_",
+    "deg2rad_",
+    "detach_",
+    "dropout_",
+    "embedding_renorm_",
+    "erf_",
+    "erfc_",
+    "exp2_",
+    "exp_",
+    "expm1_",
+    "feature_alpha_dropout_",
+    "feature_dropout_",
+    "fill_",
+    "fix_",
+    "floor_",
+    "frac_",
+    "gcd_",
+    "i0_",
+    "index_put_",
+    "lcm_",
+    "ldexp_",
+    "log10_",
+    "log1p_",
+    "log2_",
+    "log_",
+    "logit_",
+    "nan_to_num_",
+    "neg_",
+    "negative_",
+    "rad2deg_",
+    "reciprocal_",
+    "relu_",
+    "resize_as_",
+    "round_",
+    "rrelu_",
+    "rsqrt_",
+    "selu_",
+    "sigmoid_",
+    "sin_",
+    "sinc_",
+    "sinh_",
+    "sqrt_",
+    "square_",
+    "tan_",
+    "tanh_",
+    "threshold_",
+    "trunc_",
+    "xlogy_",
+    "zero_",
+];
+
 /// Above this many elements among its arguments an operation runs without the GIL.
 const RELEASE_GIL: usize = 16 << 10;
 
@@ -487,8 +564,11 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
             };
             class.setattr(group.name.as_str(), method)?;
         }
-        // In-place twins of functions that are no methods are functions too: relu_, dropout_.
-        if group.overloads.iter().any(|(op, _)| op.variants.function) {
+        let is_function = group.overloads.iter().any(|(op, _)| op.variants.function);
+        let hidden = group.inplace
+            && !group.name.starts_with('_')
+            && !INPLACE_FUNCTIONS.contains(&group.name.as_str());
+        if is_function && !hidden {
             let def = definition(&group.name, doc, entry_of(&FUNCTION_ENTRIES, i))?;
             // SAFETY: the definition is never freed; the arguments are borrowed for the call.
             let function = unsafe {

@@ -57,10 +57,13 @@ class Call:
         if self.variant == "inplace":
             # In-place on what a gradient wants is an error for leaves: work on a copy that is not one.
             copy = target.clone()
+            twin = function(lib, self.op.name + "_")
             if hasattr(copy, self.op.name + "_"):
                 returned = getattr(copy, self.op.name + "_")(*rest, **keywords)
+            elif twin is not None:
+                returned = twin(copy, *rest, **keywords)
             else:
-                returned = function(lib, self.op.name + "_")(copy, *rest, **keywords)
+                returned = function(lib, self.op.name)(copy, *rest, inplace=True, **keywords)
             if returned is not copy:
                 raise AssertionError("an in-place operation returns its tensor")
             return copy
@@ -71,8 +74,11 @@ class Call:
         if self.variant == "method":
             return hasattr(lib.Tensor, self.op.name)
         name = self.op.name + "_" * (self.variant == "inplace")
-        found = function(lib, name) is not None
-        return found or (self.variant == "inplace" and hasattr(lib.Tensor, name))
+        if function(lib, name) is not None:
+            return True
+        # Functions of nn.functional work in place by a flag where they have no twin.
+        by_flag = self.op.name.startswith("nn.functional.")
+        return self.variant == "inplace" and (by_flag or hasattr(lib.Tensor, name))
 
     def fits(self, lib: ModuleType) -> bool:
         """Whether an in-place call can succeed: the result has the shape of what it overwrites."""

@@ -18,6 +18,10 @@ CALLS = [call for call in calls() if call.fits(torch)]
 DIFFERENTIABLE = [call for call in CALLS if call.op.differentiable and call.variant != "method"]
 
 
+# Nobody has their derivatives by the first argument.
+ONE_DERIVATIVE = {"igamma", "igammac", "special.zeta"}
+
+
 def weighted(call: Call, leaves: list[Any] | None = None, dtype: str = "float64") -> tuple[Any, list[Any]]:
     """A weighted sum of what the call returns, and the tensors that it was made from.
 
@@ -95,7 +99,12 @@ def test_gradient_against_differences(call: Call) -> None:
         return  # a sample of integers
     if total is None:
         pytest.fail("declared differentiable, but no output asks for a gradient")
-    total.backward()
+    try:
+        total.backward()
+    except NotImplementedError:
+        # A function of which one argument has no derivative, as in PyTorch: the parity tests hold the error.
+        assert call.op.name in ONE_DERIVATIVE
+        return
     for n, leaf in enumerate(made):
         if not leaf.requires_grad or leaf.numel() == 0:
             continue
