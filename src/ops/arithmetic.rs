@@ -437,14 +437,14 @@ pub const OPS: &[Op] = &[
     .method()
     .inplace_by(|a| Ok(float_power_inplace(a.tensor(0), Arg::from(&a.0[1]))?.into()))
     .doc("input ** exponent in double precision.")
-    .samples("t(3, 4, low=0.5, high=3), t(4) | t(3, low=0.5, high=3), 2 | 2, t(3)"),
+    .samples("t(3, 4, low=0.5, high=3, dtype=torch.float64), t(4) | t(3, low=0.5, high=3, dtype=torch.float64), 2 | 2, t(3)"),
     Op::new("nan_to_num(Tensor input, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor", |a| {
         Ok(nan_to_num(a, false)?.into())
     })
     .method()
     .inplace_by(|a| Ok(nan_to_num(a, true)?.into()))
     .doc("NaN and infinities replaced; without a number, by 0 and the limits of the dtype.")
-    .samples("t(3, 4) | nc(3, 2), 1.0 | t(3) * nan, 1.0 | t(4) / torch.tensor([0, 1, 0, 1]) | t(4) / torch.tensor([0, 1, 0, 1]), 1.0, 2.0, 3.0"),
+    .samples("t(3, 4) | nc(3, 2), 1.0 | fixed(3) * nan, 1.0 | fixed(4) / torch.tensor([0, 1, 0, 1]) | fixed(4) / torch.tensor([0, 1, 0, 1]), 1.0, 2.0, 3.0"),
     Op::new("logit(Tensor input, float? eps=None) -> Tensor", |a| Ok(logit(a, false)?.into()))
         .method()
         .inplace_by(|a| Ok(logit(a, true)?.into()))

@@ -152,6 +152,10 @@ def starts_with_a_tensor(sample: str) -> bool:
 
 
 def outputs(result: Any) -> list[Any]:
-    """The tensors in a result that a gradient can start from."""
+    """The tensors in a result that a gradient can start from; complex ones by their parts."""
     items = list(result) if isinstance(result, (tuple, list)) else [result]
-    return [item for item in items if getattr(item, "requires_grad", False)]
+    return [part for item in items if getattr(item, "requires_grad", False) for part in real_parts(item)]
+
+
+def real_parts(tensor: Any) -> list[Any]:
+    return [tensor.real, tensor.imag] if tensor.is_complex() else [tensor]

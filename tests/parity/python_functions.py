@@ -66,7 +66,7 @@ nn.functional.mse_loss: t(3, 4), t(3, 4) | t(3), t(3), reduction='none'
 nn.functional.l1_loss: t(3, 4), t(3, 4), reduction='sum'
 nn.functional.smooth_l1_loss: t(3, 4), t(3, 4), beta=0.5 | t(3), t(3), reduction='none', beta=0.0
 nn.functional.huber_loss: t(3, 4), t(3, 4), delta=0.7
-nn.functional.kl_div: t(3, 4), t(3, 4, low=0.1, high=1) | t(3, 4), t(3, 4), 'batchmean', log_target=True
+nn.functional.kl_div: t(3, 4), t(3, 4, low=0.1, high=1), reduction='sum' | t(3, 4), t(3, 4), reduction='batchmean', log_target=True
 nn.functional.cosine_embedding_loss: t(3, 4), t(3, 4), torch.tensor([1.0, -1.0, 1.0]), 0.1
 nn.functional.margin_ranking_loss: t(3), t(3), torch.tensor([1.0, -1.0, 1.0]), 0.2
 nn.functional.hinge_embedding_loss: t(3), torch.tensor([1.0, -1.0, 1.0]), 0.5

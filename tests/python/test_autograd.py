@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity.ops import Call, calls, outputs
+from parity.ops import Call, calls, outputs, real_parts
 
 import rustnn as torch
 from rustnn import nn
@@ -58,7 +58,7 @@ def weighted_number(call: Call, leaves: list[Any]) -> float:
         result = call.make(torch, data)
         weights = call.data(torch, "float64")
         total = 0.0
-        for item in tensors(result):
+        for item in (part for tensor in tensors(result) for part in real_parts(tensor)):
             if item.dtype.is_floating_point:
                 array = item.numpy()
                 factors = weights.t(*item.shape, low=-1, high=1).numpy()
