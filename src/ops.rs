@@ -53,6 +53,7 @@ pub mod rearrange;
 pub mod reduce;
 pub mod registry;
 pub mod resample;
+pub mod rnn_cells;
 pub mod scan;
 pub mod search;
 pub mod softmax;
@@ -127,6 +128,7 @@ pub fn all() -> &'static [&'static Op] {
             resample::OPS,
             scan::OPS,
             search::OPS,
+            rnn_cells::OPS,
             softmax::OPS,
             special::OPS,
             sort::OPS,

@@ -128,7 +128,6 @@ BAGS = """
 i, w, mode='{mode}'
 i.flatten(), w, torch.tensor([0, 0, 3]), mode='{mode}'
 i.flatten(), w, torch.tensor([0, 2, 6]), mode='{mode}', include_last_offset=True
-i.flatten(), w, torch.tensor([0]), mode='{mode}', include_last_offset=True
 i, w, mode='{mode}', padding_idx=2
 i, w, mode='{mode}', padding_idx=-1
 i.int(), w, mode='{mode}', max_norm=1.0
@@ -158,6 +157,7 @@ def test_bags_that_hold_not_every_index(mode: str) -> None:
     bags, indices, table = torch.nn.functional.embedding_bag, torch.tensor([4, 1, 1]), torch.ones(5, 2)
     none = torch.tensor([], dtype=torch.int64)
     assert bags(indices, table, none, mode=mode).shape == (0, 2)
+    assert bags(indices, table, torch.tensor([0]), mode=mode, include_last_offset=True).shape == (0, 2)
     assert bags(none, table, torch.tensor([0, 0]), mode=mode).tolist() == [[0, 0], [0, 0]]
     two = bags(indices, table, torch.tensor([0, 2]), mode=mode, include_last_offset=True)
     assert two.tolist() == [[2, 2] if mode == "sum" else [1, 1]]
