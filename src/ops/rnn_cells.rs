@@ -33,6 +33,10 @@ fn step<'a>(a: &'a Args, hidden: &'a [Tensor], gates: usize) -> Result<Step<'a>>
             s.weights[1].ndim()
         );
     }
+    if gates > 1 && s.input.dtype().is_integral() {
+        let name = s.input.dtype().scalar_name();
+        bail!(DType, "result type Float can't be cast to the desired output type {name}");
+    }
     let (expected, width) = (s.weights[0].size(1), s.weights[1].size(1));
     if s.input.size(1) != expected {
         bail!(Shape, "input has inconsistent input_size: got {} expected {expected}", s.input.size(1));
