@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rustnn import accelerator as accelerator
+    from rustnn import amp as amp
     from rustnn import backends as backends
     from rustnn import compiler as compiler
     from rustnn import cpu as cpu
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from rustnn import testing as testing
     from rustnn import utils as utils
     from rustnn import version as version
+    from rustnn.amp import autocast as autocast
     from rustnn.compiler import compile as compile
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import from_file as from_file
@@ -115,6 +117,7 @@ OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {"__module__": __na
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (
     "accelerator",
+    "amp",
     "backends",
     "compiler",
     "cpu",
@@ -142,6 +145,7 @@ _modules = (
 )
 _names = {
     "__version__": "version",
+    "autocast": "amp",
     "broadcast_shapes": "functional",
     "compile": "compiler",
     "from_file": "functional",

@@ -2,12 +2,12 @@
 
 use crate::autograd::inplace;
 use crate::bail;
-use crate::dtype::{C128, Cast, DType, Element};
+use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, MemoryFormat, Show, Sizes, Strides, dense_strides, sizes_from};
+use crate::ops::copy;
 use crate::ops::pointwise::Arg;
 use crate::ops::registry::{Args, Op};
-use crate::ops::{complex, copy};
 use crate::scalar::{Scalar, default_dtype};
 use crate::storage::Storage;
 use crate::tensor::Tensor;
@@ -96,7 +96,8 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<
         bail!(Unsupported, "\"arange_cpu\" not implemented for '{}'", dtype.scalar_name());
     }
     let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
-    if s == 0.0 || s.is_nan() || dtype == DType::I64 && step.to_i64() == 0 {
+    // What int64 cannot hold of the step is left out of it.
+    if s == 0.0 || s.is_nan() || (dtype == DType::I64 && step.to_i64() == 0) {
         bail!(Autograd, "step must be nonzero");
     }
     if !a.is_finite() || !b.is_finite() {
@@ -105,7 +106,7 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<
     if (s > 0.0 && a > b) || (s < 0.0 && a < b) {
         bail!(Autograd, "upper bound and lower bound inconsistent with step sign");
     }
-    // For int64 PyTorch cuts off the fractions before it counts.
+    // Ranges of int64 are counted by whole numbers, as PyTorch does; all others by what was given.
     let integral = dtype == DType::I64 || [start, end, step].iter().all(|v| v.dtype().is_integral());
     let count = if integral {
         let (a, b, s) = (start.to_i64() as i128, end.to_i64() as i128, step.to_i64() as i128);
@@ -146,65 +147,101 @@ fn range(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<Tenso
     if dtype == DType::Bool || dtype.is_complex() {
         bail!(Unsupported, "\"range_cpu\" not implemented for '{}'", dtype.scalar_name());
     }
-    let count = ((b - a) / s).floor() + 1.0;
-    if count >= 9.2e18 {
-        bail!(Autograd, "invalid size, possible overflow?");
+    if dtype.is_integral() {
+        let (a, b, s) = (start.to_i64(), end.to_i64(), step.to_i64());
+        if s == 0 {
+            bail!(Autograd, "step must be nonzero");
+        }
+        // The end lies one behind the last value, on the side that the step goes to.
+        let Some(behind) = b.checked_add(s.signum()) else {
+            bail!(Autograd, "invalid size, possible overflow?");
+        };
+        return arange(Scalar::Int(a), Scalar::Int(behind), Scalar::Int(s), dtype);
     }
     // The end lies half a step behind the last value.
-    let last = a + s * (count - 1.0);
-    let integral = dtype.is_integral() && a.fract() == 0.0 && s.fract() == 0.0;
-    if integral {
-        let behind = Scalar::Int(last as i64 + (s as i64).signum());
-        return arange(Scalar::Int(a as i64), behind, Scalar::Int(s as i64), dtype);
-    }
+    let last = a + s * ((b - a) / s).floor();
     copy::to_dtype(&arange(start, Scalar::Float(last + s / 2.0), step, DType::F64)?, dtype)
 }
 
-/// Ends of a range of integers lose their fractions before anything is computed.
-fn ends_as(start: f64, end: f64, dtype: DType) -> (f64, f64) {
-    if dtype.is_integral() { (start.trunc(), end.trunc()) } else { (start, end) }
-}
-
-/// Evenly spaced complex numbers: both parts are evenly spaced.
-fn linspace_complex(start: C128, end: C128, steps: i64, dtype: DType) -> Result<Tensor> {
-    let part = |a: f64, b: f64| linspace(a, b, steps, dtype.to_real());
-    complex::complex(&part(start.re, end.re)?, &part(start.im, end.im)?)
-}
-
-fn linspace_call(a: &Args) -> Result<Tensor> {
-    let (start, end) = (a.scalar(0), a.scalar(1));
-    let complex = matches!(start, Scalar::Complex(_)) || matches!(end, Scalar::Complex(_));
-    let inferred = || if complex { default_dtype().to_complex() } else { default_dtype() };
-    let dtype = a.dtype(3).unwrap_or_else(inferred);
-    if dtype.is_complex() {
-        return linspace_complex(start.to_complex(), end.to_complex(), a.int(2), dtype);
-    }
-    if complex {
-        bail!(
-            Autograd,
-            "linspace(): inferred dtype torch.complex64 can't be safely cast to passed dtype torch.{dtype}"
-        );
-    }
-    linspace(start.to_f64(), end.to_f64(), a.int(2), dtype)
-}
-
 /// `base` to the powers that `linspace` gives.
-fn logspace(start: f64, end: f64, steps: i64, base: f64, dtype: DType) -> Result<Tensor> {
-    let (start, end) = ends_as(start, end, dtype);
-    let powers = linspace(start, end, steps, DType::F64)?;
-    let values: Vec<f64> = copy::values::<f64>(&powers)?.into_iter().map(|p| base.powf(p)).collect();
-    copy::to_dtype(&Tensor::from_slice(&values, powers.sizes())?, dtype)
-}
-
-/// `steps` values evenly from `start` to `end`, both included; counted from both ends, as in PyTorch.
-pub fn linspace(start: f64, end: f64, steps: i64, dtype: DType) -> Result<Tensor> {
+fn logspace(start: Scalar, end: Scalar, steps: i64, base: f64, dtype: DType) -> Result<Tensor> {
+    if dtype.is_complex() {
+        let powers = linspace(start, end, steps, DType::C128)?;
+        let values = copy::values::<crate::dtype::C128>(&powers)?;
+        let values: Vec<_> = values.into_iter().map(|p| (p * base.ln()).exp()).collect();
+        return copy::to_dtype(&Tensor::from_slice(&values, powers.sizes())?, dtype);
+    }
     if steps < 0 {
         bail!(Autograd, "number of steps must be non-negative");
     }
     let n = steps as usize;
+    let wide = if dtype.is_integral() { dtype } else { DType::F64 };
+    let power = real_line(start, end, n, wide);
+    let mut values = crate::alloc::vec_for(n)?;
+    values.extend((0..n).map(|i| base.powf(power(i))));
+    copy::to_dtype(&Tensor::from_slice(&values, &[n])?, dtype)
+}
+
+/// `steps` values evenly from `start` to `end`, both included; counted from both ends, as in PyTorch.
+pub fn linspace(
+    start: impl Into<Scalar>,
+    end: impl Into<Scalar>,
+    steps: i64,
+    dtype: DType,
+) -> Result<Tensor> {
+    let (start, end) = (start.into(), end.into());
+    if steps < 0 {
+        bail!(Autograd, "number of steps must be non-negative");
+    }
+    let n = steps as usize;
+    if dtype.is_complex() {
+        let (a, b) = (start.to_complex(), end.to_complex());
+        let (re, im) = (line(a.re, b.re, n, dtype), line(a.im, b.im, n, dtype));
+        let t = Tensor::empty(&[n], dtype)?;
+        for i in 0..n {
+            let value = crate::dtype::C128::new(re(i), im(i));
+            // SAFETY: the storage is fresh and contiguous with n elements of T.
+            crate::dispatch!(dtype, T => unsafe { t.ptr().cast::<T>().add(i).write_unaligned(value.cast()) });
+        }
+        return Ok(t);
+    }
+    for value in [start, end] {
+        if matches!(value, Scalar::Complex(_)) {
+            bail!(
+                Autograd,
+                "linspace(): inferred dtype {} can't be safely cast to passed dtype {}",
+                default_dtype().to_complex().scalar_name(),
+                dtype.scalar_name()
+            );
+        }
+    }
+    if dtype == DType::Bool {
+        bail!(Unsupported, "\"linspace_cpu\" not implemented for 'Bool'");
+    }
     let t = Tensor::empty(&[n], dtype)?;
-    let (start, end) = ends_as(start, end, dtype);
-    let values = |i: usize| -> f64 {
+    let value = real_line(start, end, n, dtype);
+    for i in 0..n {
+        // SAFETY: the storage is fresh and contiguous with n elements of T.
+        crate::dispatch!(dtype, T => unsafe { t.ptr().cast::<T>().add(i).write_unaligned(value(i).cast()) });
+    }
+    Ok(t)
+}
+
+/// The default dtype, complex where a bound is.
+fn floating(bounds: [Scalar; 2]) -> DType {
+    let complex = bounds.iter().any(|v| matches!(v, Scalar::Complex(_)));
+    if complex { default_dtype().to_complex() } else { default_dtype() }
+}
+
+/// The values of a line between two numbers, of which an integer dtype takes the whole part.
+fn real_line(start: Scalar, end: Scalar, n: usize, dtype: DType) -> impl Fn(usize) -> f64 {
+    let bound = |v: Scalar| if dtype.is_integral() { v.to_i64() as f64 } else { v.to_f64() };
+    line(bound(start), bound(end), n, dtype)
+}
+
+/// `n` values evenly from `start` to `end`, counted from both ends; in single precision for float32.
+fn line(start: f64, end: f64, n: usize, dtype: DType) -> impl Fn(usize) -> f64 {
+    move |i| {
         if n == 1 {
             return start;
         }
@@ -219,12 +256,7 @@ pub fn linspace(start: f64, end: f64, steps: i64, dtype: DType) -> Result<Tensor
         }
         let step = (end - start) / (n - 1) as f64;
         if i < n / 2 { step.mul_add(i as f64, start) } else { (-step).mul_add((n - 1 - i) as f64, end) }
-    };
-    for i in 0..n {
-        // SAFETY: the storage is fresh and contiguous with n elements of T.
-        crate::dispatch!(dtype, T => unsafe { t.ptr().cast::<T>().add(i).write_unaligned(values(i).cast()) });
     }
-    Ok(t)
 }
 
 pub fn eye(n: i64, m: i64, dtype: DType) -> Result<Tensor> {
@@ -419,7 +451,8 @@ pub const OPS: &[Op] = &[
     .samples("1, 5 | 5, 1, -2 | 0, 1, 0.1 | 0.5, 3")
     .no_gradient(),
     Op::new("linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None) -> Tensor", |a| {
-        Ok(linspace_call(a)?.into())
+        let dtype = a.dtype(3).unwrap_or_else(|| floating([a.scalar(0), a.scalar(1)]));
+        Ok(linspace(a.scalar(0), a.scalar(1), a.int(2), dtype)?.into())
     })
     .doc("Evenly spaced values from start to end, both included.")
     .samples("0, 1, 5 | -3, 3, 7 | 1, 2, 1 | 1, 2, 0 | 0, 1 + 2j, 3 | 0.5, 9.5, 4, dtype=torch.int64")
@@ -431,8 +464,8 @@ pub const OPS: &[Op] = &[
     .samples("1, 5 | 5, 1, -2 | 0, 1, 0.3")
     .no_gradient(),
     Op::new("logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let dtype = a.dtype(4).unwrap_or_else(default_dtype);
-        Ok(logspace(a.scalar(0).to_f64(), a.scalar(1).to_f64(), a.int(2), a.float(3), dtype)?.into())
+        let dtype = a.dtype(4).unwrap_or_else(|| floating([a.scalar(0), a.scalar(1)]));
+        Ok(logspace(a.scalar(0), a.scalar(1), a.int(2), a.float(3), dtype)?.into())
     })
     .doc("base to evenly spaced powers from start to end, both included.")
     .samples("0, 2, 5 | -3, 3, 7, 2 | 1, 2, 1 | 1, 2, 0")

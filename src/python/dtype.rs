@@ -241,9 +241,6 @@ fn promote_types(
         (Kind::Named(i), _) | (_, Kind::Named(i)) if NAMED[i].category == Category::Floating => {
             refused(if NAMED[i].name.starts_with("float4") { "Float4 Types" } else { "Float8 Types" })
         }
-        (Kind::Named(a), Kind::Named(b)) if a.max(b) == COMPLEX_HALF => {
-            Ok(object_of(py, Kind::Named(COMPLEX_HALF)))
-        }
         _ => refused("uint16, uint32, uint64 types"),
     }
 }

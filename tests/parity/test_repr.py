@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from types import ModuleType
+from typing import Any
+
+import numpy as np
 import pytest
 
 from parity.programs import CANDIDATE, REFERENCE, run
@@ -126,3 +131,87 @@ def test_repr(expression: str) -> None:
     assert isinstance(theirs, dict)
     readable = [text.replace("rustnn.", "torch.") for text in ours["x"]]
     assert readable == list(theirs["x"])
+
+
+DTYPES = "float32 float64 float16 bfloat16 int64 int32 uint8 int8 bool complex64 complex128".split()
+KINDS = "normal uniform whole large small wide constant large_whole negative_zero rounded".split()
+CONSTANTS = (0.0, 1.0, -1.0, 1e5, 1e-5, 0.1, 99999.0, 1e8, -0.0, 100000.0)
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "precision": (0, 1, 3, 6, 8),
+    "threshold": (0, 5, 20, 100),
+    "edgeitems": (1, 2, 5),
+    "linewidth": (20, 40, 120),
+    "sci_mode": (True, False),
+    "profile": ("short", "full", "default"),
+}
+ENDS = ("x.requires_grad_()", "nn.Parameter(x)", "x.requires_grad_() * 2", "x[..., ::2] if x.ndim else x")
+
+
+def random_array(choose: random.Random, dtype: str) -> np.ndarray:
+    """An array of some shape and kind of numbers, in a dtype of NumPy that holds those of `dtype`."""
+    numbers = np.random.default_rng(choose.randrange(2**32))
+    shape: tuple[int, ...] = tuple(
+        choose.choice((0, 1, 2, 3, 4, 7, 8, 12, 30)) for _ in range(choose.choice((0, 1, 1, 2, 2)))
+    )
+    if choose.random() < 0.3:
+        shape = choose.choice(((1001,), (2000,), (2, 3, 7), (1, 2, 3, 2), (3, 1, 7)))
+    array = numbers.normal(size=shape)
+    kind = choose.choice(KINDS)
+    if kind == "uniform":
+        array = numbers.random(shape)
+    elif kind == "whole":
+        array = numbers.integers(-1000, 1000, shape).astype(float)
+    elif kind == "large":
+        array = array * 10.0 ** choose.randint(0, 12)
+    elif kind == "small":
+        array = array * 10.0 ** -choose.randint(0, 12)
+    elif kind == "wide":
+        array = array * 10.0 ** numbers.integers(-10, 10, shape)
+    elif kind == "constant":
+        array = np.full(shape, choose.choice(CONSTANTS))
+    elif kind == "large_whole":
+        array = np.round(array * 10 ** choose.randint(0, 9))
+    elif kind == "negative_zero":
+        array = np.where(array > 0, -0.0, array)
+    elif kind == "rounded":
+        array = np.round(array, choose.randint(0, 4))
+    if dtype == "bool":
+        return np.asarray(array > 0)
+    if "int" in dtype:
+        return np.asarray(
+            np.clip(array, 0, 100) if dtype.endswith("8") else np.clip(array, -(2**31), 2**31 - 1)
+        )
+    if choose.random() < 0.2:
+        odd = numbers.random(shape)
+        array = np.where(odd < 0.2, np.nan, np.where(odd < 0.4, np.inf, np.where(odd < 0.5, -np.inf, array)))
+    if dtype.startswith("complex"):
+        array = array + 1j * np.round(
+            numbers.normal(size=shape) * 10.0 ** choose.randint(-5, 5), choose.choice((0, 9))
+        )
+    return np.asarray(array)
+
+
+def printed(lib: ModuleType, array: np.ndarray, dtype: str, options: dict[str, Any], end: str) -> str:
+    lib.set_printoptions(profile="default")
+    try:
+        lib.set_printoptions(**options)
+        x = lib.from_numpy(array.copy()).to(getattr(lib, dtype))
+        return repr(eval(end, {"x": x, "nn": lib.nn}) if end else x)
+    finally:
+        lib.set_printoptions(profile="default")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_tensors(seed: int) -> None:
+    """Numbers of all kinds in all dtypes and shapes, under all settings."""
+    choose = random.Random(seed)
+    for _ in range(30):
+        dtype = choose.choice(DTYPES)
+        array = random_array(choose, dtype)
+        options = {}
+        if choose.random() < 0.4:
+            options = {name: choose.choice(OPTIONS[name]) for name in choose.sample(list(OPTIONS), 2)}
+        floating = "float" in dtype or "complex" in dtype
+        end = choose.choice(ENDS) if floating and choose.random() < 0.3 else ""
+        ours, theirs = (printed(lib, array, dtype, options, end) for lib in (CANDIDATE, REFERENCE))
+        assert ours == theirs, (array.shape, dtype, options, end)

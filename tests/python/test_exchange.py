@@ -197,6 +197,25 @@ def test_there_is_no_gpu() -> None:
         torch.backends.cudnn.no_such_switch = 1
 
 
+def test_mixed_precision_is_off_without_a_gpu() -> None:
+    with pytest.warns(UserWarning, match="Disabling"):
+        context = torch.amp.autocast("cuda", dtype=torch.bfloat16)
+    with context:
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+    assert torch.autocast("cpu", enabled=False)(lambda x: x + 1)(1) == 2
+    with pytest.raises(NotImplementedError):
+        torch.autocast("cpu", dtype=torch.bfloat16)
+    with pytest.warns(UserWarning, match="Disabling"):
+        scaler = torch.cuda.amp.GradScaler()
+    parameter = torch.nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    scaler.scale((parameter * 2).sum()).backward()
+    scaler.unscale_(optimizer)
+    scaler.step(optimizer)
+    scaler.update()
+    assert (parameter.item(), scaler.get_scale(), scaler.is_enabled()) == (-1, 1, False)
+
+
 def test_made_tensors() -> None:
     make = torch.testing.make_tensor
     a = make(3, 4, dtype=torch.float32, device="cpu", low=1, high=2, noncontiguous=True)

@@ -138,6 +138,10 @@ def __getattr__(name: str) -> Any:
 
         if name in CUDA_TYPES:
             return CUDA_TYPES[name]
+    if name == "amp":
+        from importlib import import_module
+
+        return import_module("rustnn.cuda.amp")
     if name == "OutOfMemoryError":
         from rustnn import OutOfMemoryError
 

@@ -1,0 +1,34 @@
+"""Mixed precision on NVIDIA GPUs, by the names of PyTorch's early days."""
+
+from __future__ import annotations
+
+from rustnn import amp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from rustnn._C import dtype
+
+__all__ = ["GradScaler", "autocast"]
+
+
+class autocast(amp.autocast):
+    """``rustnn.amp.autocast("cuda")``."""
+
+    def __init__(
+        self, enabled: bool = True, dtype: dtype | None = None, cache_enabled: bool | None = True
+    ) -> None:
+        super().__init__("cuda", dtype, enabled, cache_enabled)
+
+
+class GradScaler(amp.GradScaler):
+    """``rustnn.amp.GradScaler("cuda")``."""
+
+    def __init__(
+        self,
+        init_scale: float = 2.0**16,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
