@@ -20,7 +20,10 @@ SUBMODULES = (
     "optim",
     "optim.lr_scheduler",
     "autograd",
+    "autograd.gradcheck",
+    "autograd.graph",
     "utils",
+    "utils.checkpoint",
     "utils.data",
 )
 

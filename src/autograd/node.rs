@@ -158,6 +158,11 @@ impl<B: Backward + 'static> NodeBuilder<B> {
         self.node().edges.push(edge);
     }
 
+    /// An input without a gradient.
+    pub fn no_input(&mut self) {
+        self.node().edges.push(None);
+    }
+
     /// Keeps a tensor for the backward, outside the graph.
     #[inline]
     pub fn save(&mut self, tensor: &Tensor, origin: Origin) {

@@ -453,6 +453,12 @@ fn record(row: &'static Row, args: &[Arg], out: Tensor) -> Tensor {
             }
         }
     }
+    // A number in sums and products counts as an input of the node, as in PyTorch.
+    match args {
+        [_, Arg::Number(_)] if matches!(row.name, "add" | "sub" | "mul" | "div") => node.no_input(),
+        [Arg::Number(_), _] if matches!(row.name, "add" | "mul") => node.no_input(),
+        _ => {}
+    }
     let mut saved = 0;
     for (i, arg) in args.iter().enumerate() {
         if !arg.tensor().is_some_and(Tensor::requires_grad) {

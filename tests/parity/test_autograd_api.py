@@ -146,7 +146,7 @@ HOOKS = {
 NODES = {
     "identity": "x = t(3).requires_grad_()\ny = x * 2\nr = y.grad_fn is y.grad_fn, y.grad_fn.next_functions[0][0] is (x + 1).grad_fn.next_functions[0][0]",
     "same_for_all_outputs": "x = t(4, 2).requires_grad_()\na, b = x.max(1)\nr = a.grad_fn is a.grad_fn, b.grad_fn is None\nu = x.unbind()",
-    "next_functions": "x, w = t(3).requires_grad_(), t(3)\nr = [[(n.name() if n else None, i) for n, i in v.grad_fn.next_functions] for v in (x * w, w * x, x.exp(), x + x, x * x.sum(), x.view(3, 1))]",
+    "next_functions": "x, w = t(3).requires_grad_(), t(3)\nr = [[(n.name() if n else None, i) for n, i in v.grad_fn.next_functions] for v in (x * w, w * x, x * 2, 2 * x, x + 1, x - 1, x / 2, x ** 2, x.exp(), x + x, x * x.sum(), x.view(3, 1))]",
     "collector": "x = t(3).requires_grad_()\n_n = (x * 2).grad_fn.next_functions[0][0]\nr = _n.name(), _n.next_functions, _n.variable is x, type(_n).__name__, _n._sequence_nr(), _n.metadata",
     "metadata": "x = t(3).requires_grad_()\ny = x * 2\ny.grad_fn.metadata['a'] = 1\nr = y.grad_fn.metadata",
     "sequence": "x = t(3).requires_grad_()\ny = x * 2\nz = y + 1\nr = z.grad_fn._sequence_nr() > y.grad_fn._sequence_nr()",
