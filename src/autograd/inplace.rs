@@ -63,7 +63,7 @@ pub fn check_tape(x: &Tensor, writes_grad: bool) -> Result<()> {
             Autograd,
             "Output 0 of a function that returns multiple views is a view and is being modified inplace. This view is the output of a function that returns multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
         ),
-        _ if base_requires && view.base.is_leaf() => bail!(
+        _ if base_requires && view.base.is_leaf() || x.requires_grad() && x.is_leaf() => bail!(
             Autograd,
             "a view of a leaf Variable that requires grad is being used in an in-place operation."
         ),

@@ -107,6 +107,17 @@ impl GradMeta {
     }
 }
 
+/// What stands behind one of several views whose base was changed: going through it is an error.
+fn stale_edge(base_edge: Edge) -> Edge {
+    let refuse = |_: &Backprop| -> Result<Grads> {
+        bail!(
+            Autograd,
+            "Output 0 of a function that returns multiple views is a view and its base or another view of its base has been modified inplace. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an out-of-place one."
+        )
+    };
+    Edge { node: Node::plain("Error", smallvec![Some(base_edge)], 1, refuse), output: 0 }
+}
+
 /// Where a hook was put.
 pub enum HookPlace {
     Leaf(Weak<GradMeta>),
@@ -155,7 +166,10 @@ impl Tensor {
             && view.version.load(Ordering::Relaxed) != self.version()
             && let Some(base_edge) = view.base.gradient_edge()
         {
-            let edge = ops::view::as_strided_edge(base_edge, &view.base, self.layout(), self.dtype());
+            let edge = match view.origin {
+                ViewOrigin::OneOfMany => stale_edge(base_edge),
+                _ => ops::view::as_strided_edge(base_edge, &view.base, self.layout(), self.dtype()),
+            };
             self.meta().set_producer(Some(edge.clone()));
             self.mark_view_current();
             return Some(edge);

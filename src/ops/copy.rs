@@ -49,6 +49,12 @@ fn ranges_meet(a: &Tensor, b: &Tensor) -> bool {
     a0 < b1 && b0 < a1
 }
 
+/// Whether two tensors surely share elements, which is told of dense ones only.
+pub fn overlap(a: &Tensor, b: &Tensor) -> bool {
+    let dense = |t: &Tensor| t.layout().is_non_overlapping_and_dense();
+    a.storage().same(b.storage()) && dense(a) && dense(b) && ranges_meet(a, b)
+}
+
 fn expand_error(src: &Tensor, sizes: &[usize]) -> crate::error::Error {
     let target: Vec<i64> = sizes.iter().map(|&s| s as i64).collect();
     match src.layout().expand(&target) {
@@ -122,6 +128,25 @@ pub fn assign(x: &Tensor, src: &Tensor) -> Result<Tensor> {
     write(x, src)?;
     let edge = if graph { carried(x, src)?.gradient_edge() } else { None };
     inplace::rebase(x, edge);
+    Ok(x.clone())
+}
+
+/// As [`assign`], where nothing of the old value is in `src`: its history gets a gradient of zeros.
+pub fn overwrite(x: &Tensor, src: &Tensor) -> Result<Tensor> {
+    let graph = autograd::grad_enabled() && src.requires_grad() && x.dtype().is_differentiable();
+    let Some(old) = x.gradient_edge().filter(|_| graph && x.view_of().is_none()) else {
+        return assign(x, src);
+    };
+    inplace::check(x, true)?;
+    write(x, src)?;
+    let before = x.detach().with_producer(old);
+    let (sizes, dtype) = (Layout::contiguous(src.sizes()).sizes, src.dtype());
+    let after = autograd::record(x.detach(), "CopyBackwards", &[&before, src], &[], move |cx| {
+        let Some(g) = cx.grad() else { return Ok(smallvec![None, None]) };
+        let zeros = creation::zeros(g.sizes(), g.dtype())?;
+        Ok(smallvec![Some(zeros), Some(to_dtype(&reduce::sum_to_size(g, &sizes)?, dtype)?)])
+    });
+    inplace::rebase(x, after.producer());
     Ok(x.clone())
 }
 
@@ -227,7 +252,7 @@ pub const OPS: &[Op] = &[
                 &number
             }
         };
-        Ok(assign(a.tensor(0), src)?.into())
+        Ok(overwrite(a.tensor(0), src)?.into())
     })
     .method_only()
     .doc("Overwrites the tensor with the elements of src, converted and broadcast."),

@@ -489,7 +489,7 @@ pub const OPS: &[Op] = &[
                 value.ndim()
             );
         }
-        Ok(copy::assign(a.tensor(0), value)?.into())
+        Ok(copy::overwrite(a.tensor(0), value)?.into())
     })
     .method(),
     Op::new("fill(Tensor input, Number|Tensor value) -> Tensor", |a| {

@@ -10,7 +10,7 @@ use crate::cpu;
 use crate::cpu::index::{Indexer, Put};
 use crate::cpu::loops::Loops;
 use crate::dtype::DType;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::{Layout, Show, Sizes, Strides, broadcast, wrap_dim};
 use crate::ops::arithmetic::{div, mul};
 use crate::ops::index::wrapped;
@@ -34,13 +34,15 @@ fn indexer(x: &Tensor, dim: usize, index: &Tensor) -> Indexer {
     Indexer { ptr: index.ptr().cast(), size: x.size(dim) as i64, stride, negative: false }
 }
 
-fn out_of_range(index: i64, x: &Tensor, dim: usize, name: &str) -> crate::error::Error {
+fn out_of_range(index: i64, x: &Tensor, dim: usize, name: &str) -> Error {
     let size = x.size(dim);
-    let text = match name.starts_with("index_") {
-        false => format!("index {index} is out of bounds for dimension {dim} with size {size}"),
-        true => format!("{name}(): index {index} is out of bounds for dimension {dim} with size {size}"),
-    };
-    crate::error::Error::Index(text)
+    let text = format!("index {index} is out of bounds for dimension {dim} with size {size}");
+    // PyTorch has two classes for it.
+    match name {
+        "gather" => Error::Autograd(text),
+        _ if name.starts_with("scatter") => Error::Autograd(text),
+        _ => Error::Index(format!("{name}(): {text}")),
+    }
 }
 
 /// The elements at the indices; `x` has as many dimensions as the index, at least one, and is no

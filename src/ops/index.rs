@@ -177,6 +177,9 @@ pub fn get(x: &Tensor, index: &[Index]) -> Result<Tensor> {
 
 /// `x[index] = value`.
 pub fn set<'a>(x: &Tensor, index: &[Index], value: impl Into<Arg<'a>>) -> Result<()> {
+    if let [Index::Bool(false)] = index {
+        return Ok(());
+    }
     let place = locate(x, index)?;
     let number;
     let value = match value.into() {
@@ -353,6 +356,12 @@ impl Selection {
         }
         let mut values = copy::to_dtype(&values.detached(), x.dtype())?;
         if values.storage().same(x.storage()) {
+            if copy::overlap(x, &values) {
+                bail!(
+                    Shape,
+                    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation."
+                );
+            }
             values = copy::clone(&values)?;
         }
         let bytes = x.dtype().size();

@@ -78,8 +78,15 @@ pub fn reshape_to(x: &Tensor, sizes: &[usize]) -> Result<Tensor> {
     match x.layout().view(sizes) {
         Some(layout) => Ok(view_of(x, layout, "view", reshaped_back(x))),
         None => {
-            let dense = copy::contiguous_copy(x)?;
-            Ok(view_of(&dense, Layout::contiguous(sizes), "UnsafeViewBackward0", reshaped_back(x)))
+            // No view of the copy, which nobody else knows.
+            let dense = copy::contiguous_copy(&x.detach())?.alias(Layout::contiguous(sizes));
+            if !autograd::needs_grad(&[x]) {
+                return Ok(dense);
+            }
+            let back = reshaped_back(x);
+            Ok(autograd::record(dense, "UnsafeViewBackward0", &[x], &[], move |cx| {
+                Ok(smallvec![cx.grad().map(&back).transpose()?])
+            }))
         }
     }
 }

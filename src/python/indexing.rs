@@ -2,10 +2,10 @@
 
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PySlice, PyString, PyTuple};
+use pyo3::types::{PyBool, PyEllipsis, PyInt, PyList, PyRange, PySlice, PyString, PyTuple};
 
 use crate::ops::index::Index;
-use crate::python::convert::{index_of, tensor_of};
+use crate::python::convert::{index_of, numpy_kind, tensor_of};
 use crate::python::data;
 
 /// Reads an index expression.
@@ -14,19 +14,31 @@ pub fn read(index: &Bound<'_, PyAny>) -> PyResult<Vec<Index>> {
         return tuple.iter().map(|item| read_item(&item)).collect();
     }
     // A short list that holds more than numbers counts as a tuple, as in old NumPy.
-    if let Ok(list) = index.cast::<PyList>()
+    if let Some(list) = sequence(index)?
         && list.len() < 32
-        && list.iter().any(|item| is_structured(&item))
+        && list.iter().any(is_structured)
     {
-        return list.iter().map(|item| read_item(&item)).collect();
+        return list.iter().map(read_item).collect();
     }
     Ok(vec![read_item(index)?])
+}
+
+/// The items of a list, or of a range.
+fn sequence<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+    if let Ok(list) = value.cast::<PyList>() {
+        return Ok(Some(list.iter().collect()));
+    }
+    if value.is_instance_of::<PyRange>() {
+        return value.try_iter()?.collect::<PyResult<Vec<_>>>().map(Some);
+    }
+    Ok(None)
 }
 
 fn is_structured(item: &Bound<'_, PyAny>) -> bool {
     item.is_none()
         || item.is_instance_of::<PyList>()
         || item.is_instance_of::<PyTuple>()
+        || item.is_instance_of::<PyRange>()
         || item.is_instance_of::<PySlice>()
         || item.is_instance_of::<PyEllipsis>()
         || tensor_of(item).is_some()
@@ -39,7 +51,7 @@ fn read_item(item: &Bound<'_, PyAny>) -> PyResult<Index> {
     if item.is_instance_of::<PyInt>() {
         return match item.extract::<i64>() {
             Ok(i) => Ok(Index::Int(i)),
-            Err(_) => Err(PyIndexError::new_err(format!("index {item} is out of bounds"))),
+            Err(_) => Err(PyValueError::new_err("Overflow when unpacking long long")),
         };
     }
     if let Ok(slice) = item.cast::<PySlice>() {
@@ -72,9 +84,15 @@ fn read_item(item: &Bound<'_, PyAny>) -> PyResult<Index> {
     if let Some(i) = index_of(item)? {
         return Ok(Index::Int(i));
     }
+    let range = if item.is_instance_of::<PyRange>() {
+        sequence(item)?.map(|items| PyList::new(item.py(), items)).transpose()?
+    } else {
+        None
+    };
+    let item = range.as_ref().map_or(item, |list| list.as_any());
     if item.is_instance_of::<PyList>()
         || item.is_instance_of::<PyTuple>()
-        || item.hasattr("__array_interface__")?
+        || numpy_kind(item).is_none() && item.hasattr("__array_interface__")?
     {
         let t = data::tensor_from(item, None, true)?;
         let t = if t.numel() == 0 { crate::ops::copy::to_dtype(&t, crate::dtype::DType::I64)? } else { t };

@@ -50,6 +50,18 @@ impl Other {
     }
 }
 
+/// `x.real = value`.
+fn write_part(part: &Tensor, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    match Other::read(value)? {
+        Some(Other::Tensor(t)) => Ok(crate::ops::copy::assign(part, &t).map(drop)?),
+        Some(Other::Number(s)) => Ok(crate::ops::creation::fill_(part, s).map(drop)?),
+        None => Err(pyo3::exceptions::PyTypeError::new_err(format!(
+            "cannot assign a {} to a part of a complex tensor",
+            value.get_type().name()?
+        ))),
+    }
+}
+
 /// Above this many elements an operator runs without the GIL.
 const RELEASE_GIL: usize = 16 << 10;
 
@@ -224,6 +236,18 @@ impl PyTensor {
     #[getter]
     fn real<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         wrap(slf.py(), crate::ops::complex::real(&handle(slf))?)
+    }
+
+    #[setter(real)]
+    fn set_real(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let this = handle(slf);
+        write_part(&crate::ops::complex::real(&this)?, value)
+    }
+
+    #[setter(imag)]
+    fn set_imag(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let this = handle(slf);
+        write_part(&crate::ops::complex::imag(&this)?, value)
     }
 
     /// The imaginary part; a view.

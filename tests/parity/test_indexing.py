@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from parity.programs import hold
@@ -101,6 +103,58 @@ a[[[0, 1]]]
 a[torch.tensor([[0, 1], [2, 0]])]
 a[np.array([2, 0])]
 a.index_select(1, torch.tensor([3, 0]))
+a[range(2)]
+a[[range(2), 1]]
+a[(range(2), [1])]
+a[[True, False, True]]
+a[[[True, False, True]]]
+a[[slice(0, 1), 0]]
+a[[0, None]]
+a[[0, 1],]
+a[[]]
+a[torch.tensor([])]
+a[torch.tensor([0], dtype=torch.int8)]
+a[torch.tensor([0, 2], dtype=torch.int32)]
+a[torch.tensor([0, 1, 0], dtype=torch.uint8)]
+a[torch.tensor(1, dtype=torch.uint8)]
+a[torch.tensor(True)]
+a[torch.tensor(1, dtype=torch.int8)]
+a[np.array([[True, False, True, True]] * 3)]
+a[np.array(2)]
+a[np.bool_(True)]
+a[False]
+a[True, 0]
+a[0, False]
+a[:, True]
+a[..., True, [0, 1]]
+a[0, [0, 1], True]
+a[None, [0, 1], None]
+a[[0, 1], None, [0, 1]]
+a[[0, 1], :, None, [0, 1]]
+a[:, [0, 1], :, [0, 1]]
+a[1:, [[0], [3]], [1, 2]]
+a[[-1, 0], [-1], [-5, 4]]
+a[torch.ones(3, 4, dtype=torch.bool)]
+a[:, torch.tensor([True, False, True, True])]
+a[torch.ones(3, 4, dtype=torch.bool), [0]]
+a[:, torch.ones(4, 5, dtype=torch.bool)]
+a[torch.zeros(3, 4, 5, dtype=torch.bool)]
+a.transpose(0, 2)[[0, 1]]
+a.transpose(0, 2)[:, [0, 1]]
+a.permute(2, 0, 1)[[0, 1], :, [0, 1]]
+a.transpose(1, 2)[:, torch.tensor([[0, 1], [1, 0]]).t()]
+a.transpose(0, 1)[a.transpose(0, 1) > 20]
+a.view(3, 2, 2, 5)[[0, 2], [1, 0], [0, 1], [4, 4]]
+a[:, :0][[0, 1]]
+a[[0, 1], [0, 1, 2]]
+a[torch.ones(4, dtype=torch.bool)]
+a[torch.ones(3, 4, 5, 2, dtype=torch.bool)]
+a[[0], [0], [0], [0]]
+a[torch.tensor(3)]
+a[1j]
+a[{}]
+a[2**70]
+a[0.5:1]
 a[3]
 a[-4]
 a[0, 0, 0, 0]
@@ -180,6 +234,38 @@ a[[0, 2]] = 0
 a[torch.tensor([0, 2]), 1] = 5
 a[a > 30] = -1
 a[:, [0, 1]] = a[:, [1, 0]]
+a[[0, 1]] = 1.5
+a[[0, 1]] = torch.tensor(1.5)
+a[[0, 1]] = torch.ones(2, 4, 5)
+a[[0]] = 1j
+a[[0]] = [1, 2, 3, 4, 5]
+a[[0]] = torch.arange(3)
+a[a > 3] = torch.arange(3)
+a[a > 57] = torch.arange(2)
+a[a > 57] = torch.tensor([7])
+a[a > 57] = torch.tensor(7, dtype=torch.int32)
+f[f > 0] = torch.tensor(2.0, dtype=torch.float64)
+f[f[:, :, 0] > 0] = torch.arange(5.0)
+f[:, torch.tensor([True, False, True, False])] = 1
+f[:, f[0, :, 0] > 0] = f[0, 0]
+f[False] = torch.ones(3)
+f[True] = torch.ones(5)
+f[f > 1000] = torch.ones(0)
+f[[]] = torch.ones(3)
+f[[0, 2], [1, 3], [4, 0]] = torch.tensor([1.0, 2.0])
+f[[0, 2], 1:3, [4, 0]] = torch.arange(4.0).view(2, 2)
+f[[-1], ..., 0] = torch.ones(1, 1, 4)
+f[[1, 1, 1]] += 1
+f[f > 0] *= 2
+f[:, [0, 2]] -= f[:, [1, 3]]
+f[0][[1, 2]] = 5
+f.transpose(0, 2)[[0, 1]] = 3
+f.transpose(0, 1)[f.transpose(0, 1) > 0] = -1
+f[torch.tensor([9])] = 0
+f.index_put_((torch.tensor([0, 0]),), torch.ones(5), accumulate=True)
+f.index_put_((torch.tensor([0]), torch.tensor(1)), torch.tensor(1.0))
+f.index_put_((f > 0,), torch.tensor(1.0))
+f.index_put_((torch.tensor([0]),), torch.tensor([1.0], dtype=torch.float64))
 v[torch.tensor([0, 0, 1])] = torch.tensor([1.0, 1.0, 2.0])
 f[0] += 1
 f[:, 1] *= 2
@@ -264,5 +350,74 @@ a, v, f, z = _a * 1, _v * 1, _f * 1, _z * 1
 {statement}
 ((a * a).sum() + (v * v).sum() + (f * f).sum() + z * z).backward()
 grads = _a.grad, _v.grad, _f.grad, _z.grad
+"""
+    hold(program)
+
+
+def made_up(seed: int) -> tuple[str, str]:
+    """A tensor's sizes and an index expression for it, made of everything that may stand in one."""
+    rng = random.Random(seed)
+    sizes = [rng.choice((1, 2, 3, 4)) for _ in range(rng.randint(1, 4))]
+    common = rng.choice(("2", "1", "2, 2"))
+    items: list[str] = []
+    d = 0
+    ellipsis_at = rng.randrange(len(sizes)) if rng.random() < 0.3 else None
+    while d < len(sizes):
+        n = sizes[d]
+        if ellipsis_at == d:
+            items.append("...")
+            d += rng.randint(0, len(sizes) - d)
+            ellipsis_at = None
+            continue
+        kind = rng.choice(
+            ("int", "slice", "slice", "none", "indices", "indices", "list", "mask", "mask2", "all")
+        )
+        if kind == "none":
+            items.append("None")
+            continue
+        if kind == "int":
+            items.append(str(rng.randrange(-n, n)))
+        elif kind == "slice":
+            bounds = [str(rng.randint(-n - 1, n + 1)) if rng.random() < 0.6 else "" for _ in range(2)]
+            items.append(f"{bounds[0]}:{bounds[1]}" + (":2" if rng.random() < 0.3 else ""))
+        elif kind == "indices":
+            items.append(f"torch.from_numpy(_r.integers({-n}, {n}, ({common},)))")
+        elif kind == "list":
+            items.append(str([rng.randrange(-n, n) for _ in range(2)]))
+        elif kind == "mask":
+            items.append(f"torch.from_numpy(_r.random({n}) > 0.3)")
+        elif kind == "mask2" and d + 1 < len(sizes):
+            items.append(f"torch.from_numpy(_r.random(({n}, {sizes[d + 1]})) > 0.4)")
+            d += 1
+        else:
+            items.append(":")
+        d += 1
+        if rng.random() < 0.15:
+            break
+    return ", ".join(map(str, sizes)), ", ".join(items)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_made_up(seed: int) -> None:
+    """Read, written, added to, and differentiated twice, for a contiguous and another tensor."""
+    sizes, index = made_up(seed)
+    program = f"""
+_n = len(({sizes},))
+x = t({sizes}).requires_grad_()
+_r = np.random.default_rng({seed})
+y = x[{index}]
+(g,) = torch.autograd.grad((y * y * y).sum(), x, create_graph=True)
+h = torch.autograd.grad((g * g).sum(), x)
+_r = np.random.default_rng({seed})
+z = x.detach().permute(*range(_n - 1, -1, -1)).contiguous().permute(*range(_n - 1, -1, -1))[{index}]
+z = z.contiguous()
+_r = np.random.default_rng({seed})
+a = x * 1
+a[{index}] = 5.0
+(a * a).sum().backward()
+r = x.grad
+_r = np.random.default_rng({seed})
+b = x.detach().clone()
+b[{index}] = torch.full_like(y, 2.0).detach()
 """
     hold(program)
