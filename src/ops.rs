@@ -55,6 +55,7 @@ pub mod registry;
 pub mod resample;
 pub mod rnn_cells;
 pub mod scan;
+pub mod scatter;
 pub mod search;
 pub mod softmax;
 pub mod sort;
@@ -129,6 +130,7 @@ pub fn all() -> &'static [&'static Op] {
             scan::OPS,
             search::OPS,
             rnn_cells::OPS,
+            scatter::OPS,
             softmax::OPS,
             special::OPS,
             sort::OPS,
