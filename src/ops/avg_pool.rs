@@ -20,6 +20,9 @@ use crate::tensor::Tensor;
 pub type Names = [&'static str; 3];
 
 const AVG: Names = ["avg_pool1d", "avg_pool2d", "avg_pool3d"];
+const NODES: Names = ["AvgPool2DBackward0", "AvgPool2DBackward0", "AvgPool3DBackward0"];
+const ADAPTIVE_NODES: Names =
+    ["AdaptiveAvgPool2DBackward0", "AdaptiveAvgPool2DBackward0", "AdaptiveAvgPool3DBackward0"];
 const ADAPTIVE: Names = ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"];
 
 fn refused(x: &Tensor, name: &str) -> Result<Tensor> {
@@ -96,7 +99,11 @@ fn avg_pool(x: &Tensor, dims: usize, p: &Average) -> Result<Tensor> {
             counts.push((0..out).map(|o| count(o) as i64).collect());
         }
     }
-    let sums = axis_map::apply(x, &Maps::from(maps), Kind { name, tied: true, keeps_format: dims < 3 })?;
+    let sums = axis_map::apply(
+        x,
+        &Maps::from(maps),
+        Kind { name: NODES[dims - 1], tied: true, keeps_format: dims < 3 },
+    )?;
     if whole { divided(&sums, &counts, p.divisor) } else { Ok(sums) }
 }
 
@@ -140,7 +147,7 @@ pub fn adaptive_avg_pool(x: &Tensor, dims: usize, sizes: &[i64]) -> Result<Tenso
     let name = ADAPTIVE[dims - 1];
     let sizes = adaptive_sizes(x, dims, sizes, name)?;
     // One window is the mean, as in PyTorch: complex too.
-    let mean = dims < 3 && sizes.iter().all(|&s| s == 1);
+    let mean = sizes.iter().all(|&s| s == 1);
     if mean {
         if x.dtype().is_integral() && x.numel() > 0 {
             bail!(
@@ -162,7 +169,15 @@ pub fn adaptive_avg_pool(x: &Tensor, dims: usize, sizes: &[i64]) -> Result<Tenso
         };
         maps.push((first + i, AxisMap::build(size, outputs, terms)?));
     }
-    axis_map::apply(x, &Maps::from(maps), Kind { name, tied: !mean, keeps_format: dims < 3 })
+    axis_map::apply(
+        x,
+        &Maps::from(maps),
+        Kind {
+            name: if mean { "MeanBackward1" } else { ADAPTIVE_NODES[dims - 1] },
+            tied: !mean,
+            keeps_format: dims < 3,
+        },
+    )
 }
 
 /// The `norm`-th root of the sum of powers over each window.

@@ -107,7 +107,7 @@ fn grid_sampler(a: &Args) -> Result<Tensor> {
         return Ok(out);
     }
     let save = [Save::Input(0), Save::Input(1)];
-    let name = if s.dims == 2 { "grid_sampler_2d" } else { "grid_sampler_3d" };
+    let name = if s.dims == 2 { "GridSampler2DBackward0" } else { "GridSampler3DBackward0" };
     Ok(autograd::record(out, name, &[x, grid], &save, move |cx| {
         let Some(g) = cx.grad() else { return Ok(smallvec![None, None]) };
         let [gx, ggrid] = gradients(g, &cx.saved(0)?, &cx.saved(1)?, s)?;

@@ -119,6 +119,19 @@ impl Mode {
         })
     }
 
+    /// What the node behind the result is called, by the number of dims that are padded.
+    fn node(self, dims: usize) -> &'static str {
+        match (self, dims) {
+            (Mode::Reflect, 1) => "ReflectionPad1DBackward0",
+            (Mode::Reflect, 2) => "ReflectionPad2DBackward0",
+            (Mode::Reflect, _) => "ReflectionPad3DBackward0",
+            (Mode::Replicate, 1) => "ReplicationPad1DBackward0",
+            (Mode::Replicate, 2) => "ReplicationPad2DBackward0",
+            (Mode::Replicate, _) => "ReplicationPad3DBackward0",
+            (Mode::Circular, _) => "CopySlices",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Mode::Reflect => "reflection_pad",
@@ -202,7 +215,7 @@ fn continued(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
         return copy::contiguous_copy(x);
     }
     let own = mode != Mode::Circular;
-    axis_map::apply(x, &Maps::from(maps), Kind { name, tied: own, keeps_format: own })
+    axis_map::apply(x, &Maps::from(maps), Kind { name: mode.node(dims), tied: own, keeps_format: own })
 }
 
 fn pad_by_mode(x: &Tensor, pad: &[i64], mode: &str, value: Option<f64>) -> Result<Tensor> {

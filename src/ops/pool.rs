@@ -331,7 +331,7 @@ fn max_pool3d(
     let format = MemoryFormat::suggested_by(x.layout());
     let out = copy::in_format(&copy::to_dtype(&out, x.dtype())?, format)?;
     let indices = copy::in_format(&indices, format)?;
-    Ok((plane::picked(out, x, &indices, 3, "max_pool3d_with_indices"), Some(indices)))
+    Ok((plane::picked(out, x, &indices, 3, "MaxPool3DWithIndicesBackward0"), Some(indices)))
 }
 
 fn with_indices(a: &Args, dims: usize) -> Result<Output> {

@@ -17,6 +17,9 @@ use crate::ops::registry::{Args, Op, Output};
 use crate::ops::{copy, plane};
 use crate::tensor::Tensor;
 
+const ADAPTIVE_NODES: Names =
+    ["AdaptiveMaxPool2DBackward0", "AdaptiveMaxPool2DBackward0", "AdaptiveMaxPool3DBackward0"];
+const FRACTIONAL_NODES: Names = ["", "FractionalMaxPool2DBackward0", "FractionalMaxPool3DBackward0"];
 const ADAPTIVE: Names = ["adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"];
 const FRACTIONAL: Names = ["", "fractional_max_pool2d", "fractional_max_pool3d"];
 const UNPOOL: Names = ["max_unpool1d", "max_unpool2d", "max_unpool3d"];
@@ -88,7 +91,7 @@ fn adaptive_max_pool(a: &Args, dims: usize) -> Result<Output> {
     check_floating(x, name)?;
     let lead = x.ndim() - dims;
     if crate::layout::checked_numel(&outputs)? == 0 {
-        return pool(x, dims, &outputs, name, dims < 3, |_| Ok(Windows::default()));
+        return pool(x, dims, &outputs, ADAPTIVE_NODES[dims - 1], dims < 3, |_| Ok(Windows::default()));
     }
     let mut axes = Vec::with_capacity(dims);
     for (i, &out) in outputs.iter().enumerate() {
@@ -100,7 +103,7 @@ fn adaptive_max_pool(a: &Args, dims: usize) -> Result<Output> {
         axes.push(axis);
     }
     let windows = windows_of(axes.into_iter());
-    pool(x, dims, &outputs, name, dims < 3, |_| Ok(windows.clone()))
+    pool(x, dims, &outputs, ADAPTIVE_NODES[dims - 1], dims < 3, |_| Ok(windows.clone()))
 }
 
 /// Where the windows of an axis start: at pseudo-random distances (Graham, Fractional Max-Pooling, 2014).
@@ -168,7 +171,7 @@ fn fractional_max_pool(a: &Args, dims: usize) -> Result<Output> {
     let (channels, per_image) = (x.size(lead - 1), samples.size(1));
     let outputs: SmallVec<[usize; 3]> = outputs.iter().map(|&v| v as usize).collect();
     debug_assert!(planes == batch * channels);
-    pool(x, dims, &outputs, name, false, |p| {
+    pool(x, dims, &outputs, FRACTIONAL_NODES[dims - 1], false, |p| {
         let row = &drawn[(p / channels * per_image + p % channels) * dims..][..dims];
         let axis = |i: usize| {
             // In two dimensions the first number is for the width.

@@ -256,11 +256,19 @@ fn interpolate(a: &Args) -> Result<Tensor> {
         };
         maps.push((2 + i, AxisMap::build(axis.inputs, axis.outputs, |o, terms| axis.terms(o, terms))?));
     }
-    let node = match mode {
-        Mode::Nearest => "upsample_nearest",
-        Mode::NearestExact => "_upsample_nearest_exact",
-        Mode::Linear => "upsample_linear",
-        Mode::Cubic => "upsample_bicubic",
+    let node = match (mode, dims) {
+        (Mode::Nearest, 1) => "UpsampleNearest1DBackward0",
+        (Mode::Nearest, 2) => "UpsampleNearest2DBackward0",
+        (Mode::Nearest, _) => "UpsampleNearest3DBackward0",
+        (Mode::NearestExact, 1) => "UpsampleNearestExact1DBackward0",
+        (Mode::NearestExact, 2) => "UpsampleNearestExact2DBackward0",
+        (Mode::NearestExact, _) => "UpsampleNearestExact3DBackward0",
+        (Mode::Linear, 1) => "UpsampleLinear1DBackward0",
+        (Mode::Linear, 2) if antialias => "UpsampleBilinear2DAaBackward0",
+        (Mode::Linear, 2) => "UpsampleBilinear2DBackward0",
+        (Mode::Linear, _) => "UpsampleTrilinear3DBackward0",
+        (Mode::Cubic, _) if antialias => "UpsampleBicubic2DAaBackward0",
+        (Mode::Cubic, _) => "UpsampleBicubic2DBackward0",
     };
     let maps = Maps::from(maps);
     let kind = Kind { name: node, tied: false, keeps_format: true };
