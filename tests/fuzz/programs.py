@@ -143,7 +143,7 @@ def any_index() -> SearchStrategy[str]:
 
 
 SAMPLES = list(calls(deterministic=False))
-MAKERS = "from parity.data import Data; globals().update(Data(torch, requires_grad={grad}).namespace()); "
+MAKERS = "from parity.data import Data; from parity.ops import function; globals().update(Data(torch, requires_grad={grad}).namespace()); "
 
 
 def spoil(sample: Call, position: int, new: str, grad: bool) -> str:
@@ -165,7 +165,7 @@ def spoil(sample: Call, position: int, new: str, grad: bool) -> str:
     if sample.variant == "inplace":
         name += "_"
     if sample.variant == "function" or "method" not in sample.op.variants:
-        target = f"(getattr(torch, {name!r}, None) or getattr(F, {name!r}))"
+        target = f"function(torch, {name!r})"
     else:
         target = f"({arguments.pop(0)}).{name}"
     return MAKERS.format(grad=grad) + "x = " + call(target, arguments, keywords)
