@@ -60,11 +60,13 @@ pub mod search;
 pub mod softmax;
 pub mod sort;
 pub mod special;
+pub mod spectrogram;
 pub mod strided;
 pub mod table;
 pub mod unique;
 pub mod vector_norm;
 pub mod view;
+pub mod windows;
 
 use std::sync::OnceLock;
 
@@ -133,11 +135,13 @@ pub fn all() -> &'static [&'static Op] {
             scatter::OPS,
             softmax::OPS,
             special::OPS,
+            spectrogram::OPS,
             sort::OPS,
             unique::OPS,
             vector_norm::OPS,
             strided::OPS,
             view::OPS,
+            windows::OPS,
         ];
         rows.chain(families.iter().copied().flatten()).collect()
     })

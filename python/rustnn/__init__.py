@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from rustnn import nn as nn
     from rustnn import optim as optim
     from rustnn import random as random
+    from rustnn import signal as signal
     from rustnn import special as special
     from rustnn import storage as storage
     from rustnn import testing as testing
@@ -67,7 +68,6 @@ if TYPE_CHECKING:
     from rustnn.legacy import IntTensor as IntTensor
     from rustnn.legacy import LongTensor as LongTensor
     from rustnn.legacy import ShortTensor as ShortTensor
-    from rustnn.lowrank import lu as lu
     from rustnn.lowrank import pca_lowrank as pca_lowrank
     from rustnn.lowrank import svd_lowrank as svd_lowrank
     from rustnn.nn.module import typename as typename
@@ -136,6 +136,7 @@ _modules = (
     "return_types",
     "serialization",
     "settings",
+    "signal",
     "special",
     "storage",
     "tensor_repr",
@@ -152,7 +153,6 @@ _names = {
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",
     "load": "serialization",
-    "lu": "lowrank",
     "meshgrid": "functional",
     "pca_lowrank": "lowrank",
     "save": "serialization",

@@ -1,4 +1,4 @@
-"""Decompositions of low rank by random projections, and the LU of ``rustnn.lu``.
+"""Decompositions of low rank by random projections.
 
 N. Halko, P. G. Martinsson and J. A. Tropp, Finding structure with randomness, 2011 (algorithms 4.4 and 5.1).
 """
@@ -9,11 +9,9 @@ from rustnn import _C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from rustnn._C import Tensor
 
-__all__ = ["lu", "pca_lowrank", "svd_lowrank"]
+__all__ = ["pca_lowrank", "svd_lowrank"]
 
 
 def _adjoint(x: Tensor) -> Tensor:
@@ -65,16 +63,3 @@ def pca_lowrank(
         raise ValueError(f"niter(={niter}) must be non-negative integer")
     centred = A - A.mean(dim=-2, keepdim=True) if center else A
     return svd_lowrank(centred, q, niter)
-
-
-def lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:
-    """L and U of each matrix in one, and the rows exchanged; with ``get_infos`` also the first zero pivots.
-
-    Deprecated in favour of ``linalg.lu_factor`` and ``linalg.lu_factor_ex``. RuntimeError without pivoting.
-    """
-    factors, pivots, info = _C._linalg_lu_factor_ex(A, pivot=pivot, check_errors=not get_infos)
-    if not get_infos:
-        return factors, pivots
-    from rustnn.return_types import make
-
-    return make("_lu_with_info", ("LU", "pivots", "info"), (factors, pivots, info))

@@ -116,7 +116,7 @@ fn is_real(x: &Tensor) -> Result<Tensor> {
     creation::full(x.sizes(), crate::scalar::Scalar::Bool(true), DType::Bool)
 }
 
-fn pair_of_reals(x: &Tensor) -> Result<Tensor> {
+pub fn pair_of_reals(x: &Tensor) -> Result<Tensor> {
     if !x.dtype().is_complex() {
         bail!(Autograd, "view_as_real is only supported for complex tensors");
     }

@@ -53,7 +53,7 @@ fn rearranged(x: &Tensor, order: &[usize]) -> Tensor {
 }
 
 /// Transforms complex numbers along some dimensions.
-fn complex_to_complex(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Result<Tensor> {
+pub fn complex_to_complex(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Result<Tensor> {
     let mut sorted = dims.to_vec();
     sorted.sort_unstable();
     let order = order_with_last(x.ndim(), &sorted);
@@ -89,7 +89,7 @@ fn transform_axes(buffer: &Tensor, first: usize, end: usize, inverse: bool) {
 }
 
 /// Transforms real numbers along some dimensions, of the last of which half of the points remain.
-fn real_to_half(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Result<Tensor> {
+pub fn real_to_half(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Result<Tensor> {
     let order = order_with_last(x.ndim(), dims);
     let buffer = arranged(x, &order)?;
     let last = x.ndim() - 1;
@@ -123,7 +123,7 @@ fn real_to_half(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Result
 
 /// Transforms along some dimensions, where the last holds half a line with Hermitian symmetry, to `n` real
 /// numbers.
-fn half_to_real(x: &Tensor, dims: &[usize], n: usize, inverse: bool, scale: f64) -> Result<Tensor> {
+pub fn half_to_real(x: &Tensor, dims: &[usize], n: usize, inverse: bool, scale: f64) -> Result<Tensor> {
     let order = order_with_last(x.ndim(), dims);
     let buffer = arranged(x, &order)?;
     let last = x.ndim() - 1;

@@ -218,7 +218,7 @@ fn continued(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
     axis_map::apply(x, &Maps::from(maps), Kind { name: mode.node(dims), tied: own, keeps_format: own })
 }
 
-fn pad_by_mode(x: &Tensor, pad: &[i64], mode: &str, value: Option<f64>) -> Result<Tensor> {
+pub fn pad_by_mode(x: &Tensor, pad: &[i64], mode: &str, value: Option<f64>) -> Result<Tensor> {
     if mode == "constant" {
         return constant_pad(x, pad, Scalar::Float(value.unwrap_or(0.0)));
     }

@@ -196,7 +196,7 @@ fn as_strided_scatter(x: &Tensor, src: &Tensor, layout: Layout) -> Result<Tensor
 }
 
 /// All slices of a size along a dimension, in a new last dimension.
-fn unfold(x: &Tensor, dim: i64, size: i64, step: i64) -> Result<Tensor> {
+pub fn unfold(x: &Tensor, dim: i64, size: i64, step: i64) -> Result<Tensor> {
     let d = wrap_dim(dim, x.ndim())?;
     let zero_dims = x.ndim() == 0;
     let x = &if x.ndim() == 0 { view::reshape_to(x, &[1])? } else { x.clone() };

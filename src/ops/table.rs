@@ -117,7 +117,7 @@ table! {
     op reciprocal(x) for (float complex) = { 1.0 / x }
         grad { x(y, g) = -(g * conj(y * y)); } on (0.5, 4.0);
     part over_modulus(a, b) for (float complex) = { over_modulus(a, b) }
-        grad { a(b, g) = over_modulus(g, b); b(b, y, g) = -(g * conj(over_modulus(y, b))); } on (0.5, 4.0);
+        grad { a(b, g) = over_modulus(g, b); b(b, y, g) = -((conj(g) * y + g * conj(y)) * 0.5 * over_modulus(over_modulus(b, b), b)); } on (0.5, 4.0);
     /// Zero, but a function of x: what stands for a derivative that is zero nearly everywhere.
     part zero_of(x) for (float) = { zero(x) }
         grad { x(g) = zero(g); } on (-4.0, 4.0);

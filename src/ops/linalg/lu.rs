@@ -172,6 +172,24 @@ fn lu_factor_ex(x: &Tensor, pivot: bool, check: bool) -> Result<Output> {
     Ok(Output::Named("linalg_lu_factor_ex", &["LU", "pivots", "info"], vec![f.compact, f.pivots, info]))
 }
 
+/// As `torch.lu` has it: with the first zero pivots only where they are asked for.
+fn lu_old(x: &Tensor, pivot: bool, with_info: bool) -> Result<Output> {
+    check_pivoting(pivot, "linalg.lu_factor")?;
+    let f = factor(x, "torch.lu")?;
+    if with_info {
+        let info = info_tensor(&f.info, batch_of(x))?;
+        return Ok(Output::Named(
+            "_lu_with_info",
+            &["LU", "pivots", "info"],
+            vec![f.compact, f.pivots, info],
+        ));
+    }
+    if let Some(failure) = first_failure(&f.info) {
+        return Err(zero_pivot("torch.lu", x.ndim() > 2, failure));
+    }
+    Ok(Output::Tensors(vec![f.compact, f.pivots]))
+}
+
 fn lu_unpack(compact: &Tensor, pivots: &Tensor, data: bool, with_pivots: bool) -> Result<Output> {
     check_matrix(compact, "torch.lu_unpack", "LU_data")?;
     if pivots.dtype() != DType::I32 && with_pivots {
@@ -247,6 +265,12 @@ pub const OPS: &[Op] = &[
     })
     .doc("As linalg.lu_factor, with zero or the number of the first zero pivot.")
     .samples("t(3, 3) | t(2, 3, 4)"),
+    Op::new("lu(Tensor input, bool pivot=True, bool get_infos=False) -> Tensor[]", |a| {
+        lu_old(a.tensor(0), a.bool(1), a.bool(2))
+    })
+    .method()
+    .doc("As linalg.lu_factor, or with get_infos=True as linalg.lu_factor_ex.")
+    .samples("t(3, 3) | t(2, 3, 4), get_infos=True"),
     Op::new(
         "lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True) -> Tensor[]",
         |a| lu_unpack(a.tensor(0), a.tensor(1), a.bool(2), a.bool(3)),
