@@ -7,7 +7,7 @@ use crate::bail;
 use crate::cpu::distance;
 use crate::dtype::DType;
 use crate::error::Result;
-use crate::layout::{Sizes, broadcast};
+use crate::layout::{Sizes, broadcast, checked_numel};
 use crate::ops::arithmetic::{abs, div, mul, sub, where_};
 use crate::ops::matmul::matmul;
 use crate::ops::registry::Op;
@@ -159,7 +159,7 @@ fn cdist(a: &Tensor, b: &Tensor, p: f64) -> Result<Tensor> {
         );
     }
     let batch = broadcast(&a.sizes()[..a.ndim() - 2], &b.sizes()[..b.ndim() - 2])?;
-    let count: usize = batch.iter().product();
+    let count = checked_numel(&batch)?;
     let flat = |t: &Tensor, rows: usize| -> Result<Tensor> {
         let mut sizes = batch.clone();
         sizes.extend([rows, k]);

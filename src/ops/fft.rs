@@ -54,6 +54,7 @@ fn rearranged(x: &Tensor, order: &[usize]) -> Tensor {
 
 /// Transforms complex numbers along some dimensions.
 pub fn complex_to_complex(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Result<Tensor> {
+    check_kernel(x, x.dtype().is_complex())?;
     let mut sorted = dims.to_vec();
     sorted.sort_unstable();
     let order = order_with_last(x.ndim(), &sorted);
@@ -90,6 +91,7 @@ fn transform_axes(buffer: &Tensor, first: usize, end: usize, inverse: bool) {
 
 /// Transforms real numbers along some dimensions, of the last of which half of the points remain.
 pub fn real_to_half(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Result<Tensor> {
+    check_kernel(x, x.dtype().is_floating())?;
     let order = order_with_last(x.ndim(), dims);
     let buffer = arranged(x, &order)?;
     let last = x.ndim() - 1;
@@ -124,6 +126,7 @@ pub fn real_to_half(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Re
 /// Transforms along some dimensions, where the last holds half a line with Hermitian symmetry, to `n` real
 /// numbers.
 pub fn half_to_real(x: &Tensor, dims: &[usize], n: usize, inverse: bool, scale: f64) -> Result<Tensor> {
+    check_kernel(x, x.dtype().is_complex())?;
     let order = order_with_last(x.ndim(), dims);
     let buffer = arranged(x, &order)?;
     let last = x.ndim() - 1;
@@ -186,8 +189,17 @@ fn check_points(n: i64) -> Result<usize> {
     Ok(n as usize)
 }
 
-fn check_precision(x: &Tensor) -> Result<()> {
+pub fn check_precision(x: &Tensor) -> Result<()> {
     if matches!(x.dtype(), DType::F16 | DType::BF16) {
+        bail!(DType, "Unsupported dtype {}", x.dtype().scalar_name());
+    }
+    Ok(())
+}
+
+/// Kernels exist for two precisions; everything else was converted, or is refused here.
+fn check_kernel(x: &Tensor, fits: bool) -> Result<()> {
+    check_precision(x)?;
+    if !fits {
         bail!(DType, "Unsupported dtype {}", x.dtype().scalar_name());
     }
     Ok(())
@@ -225,6 +237,11 @@ fn dims_and_sizes(
     let n = x.ndim();
     let dims: Vec<usize> = match (dims, s) {
         (Some(dims), _) => {
+            if n == 0
+                && let Some(dim) = dims.first()
+            {
+                bail!(Index, "Dimension specified as {dim} but tensor has no dimensions");
+            }
             let wrapped = dims.iter().map(|&d| wrap_dim(d, n)).collect::<Result<Vec<_>>>()?;
             let mut unique = wrapped.clone();
             unique.sort_unstable();
@@ -350,6 +367,7 @@ fn frequencies(n: i64, d: f64, rising: usize, falling: usize, dtype: Option<DTyp
 /// Rolled by half of each dimension; `back` undoes it.
 fn shifted(x: &Tensor, dims: Option<&[i64]>, back: bool) -> Result<Tensor> {
     let dims: Vec<usize> = match dims {
+        Some(_) if x.ndim() == 0 => Vec::new(),
         Some(dims) => dims.iter().map(|&d| wrap_dim(d, x.ndim())).collect::<Result<_>>()?,
         None => (0..x.ndim()).collect(),
     };

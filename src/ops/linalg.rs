@@ -18,7 +18,7 @@ use crate::bail;
 use crate::cpu::par;
 use crate::dtype::{C128, DType};
 use crate::error::{Error, Result};
-use crate::layout::{Sizes, broadcast};
+use crate::layout::{Sizes, broadcast, checked_numel};
 use crate::ops::arithmetic::mul;
 use crate::ops::products::conj;
 use crate::ops::{copy, creation, view};
@@ -186,7 +186,7 @@ impl Matrices {
     /// Uninitialised.
     pub fn empty(batch: &[usize], rows: usize, columns: usize, dtype: DType) -> Result<Matrices> {
         let buffer = Tensor::empty(&with_sizes(batch, &[columns, rows]), working(dtype))?;
-        Ok(Matrices { buffer, rows, columns, count: batch.iter().product() })
+        Ok(Matrices { buffer, rows, columns, count: checked_numel(batch)? })
     }
 
     /// Identities.

@@ -73,7 +73,7 @@ torch.linalg.lstsq(t(5, 3), t(5, 2), driver='gelsd') | torch.linalg.lstsq(t(2, 3
 torch.linalg.matrix_rank(torch.ones(3, 3)) | torch.linalg.matrix_rank(t(2, 3, 3), tol=torch.tensor(1.0))
 torch.linalg.pinv(t(3, 4), rtol=torch.tensor(0.5)) | torch.linalg.pinv(t(3, 3) + 1, 0.1)
 torch.linalg.norm(torch.zeros(0, 3), 1) | torch.linalg.norm(torch.zeros(0, 3), 2) | torch.linalg.norm(torch.zeros(3, 0), inf)
-torch.linalg.inv_ex(torch.ones(2, 2))[1] | torch.linalg.cholesky_ex(-torch.eye(3))[1] | torch.lu(t(3, 3))
+torch.linalg.inv_ex(torch.ones(2, 2))[1] | torch.linalg.cholesky_ex(-torch.eye(3))[1] | torch.lu(t(3, 3)) | torch.lu(t(3, 3), get_infos=True)
 torch.linalg.lu_factor_ex(torch.zeros(3, 3))[2] | torch.einsum(t(2, 3), [0, 1], t(3, 4), [1, 2], [2, 0])
 torch.einsum('...ij,...j->...i', t(2, 3, 4), t(4)) | torch.einsum('ii', t(3, 3)) | torch.einsum('i,j', [t(2), t(3)])
 torch.einsum('bn,anm,bm->ba', t(2, 5), t(3, 5, 4), t(2, 4)) | torch.tensordot(t(2, 3), t(3, 2), torch.tensor([[1], [0]]))

@@ -7,6 +7,7 @@ use super::triangular::solve_triangular;
 use super::*;
 use crate::autograd::Save;
 use crate::cpu::linalg::lu;
+use crate::layout::checked_numel;
 use crate::ops::arithmetic::{add, sub};
 use crate::ops::joining::cat;
 use crate::ops::matmul::{matmul, triangle};
@@ -95,7 +96,7 @@ fn permutation(pivots: &Tensor, m: usize, dtype: DType) -> Result<Tensor> {
     let batch = &pivots.sizes()[..pivots.ndim() - 1];
     let k = pivots.size(pivots.ndim() - 1);
     let exchanges: Vec<i32> = copy::values(pivots)?;
-    let count: usize = batch.iter().product();
+    let count = checked_numel(batch)?;
     let out = creation::zeros(&with_sizes(batch, &[m, m]), working(dtype))?;
     let place = |at: usize| -> Result<()> {
         over_field!(dtype, T => {
@@ -270,7 +271,7 @@ pub const OPS: &[Op] = &[
     })
     .method()
     .doc("As linalg.lu_factor, or with get_infos=True as linalg.lu_factor_ex.")
-    .samples("t(3, 3) | t(2, 3, 4), get_infos=True"),
+    .samples("t(3, 3) | t(2, 3, 4)"),
     Op::new(
         "lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True) -> Tensor[]",
         |a| lu_unpack(a.tensor(0), a.tensor(1), a.bool(2), a.bool(3)),
