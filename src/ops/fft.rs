@@ -367,7 +367,9 @@ fn frequencies(n: i64, d: f64, rising: usize, falling: usize, dtype: Option<DTyp
 /// Rolled by half of each dimension; `back` undoes it.
 fn shifted(x: &Tensor, dims: Option<&[i64]>, back: bool) -> Result<Tensor> {
     let dims: Vec<usize> = match dims {
-        Some(_) if x.ndim() == 0 => Vec::new(),
+        Some([dim, ..]) if x.ndim() == 0 => {
+            bail!(Index, "Dimension specified as {dim} but tensor has no dimensions")
+        }
         Some(dims) => dims.iter().map(|&d| wrap_dim(d, x.ndim())).collect::<Result<_>>()?,
         None => (0..x.ndim()).collect(),
     };

@@ -109,14 +109,16 @@ fn linalg_cross(a: &Tensor, b: &Tensor, dim: i64) -> Result<Tensor> {
     if a.ndim() != b.ndim() {
         bail!(Shape, "linalg.cross: inputs must have the same number of dimensions.");
     }
+    if a.ndim() == 0 {
+        bail!(Index, "Dimension specified as {dim} but tensor has no dimensions");
+    }
     let d = wrap_dim(dim, a.ndim())?;
-    if a.ndim() == 0 || a.size(d) != 3 || b.size(d) != 3 {
-        let size = |t: &Tensor| if t.ndim() == 0 { 1 } else { t.size(d) };
+    if a.size(d) != 3 || b.size(d) != 3 {
         bail!(
             Shape,
             "linalg.cross: inputs dimension {dim} must have length 3. Got {} and {}",
-            size(a),
-            size(b)
+            a.size(d),
+            b.size(d)
         );
     }
     if a.dtype() == DType::Bool && b.dtype() == DType::Bool {
