@@ -176,6 +176,7 @@ const NAMES: &[(&str, NodeName)] = &[
     ("nn.functional.rrelu", |_| "RreluWithNoiseBackward0"),
     ("nn.functional.mse_loss", |_| "MseLossBackward0"),
     ("nn.functional.smooth_l1_loss", |_| "SmoothL1LossBackward0"),
+    ("nn.functional.soft_margin_loss", |_| "SoftMarginLossBackward0"),
     ("nn.functional.huber_loss", |_| "HuberLossBackward0"),
     ("nn.functional.binary_cross_entropy", |_| "BinaryCrossEntropyBackward0"),
     ("binary_cross_entropy_with_logits", |_| "BinaryCrossEntropyWithLogitsBackward0"),
