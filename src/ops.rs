@@ -28,6 +28,7 @@ pub mod fold;
 pub mod gather;
 pub mod graph_math;
 pub mod grid_sample;
+pub mod histogram;
 pub mod index;
 pub mod joining;
 pub mod layer_norm;
@@ -98,6 +99,7 @@ pub fn all() -> &'static [&'static Op] {
             grid_sample::OPS,
             extreme::OPS,
             gather::OPS,
+            histogram::OPS,
             index::OPS,
             joining::OPS,
             layer_norm::OPS,

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import from_file as from_file
     from rustnn.functional import meshgrid as meshgrid
+    from rustnn.histograms import histogramdd as histogramdd
     from rustnn.legacy import BFloat16Tensor as BFloat16Tensor
     from rustnn.legacy import BoolTensor as BoolTensor
     from rustnn.legacy import ByteTensor as ByteTensor
@@ -153,6 +154,7 @@ _names = {
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",
     "load": "serialization",
+    "histogramdd": "histograms",
     "meshgrid": "functional",
     "pca_lowrank": "lowrank",
     "save": "serialization",

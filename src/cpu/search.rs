@@ -130,26 +130,36 @@ pub enum Bins {
     Free,
 }
 
-/// Adds up how many values, or the weights of them, fall between neighbouring `edges`; the last bin has
-/// both of its edges. Values outside and NaN do not count.
-pub fn histogram<T: Sample>(values: &[T], weights: Option<&[T]>, edges: &[T], how: Bins, out: &mut [f64]) {
+/// Adds up how many points, or the weights of them, fall between neighbouring edges of each coordinate;
+/// the last bin has both of its edges. Points outside and those with NaN do not count. `points` holds one
+/// coordinate for each list of edges, point after point; `out` has a place for each combination of bins.
+pub fn histogram<T: Sample>(points: &[T], weights: Option<&[T]>, edges: &[&[T]], how: Bins, out: &mut [f64]) {
+    for (i, point) in points.chunks_exact(edges.len().max(1)).enumerate() {
+        let place = point
+            .iter()
+            .zip(edges)
+            .try_fold(0, |place, (&v, edges)| Some(place * (edges.len() - 1) + bin_of(v, edges, how)?));
+        if let Some(place) = place {
+            out[place] += weights.map_or(1.0, |w| w[i].into());
+        }
+    }
+}
+
+fn bin_of<T: Sample>(v: T, edges: &[T], how: Bins) -> Option<usize> {
     let bins = edges.len() - 1;
     let (low, high) = (edges[0], edges[bins]);
-    for (i, &v) in values.iter().enumerate() {
-        if !(v >= low && v <= high) {
-            continue;
-        }
-        let from_edges = |from: usize, to: usize| {
-            (from + edges[from..to].partition_point(|e| *e <= v)).saturating_sub(1).min(bins - 1)
-        };
-        let bin = match how {
-            Bins::Free => from_edges(0, bins + 1),
-            Bins::Even => v.bin(low, high, bins),
-            Bins::EvenByEdges => {
-                let near = v.bin(low, high, bins);
-                from_edges(near.saturating_sub(1), (near + 2).min(bins + 1))
-            }
-        };
-        out[bin] += weights.map_or(1.0, |w| w[i].into());
+    if bins == 0 || !(v >= low && v <= high) {
+        return None;
     }
+    let from_edges = |from: usize, to: usize| {
+        (from + edges[from..to].partition_point(|e| *e <= v)).saturating_sub(1).min(bins - 1)
+    };
+    Some(match how {
+        Bins::Free => from_edges(0, bins + 1),
+        Bins::Even => v.bin(low, high, bins),
+        Bins::EvenByEdges => {
+            let near = v.bin(low, high, bins);
+            from_edges(near.saturating_sub(1), (near + 2).min(bins + 1))
+        }
+    })
 }

@@ -163,54 +163,54 @@ macro_rules! dispatch_ordered {
 /// The input's lines have `n` elements of `dtype`, which has an order; the outputs have as many as are
 /// picked. `n` is not 0, ranks and `k` are within it.
 pub unsafe fn pick(dtype: DType, sizes: &[usize], n: usize, sides: &[Side; 3], what: Pick) -> Result<()> {
-    // SAFETY: the caller's promise, passed on with the type of the elements.
-    dispatch_ordered!(dtype, T => unsafe {
-        if T::KEY_BITS <= 32 && n <= u32::MAX as usize {
-            pick_typed::<T, u64>(sizes, n, sides, what)
-        } else {
-            pick_typed::<T, u128>(sizes, n, sides, what)
-        }
-    })
-}
-
-unsafe fn pick_typed<T: Key, P: Packed + Send>(
-    sizes: &[usize],
-    n: usize,
-    sides: &[Side; 3],
-    what: Pick,
-) -> Result<()> {
     let failed = AtomicBool::new(false);
     let cost = n.saturating_mul(n.max(2).ilog2() as usize);
-    for_lines(sizes, cost, sides, &|[input, values, indices]| {
-        let Ok(mut packed) = vec_for::<P>(n) else {
-            failed.store(true, Ordering::Relaxed);
-            return;
-        };
+    dispatch_ordered!(dtype, T => for_lines(sizes, cost, sides, &|lines| {
         // SAFETY: lines as the caller describes them.
-        unsafe {
-            let picked = pick_line::<T, P>(input, n, what, &mut packed);
-            for (i, p) in picked.iter().enumerate() {
-                values.set(i, input.get::<T>(p.index()));
-                indices.set(i, p.index() as i64);
-            }
+        if unsafe { pick_typed::<T>(lines, n, what) }.is_err() {
+            failed.store(true, Ordering::Relaxed);
         }
-    });
+    }));
     match failed.into_inner() {
-        true => Err(Error::OutOfMemory { bytes: n.saturating_mul(size_of::<P>()) }),
+        true => Err(Error::OutOfMemory { bytes: n.saturating_mul(size_of::<u128>()) }),
         false => Ok(()),
     }
 }
 
-/// Fills `packed` with the line and returns what is picked of it.
-unsafe fn pick_line<T: Key, P: Packed>(line: Line, n: usize, what: Pick, packed: &mut Vec<P>) -> &[P] {
+unsafe fn pick_typed<T: Key>(lines: [Line; 3], n: usize, what: Pick) -> Result<()> {
+    // SAFETY: the caller vouches for n elements.
+    let keys = (0..n).map(|i| unsafe { lines[0].get::<T>(i).key() });
+    let (low, high) = match T::KEY_BITS {
+        64 => keys.fold((u64::MAX, 0), |(low, high), key| (low.min(key), high.max(key))),
+        _ => (0, 0),
+    };
+    // Half the bytes where keys and indices fit: integers are often close together.
+    // SAFETY: the caller's promise, passed on.
+    unsafe {
+        if high - low <= u32::MAX as u64 && n <= u32::MAX as usize {
+            pick_line::<T, u64>(lines, n, what, low, T::KEY_BITS.min(32))
+        } else {
+            pick_line::<T, u128>(lines, n, what, 0, T::KEY_BITS)
+        }
+    }
+}
+
+/// Writes what is picked of one line, whose keys less `base` take `bits`.
+unsafe fn pick_line<T: Key, P: Packed>(
+    [line, values, indices]: [Line; 3],
+    n: usize,
+    what: Pick,
+    base: u64,
+    bits: u32,
+) -> Result<()> {
     let descending = matches!(what, Pick::Sorted { descending: true } | Pick::First { descending: true, .. });
     // Turning the keys round leaves the indices of equal elements in order.
-    let flip = if descending { u64::MAX >> (64 - T::KEY_BITS) } else { 0 };
+    let flip = if descending { u64::MAX >> (64 - bits) } else { 0 };
+    let mut packed = vec_for::<P>(n)?;
     // SAFETY: the caller vouches for n elements.
-    packed.extend((0..n).map(|i| unsafe { P::pack(line.get::<T>(i).key() ^ flip, i) }));
-    let nan_key = u64::MAX >> (64 - T::KEY_BITS);
+    packed.extend((0..n).map(|i| unsafe { P::pack((line.get::<T>(i).key() - base) ^ flip, i) }));
     // SAFETY: as above; indices come from the packing.
-    let is_nan = |p: P| p.key() == nan_key && unsafe { line.get::<T>(p.index()).is_nan() };
+    let is_nan = |p: P| unsafe { line.get::<T>(p.index()).is_nan() };
     let one = |at: usize| at..at + 1;
     let range = match what {
         Pick::Sorted { .. } => {
@@ -229,7 +229,8 @@ unsafe fn pick_line<T: Key, P: Packed>(line: Line, n: usize, what: Pick, packed:
             one(rank)
         }
         Pick::Median | Pick::NanMedian => {
-            let nans = packed.iter().filter(|p| is_nan(**p)).count();
+            // SAFETY: the caller vouches for n elements.
+            let nans = (0..n).filter(|&i| unsafe { line.get::<T>(i).is_nan() }).count();
             let rank = match (what, nans) {
                 (_, 0) => (n - 1) / 2,
                 // The first NaN.
@@ -254,5 +255,56 @@ unsafe fn pick_line<T: Key, P: Packed>(line: Line, n: usize, what: Pick, packed:
             one(best)
         }
     };
-    &packed[range]
+    // SAFETY: the outputs have room for what is picked.
+    unsafe {
+        for (i, p) in packed[range].iter().enumerate() {
+            values.set(i, line.get::<T>(p.index()));
+            indices.set(i, p.index() as i64);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_in_the_order_of_the_values() {
+        let values = [f32::NEG_INFINITY, -2.5, -1e-40, 0.0, 1e-40, 2.5, f32::INFINITY, f32::NAN];
+        assert!(values.windows(2).all(|w| w[0].key() < w[1].key()));
+        assert_eq!((-0.0f64).key(), 0.0f64.key());
+        assert_eq!((-f64::NAN).key(), f64::NAN.key());
+        assert!([i64::MIN, -1, 0, i64::MAX].windows(2).all(|w| w[0].key() < w[1].key()));
+        assert!([i8::MIN, -1, 0, 127].windows(2).all(|w| w[0].key() < w[1].key()));
+    }
+
+    #[test]
+    fn picks_of_wide_and_narrow_ranges_agree() {
+        let narrow: Vec<i64> = (0..100).map(|i| (i * 37) % 11).collect();
+        let wide: Vec<i64> = narrow.iter().map(|v| v << 40).collect();
+        let picked = |values: &[i64], what: Pick, k: usize| {
+            let (mut out, mut at) = (vec![0i64; k], vec![0i64; k]);
+            let side = |start: *mut i64| Side { start: start.cast(), strides: Default::default(), step: 8 };
+            let sides = [side(values.as_ptr().cast_mut()), side(out.as_mut_ptr()), side(at.as_mut_ptr())];
+            // SAFETY: one line of these vectors, which is only read, and outputs of length k.
+            unsafe { pick(DType::I64, &[], values.len(), &sides, what) }.expect("memory for a line");
+            at
+        };
+        let whats = [
+            (Pick::Sorted { descending: false }, 100),
+            (Pick::Sorted { descending: true }, 100),
+            (Pick::First { k: 7, descending: true }, 7),
+            (Pick::Rank(42), 1),
+            (Pick::Median, 1),
+            (Pick::Mode, 1),
+        ];
+        for (what, k) in whats {
+            assert_eq!(picked(&narrow, what, k), picked(&wide, what, k), "{what:?}");
+        }
+        let mut sorted = narrow.clone();
+        sorted.sort();
+        let order = picked(&narrow, Pick::Sorted { descending: false }, 100);
+        assert_eq!(order.iter().map(|&i| narrow[i as usize]).collect::<Vec<_>>(), sorted);
+    }
 }

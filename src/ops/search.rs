@@ -1,16 +1,14 @@
-//! Places in sorted sequences, membership, counts and histograms.
+//! Places in sorted sequences, membership, counts.
 
-use crate::alloc::vec_for;
 use crate::autograd;
 use crate::bail;
-use crate::cpu::search::{self, Bins};
+use crate::cpu::search;
 use crate::dispatch_ordered;
 use crate::dtype::{Bool, DType, Element, ResultType};
 use crate::error::Result;
 use crate::layout::Show;
-use crate::ops::arithmetic::{div, mul, sub};
 use crate::ops::registry::{Args, Op, Output, Value};
-use crate::ops::{copy, creation, reduce, sort, view};
+use crate::ops::{copy, creation, sort, view};
 use crate::tensor::Tensor;
 
 /// The elements of a contiguous tensor of this type.
@@ -35,7 +33,7 @@ fn fresh_elements<T: Element>(t: &Tensor) -> &mut [T] {
 }
 
 /// Contiguous, of a dtype, outside the tape.
-fn dense(t: &Tensor, dtype: DType) -> Result<Tensor> {
+pub fn dense(t: &Tensor, dtype: DType) -> Result<Tensor> {
     copy::contiguous(&copy::to_dtype(&t.detached(), dtype)?)
 }
 
@@ -225,187 +223,6 @@ fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<Tens
     copy::to_dtype(&out, dtype)
 }
 
-/// Sums over bins between `edges`, in the dtype of `x`.
-fn fill_bins(x: &Tensor, weights: Option<&Tensor>, edges: &Tensor, how: Bins) -> Result<Tensor> {
-    let bins = edges.numel() - 1;
-    let mut sums: Vec<f64> = vec_for(bins)?;
-    sums.resize(bins, 0.0);
-    let wide = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
-    let weights = weights.map(|w| dense(w, wide)).transpose()?;
-    let (values, edges) = (dense(x, wide)?, dense(edges, wide)?);
-    if wide == DType::F64 {
-        let weights = weights.as_ref().map(elements);
-        search::histogram::<f64>(elements(&values), weights, elements(&edges), how, &mut sums);
-    } else {
-        let weights = weights.as_ref().map(elements);
-        search::histogram::<f32>(elements(&values), weights, elements(&edges), how, &mut sums);
-    }
-    copy::to_dtype(&Tensor::from_slice(&sums, &[bins])?, x.dtype())
-}
-
-fn check_bins(bins: i64) -> Result<()> {
-    if bins <= 0 {
-        bail!(Autograd, "torch.histogram(): bins must be > 0, but got {bins} for dimension 0");
-    }
-    if bins >= 1 << 40 {
-        bail!(Shape, "torch.histogram(): {bins} bins do not fit in memory");
-    }
-    Ok(())
-}
-
-/// The smallest and the largest element; (0, 0) if there is none.
-fn ends_of(x: &Tensor) -> Result<(f64, f64)> {
-    if x.numel() == 0 {
-        return Ok((0.0, 0.0));
-    }
-    let end = |largest| crate::ops::extreme::extreme(x, largest, u64::MAX, false, "aminmax");
-    Ok((reduce::item(&end(false)?)?.to_f64(), reduce::item(&end(true)?)?.to_f64()))
-}
-
-fn histc(x: &Tensor, bins: i64, min: f64, max: f64) -> Result<Tensor> {
-    if !x.dtype().is_floating() {
-        bail!(Unsupported, "\"histogram_cpu\" not implemented for '{}'", x.dtype().scalar_name());
-    }
-    check_bins(bins)?;
-    let x = &x.detached();
-    let (mut low, mut high) = (min, max);
-    if low == high && x.numel() > 0 {
-        (low, high) = ends_of(x)?;
-    }
-    if low == high {
-        (low, high) = (low - 1.0, high + 1.0);
-    }
-    if !low.is_finite() || !high.is_finite() {
-        bail!(Autograd, "torch.histc: range of [{low}, {high}] is not finite");
-    }
-    if low > high {
-        bail!(Autograd, "torch.histc: max must be larger than min");
-    }
-    // Only the ends matter where bins are even.
-    let edges = creation::linspace(
-        low,
-        high,
-        bins + 1,
-        if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 },
-    )?;
-    fill_bins(x, None, &edges, Bins::Even)
-}
-
-/// Counts, or sums of weights, between edges; as a density their integral is 1.
-fn histogram(
-    x: &Tensor,
-    edges: Tensor,
-    weight: Option<&Tensor>,
-    density: bool,
-    how: Bins,
-) -> Result<Vec<Tensor>> {
-    if let Some(w) = weight {
-        if w.sizes() != x.sizes() {
-            let mut seen = vec![x.numel()];
-            seen.push(1);
-            bail!(
-                Shape,
-                "torch.histogramdd: if weight tensor is provided it should have the same shape as the input tensor excluding its innermost dimension, but got input with shape {} and weight with shape {}",
-                Show(&seen),
-                Show(w.sizes())
-            );
-        }
-        if w.dtype() != x.dtype() {
-            bail!(
-                DType,
-                "torch.histogramdd: if weight tensor is provided, input tensor and weight tensor should have the same dtype, but got input(dtype {}) and weight(dtype {})",
-                x.dtype().c_name(),
-                w.dtype().c_name()
-            );
-        }
-    }
-    let mut hist = fill_bins(x, weight, &edges, how)?;
-    if density {
-        let n = edges.numel() as i64;
-        let widths = sub(&view::narrow(&edges, 0, 1, n - 1)?, &view::narrow(&edges, 0, 0, n - 1)?)?;
-        let total = reduce::sum(&hist, None, false, None)?;
-        hist = div(&hist, &mul(&widths, &total)?)?;
-    }
-    Ok(vec![hist, edges])
-}
-
-/// The named tuple of a histogram of `x`.
-fn histogram_output(x: &Tensor, results: Vec<Tensor>) -> Output {
-    let results = autograd::record_unknown(results, "histogram", &[x]);
-    Output::Named("histogram", &["hist", "bin_edges"], results)
-}
-
-fn check_histogram_dtype(x: &Tensor) -> Result<()> {
-    if !x.dtype().is_floating() {
-        bail!(Unsupported, "\"histogramdd\" not implemented for '{}'", x.dtype().scalar_name());
-    }
-    Ok(())
-}
-
-fn histogram_with_edges(a: &Args) -> Result<Output> {
-    let (x, edges) = (a.tensor(0), a.tensor(1));
-    if edges.ndim() != 1 {
-        bail!(
-            Autograd,
-            "torch.histogramdd: bins tensor should have one dimension, but got {} dimensions in the bins tensor for dimension 0",
-            edges.ndim()
-        );
-    }
-    if edges.dtype() != x.dtype() {
-        bail!(
-            DType,
-            "torch.histogramdd: input tensor and bins tensors should have the same dtype, but got input with dtype {} and bins for dimension 0 with dtype {}",
-            x.dtype().c_name(),
-            edges.dtype().c_name()
-        );
-    }
-    if edges.numel() == 0 {
-        bail!(Autograd, "torch.histogramdd: bins tensor should have at least 1 element, but got 0");
-    }
-    check_histogram_dtype(x)?;
-    let edges = copy::contiguous_copy(&edges.detached())?;
-    if edges.numel() == 1 {
-        let hist = Tensor::empty(&[0], x.dtype())?;
-        return Ok(histogram_output(x, vec![hist, edges]));
-    }
-    let weight = a.opt_tensor(2);
-    let results = autograd::no_grad(|| histogram(&x.detached(), edges, weight, a.bool(3), Bins::Free))?;
-    Ok(histogram_output(x, results))
-}
-
-fn histogram_with_count(a: &Args) -> Result<Output> {
-    let (x, bins) = (a.tensor(0), a.int(1));
-    check_histogram_dtype(x)?;
-    check_bins(bins)?;
-    let (mut low, mut high) = match a.opt_floats(2) {
-        Some([low, high]) => (*low, *high),
-        Some(other) => bail!(
-            Autograd,
-            "torch.histogramdd: for a 1-dimensional histogram range should have 2 elements, but got {}",
-            other.len()
-        ),
-        None if x.numel() == 0 => (0.0, 1.0),
-        None => ends_of(&x.detached())?,
-    };
-    if !low.is_finite() || !high.is_finite() {
-        bail!(Autograd, "torch.histogramdd: dimension 0's range [{low}, {high}] is not finite");
-    }
-    if low > high {
-        bail!(
-            Autograd,
-            "torch.histogramdd: min should not exceed max, but got min {low} max {high} for dimension 0"
-        );
-    }
-    if low == high {
-        (low, high) = (low - 0.5, high + 0.5);
-    }
-    let edges = creation::linspace(low, high, bins + 1, x.dtype())?;
-    let weight = a.opt_tensor(3);
-    let results =
-        autograd::no_grad(|| histogram(&x.detached(), edges, weight, a.bool(4), Bins::EvenByEdges))?;
-    Ok(histogram_output(x, results))
-}
-
 pub const OPS: &[Op] = &[
     Op::new(
         "searchsorted(Tensor sorted_sequence, Number|Tensor input, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor",
@@ -448,27 +265,5 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("How often each number from 0 on occurs, or the sums of the weights where it does.")
     .samples("ints(9) | ints(9), t(9) | ints(0), minlength=3")
-    .no_gradient(),
-    Op::new("histc(Tensor input, int bins=100, Scalar min=0, Scalar max=0) -> Tensor", |a| {
-        Ok(histc(a.tensor(0), a.int(1), a.scalar(2).to_f64(), a.scalar(3).to_f64())?.into())
-    })
-    .method()
-    .doc("How many elements fall into each of even bins between min and max, or the ends of the data.")
-    .samples("t(20), 5 | nc(3, 4), 4, -1, 1 | t(0), 3")
-    .no_gradient(),
-    Op::new(
-        "histogram(Tensor input, Tensor bins, *, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)",
-        histogram_with_edges,
-    )
-    .method()
-    .doc("How many elements fall between edges, given or even ones, or the sums of their weights.")
-    .samples("t(20), t(4, low=0.1, high=1).detach().cumsum(0) | t(20), t(3, low=0.1, high=1).detach().cumsum(0), density=True")
-    .no_gradient(),
-    Op::new(
-        "histogram(Tensor input, int bins=100, *, float[]? range=None, Tensor? weight=None, bool density=False) -> (Tensor hist, Tensor bin_edges)",
-        histogram_with_count,
-    )
-    .method()
-    .samples("t(20), 4 | nc(3, 4), 3, range=(-1.0, 1.0), density=True | t(9), 3, weight=t(9)")
     .no_gradient(),
 ];

@@ -51,12 +51,12 @@ fn sort_call(a: &Args, at: usize) -> Result<Output> {
 
 fn topk(x: &Tensor, k: i64, dim: i64, largest: bool) -> Result<(Tensor, Tensor)> {
     let dim = wrap_dim(dim, x.ndim())?;
-    if x.ndim() == 0 {
-        return only_element(x, "topk");
-    }
     let n = length(x, dim);
     if k < 0 || k as usize > n {
         bail!(Autograd, "selected index k out of range");
+    }
+    if x.ndim() == 0 {
+        return only_element(x, "topk");
     }
     if x.dtype().is_complex() || x.dtype() == DType::Bool {
         let kind = if x.dtype().is_complex() { "complex" } else { "bool" };
