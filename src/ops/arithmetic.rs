@@ -218,10 +218,18 @@ fn frexp(x: &Tensor) -> Result<Output> {
         );
     }
     let exponent = no_grad(|| table::binary_exponent(x))?;
+    let mut mantissa = no_grad(|| table::mantissa(x))?;
+    if autograd::needs_grad(&[x]) {
+        let scale = no_grad(|| table::exp2(&exponent))?;
+        mantissa = autograd::record(mantissa, "frexp", &[x], &[Save::Other(&scale)], |cx| {
+            let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
+            Ok(smallvec![Some(div(g, &cx.saved(0)?)?)])
+        });
+    }
     Ok(Output::Named(
         "frexp",
         &["mantissa", "exponent"],
-        vec![table::mantissa(x)?, copy::to_dtype(&exponent, DType::I32)?],
+        vec![mantissa, copy::to_dtype(&exponent, DType::I32)?],
     ))
 }
 

@@ -172,7 +172,7 @@ pub const OPS: &[Op] = &[
         .samples("t(3, 4, dtype=torch.float64), t(4, dtype=torch.float64) | nc(3, 2, dtype=torch.float64), t(2, dtype=torch.float64)"),
     Op::new("polar(Tensor abs, Tensor angle) -> Tensor", |a| Ok(polar(a.tensor(0), a.tensor(1))?.into()))
         .doc("Complex numbers of their absolute values and angles.")
-        .samples("t(3, 4, dtype=torch.float64), t(4, dtype=torch.float64) | nc(3, 2, dtype=torch.float64), t(2, dtype=torch.float64)"),
+        .samples("t(3, 4, low=0.1, high=3, dtype=torch.float64), t(4, dtype=torch.float64) | nc(3, 2, low=0.1, high=3, dtype=torch.float64), t(2, dtype=torch.float64)"),
     Op::new("view_as_real(Tensor input) -> Tensor", |a| Ok(pair_of_reals(a.tensor(0))?.into()))
         .doc("Complex numbers as pairs along a new last dim; a view.")
         .samples("t(2, 3, dtype=torch.complex64) | nc(3, 2, dtype=torch.complex128)"),
