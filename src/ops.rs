@@ -148,3 +148,16 @@ pub fn all() -> &'static [&'static Op] {
         rows.chain(families.iter().copied().flatten()).collect()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_operation_is_declared_twice() {
+        let mut seen = HashSet::new();
+        for op in super::all() {
+            assert!(seen.insert(op.signature) || op.signature.is_empty(), "{}", op.signature);
+        }
+    }
+}

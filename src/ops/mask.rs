@@ -331,9 +331,4 @@ pub const OPS: &[Op] = &[
         .doc("The indices of the non-zero elements, one vector a dimension.")
         .samples("bools(3, 4) | t()")
         .no_gradient(),
-    Op::new("where(Tensor input, Tensor condition, Number|Tensor other) -> Tensor", |a| {
-        Ok(crate::ops::arithmetic::where_(a.tensor(1), &a.0[0], &a.0[2])?.into())
-    })
-    .method_only()
-    .samples("t(3, 4), bools(4), t(3, 1) | t(3), bools(3), 1.5"),
 ];

@@ -140,24 +140,10 @@ fn direction(x: &Tensor) -> Result<Tensor> {
     if x.dtype().is_complex() { table::over_modulus(x, &abs(x)?) } else { table::sign(x) }
 }
 
-/// `torch.norm` for every order but the nuclear one.
-fn norm(x: &Tensor, p: f64, dims: Option<&[i64]>, keepdim: bool, dtype: Option<DType>) -> Result<Tensor> {
-    vector_norm(x, p, dims, keepdim, dtype)
-}
-
+/// `torch.norm` of a numbered order; `linalg/norms.rs` has the named ones.
 fn norm_call(a: &Args) -> Result<Output> {
-    let (x, dims, keepdim, dtype) = (a.tensor(0), a.opt_ints(2), a.bool(3), a.dtype(4));
-    let p = match a.str(1) {
-        None => a.opt_scalar(1).map_or(2.0, Scalar::to_f64),
-        Some("fro") => 2.0,
-        Some("nuc") => bail!(Unsupported, "norm(): the nuclear norm is not supported yet"),
-        Some(other) => {
-            let number = other.parse::<f64>().ok().filter(|p| p.is_infinite());
-            let Some(p) = number else { bail!(Autograd, "invalid norm order: {other}") };
-            p
-        }
-    };
-    Ok(norm(x, p, dims, keepdim, dtype)?.into())
+    let p = a.opt_scalar(1).map_or(2.0, Scalar::to_f64);
+    Ok(vector_norm(a.tensor(0), p, a.opt_ints(2), a.bool(3), a.dtype(4))?.into())
 }
 
 /// The norm of the difference.
@@ -199,12 +185,6 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("The p-norm of the elements, of all or over dimensions.")
     .samples("t(3, 4) | t(3, 4), 1 | nc(3, 4), 2, 1 | t(3, 4), float('inf'), 0, True | t(3, 4), 3 | t(), 0.5 | t(3, 4), 0, (0, 1)"),
-    Op::new(
-        "norm(Tensor input, str p, int[1]? dim=None, bool keepdim=False, ScalarType? dtype=None) -> Tensor",
-        norm_call,
-    )
-    .method()
-    .samples("t(3, 4), 'fro' | t(3, 4), 'fro', 1, True"),
     Op::new(
         "linalg.vector_norm(Tensor x, Scalar ord=2, int[1]? dim=None, bool keepdim=False, *, ScalarType? dtype=None) -> Tensor",
         vector_norm_call,

@@ -145,26 +145,6 @@ fn linalg_vander(x: &Tensor, n: Option<i64>) -> Result<Tensor> {
     powers(&x, count as usize)
 }
 
-fn vander(x: &Tensor, n: Option<i64>, increasing: bool) -> Result<Tensor> {
-    if x.ndim() != 1 {
-        bail!(Shape, "x must be a one-dimensional tensor.");
-    }
-    let count = n.unwrap_or(x.size(0) as i64);
-    if count < 0 {
-        bail!(Shape, "N must be non-negative.");
-    }
-    let x = if x.dtype().is_integral() { copy::to_dtype(x, DType::I64)? } else { x.clone() };
-    if count == 0 {
-        return creation::zeros(&[x.size(0), 0], x.dtype());
-    }
-    let rising = powers(&x, count as usize)?;
-    if increasing {
-        return Ok(rising);
-    }
-    let reversed: Vec<i64> = (0..count).rev().collect();
-    crate::ops::index::index_select(&rising, 1, &Tensor::from_slice(&reversed, &[count as usize])?)
-}
-
 pub const OPS: &[Op] = &[
     Op::new("linalg.matrix_power(Tensor A, int n) -> Tensor", |a| {
         Ok(matrix_power(a.tensor(0), a.int(1))?.into())
@@ -187,10 +167,6 @@ pub const OPS: &[Op] = &[
     })
     .doc("Vandermonde's matrix: a row of rising powers for each element.")
     .samples("t(3) | nc(2, 3), N=4"),
-    Op::new("vander(Tensor x, int? N=None, bool increasing=False) -> Tensor", |a| {
-        Ok(vander(a.tensor(0), a.opt_int(1), a.bool(2))?.into())
-    })
-    .doc("Vandermonde's matrix: a row of powers for each element, falling unless increasing=True."),
     Op::new("linalg.diagonal(Tensor A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor", |a| {
         Ok(view::diagonal(a.tensor(0), a.int(1), a.int(2), a.int(3))?.into())
     })

@@ -259,7 +259,7 @@ pub const OPS: &[Op] = &[
         Ok(old_norm(a.tensor(0), order, a.opt_ints(2), a.bool(3), a.dtype(4))?.into())
     })
     .method()
-    .samples("t(3, 4), 'nuc' | t(2, 3, 4), 'fro', (0, 1)"),
+    .samples("t(3, 4), 'nuc' | t(2, 3, 4), 'fro', (0, 1) | t(3, 4), 'fro', 1, True"),
     Op::new("linalg.cond(Tensor A, Scalar? p=None) -> Tensor", |a| {
         let order = a.opt_scalar(1).map(|p| Order::Number(p.to_f64()));
         Ok(cond(a.tensor(0), order)?.into())
