@@ -3,6 +3,7 @@
 use super::*;
 use crate::layout::{Show, wrap_dim};
 use crate::ops::arithmetic::{abs, div, where_};
+use crate::ops::extreme::extreme as largest_or_smallest;
 use crate::ops::linalg::svd;
 use crate::ops::reduce;
 use crate::ops::registry::{Args, Op};
@@ -63,7 +64,13 @@ fn extreme(x: &Tensor, p: f64, dim: i64, keepdim: bool) -> Result<Tensor> {
     if p > 0.0 && x.size(wrap_dim(dim, x.ndim())?) == 0 {
         return reduce::sum(x, Some(&[dim]), keepdim, None);
     }
-    vector_norm(x, p.signum() * f64::INFINITY, Some(&[dim]), keepdim, None)
+    let mask = 1 << wrap_dim(dim, x.ndim())?;
+    // Not as a norm: its derivative would be zero where all values are.
+    if p > 0.0 {
+        largest_or_smallest(x, true, mask, keepdim, "amax")
+    } else {
+        largest_or_smallest(x, false, mask, keepdim, "amin")
+    }
 }
 
 /// The norm of the matrices in two dimensions.
