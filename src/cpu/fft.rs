@@ -118,7 +118,7 @@ pub fn half_to_real<T: Real>(input: &[Complex<T>], n: usize, output: &mut [T], i
                 line[k] = given[k];
                 line[n - k] = given[k].conj();
             }
-            if n % 2 == 0 && n > 0 {
+            if n.is_multiple_of(2) && n > 0 {
                 line[n / 2] = Complex::new(given[n / 2].re, T::zero());
             }
             plan.process_with_scratch(&mut line, &mut scratch);

@@ -77,7 +77,7 @@ struct Results<T> {
     gb: Vec<T>,
 }
 
-fn run<T: Real>(mode: Mode, s: &Conv2dShape, x: &[T], w: &[T], b: &[T], gy: &[T]) -> Results<T> {
+fn run<T: Real + Ring>(mode: Mode, s: &Conv2dShape, x: &[T], w: &[T], b: &[T], gy: &[T]) -> Results<T> {
     // Filled with NaN: whatever is not written shows.
     let nan = |len| vec![T::nan(); len];
     let mut r = Results { y: nan(gy.len()), gx: nan(x.len()), gw: nan(w.len()), gb: nan(b.len()) };
