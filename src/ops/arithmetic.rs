@@ -452,7 +452,7 @@ pub const OPS: &[Op] = &[
     .method()
     .inplace_by(|a| Ok(nan_to_num(a, true)?.into()))
     .doc("NaN and infinities replaced; without a number, by 0 and the limits of the dtype.")
-    .samples("t(3, 4) | nc(3, 2), 1.0 | fixed(3) * nan, 1.0 | fixed(4) / torch.tensor([0, 1, 0, 1]) | fixed(4) / torch.tensor([0, 1, 0, 1]), 1.0, 2.0, 3.0"),
+    .samples("t(3, 4) | nc(3, 2), 1.0 | fixed(3) * nan, 1.0 | torch.tensor([inf, 1.0, -inf, nan]) | torch.tensor([inf, 1.0, -inf, nan]), 1.0, 2.0, 3.0"),
     Op::new("logit(Tensor input, float? eps=None) -> Tensor", |a| Ok(logit(a, false)?.into()))
         .method()
         .inplace_by(|a| Ok(logit(a, true)?.into()))

@@ -96,9 +96,13 @@ pub fn conj(x: &Tensor) -> Result<Tensor> {
     if x.dtype().is_complex() { table::conj(x) } else { Ok(x.clone()) }
 }
 
-/// 0 or pi for real numbers.
+/// 0 or pi for real numbers. Of complex ones the result is contiguous, as PyTorch's is.
 fn angle(x: &Tensor) -> Result<Tensor> {
-    if x.dtype().is_complex() { table::atan2(&imag(x)?, &real(x)?) } else { table::angle(x) }
+    if !x.dtype().is_complex() {
+        return table::angle(x);
+    }
+    let x = copy::contiguous(x)?;
+    table::atan2(&imag(&x)?, &real(&x)?)
 }
 
 /// The direction of complex numbers: x / |x|, 0 for 0; the sign of real ones.

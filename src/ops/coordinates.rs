@@ -105,7 +105,7 @@ pub const OPS: &[Op] = &[
         Ok(vander(a.tensor(0), a.opt_int(1), a.bool(2))?.into())
     })
     .doc("The powers of a vector's elements, one a column.")
-    .samples("t(3) | t(3), 2, True | t(3), N=4 | t(0)")
+    .samples("t(3) | t(3), 2, True | t(3), N=4 | fixed(0)")
     // PyTorch fails to differentiate its own: it overwrites what it needs.
     .no_gradient(),
 ];

@@ -496,7 +496,7 @@ pub const OPS: &[Op] = &[
         let copied = copy::clone(a.tensor(0))?;
         match (&a.0[1]).into() {
             Arg::Number(s) => Ok(fill_(&copied, s)?.into()),
-            Arg::Tensor(t) if t.ndim() == 0 => Ok(copy::assign(&copied, t)?.into()),
+            Arg::Tensor(t) if t.ndim() == 0 => Ok(copy::overwrite(&copied, t)?.into()),
             Arg::Tensor(t) => bail!(
                 Autograd,
                 "fill only supports 0-dimension value tensor but got tensor with {} dimensions.",

@@ -55,12 +55,12 @@ fn topk(x: &Tensor, k: i64, dim: i64, largest: bool) -> Result<(Tensor, Tensor)>
     if k < 0 || k as usize > n {
         bail!(Autograd, "selected index k out of range");
     }
-    if x.ndim() == 0 {
-        return only_element(x, "topk");
-    }
     if x.dtype().is_complex() || x.dtype() == DType::Bool {
         let kind = if x.dtype().is_complex() { "complex" } else { "bool" };
         bail!(DType, "topk does not support {kind} dtypes on CPU");
+    }
+    if x.ndim() == 0 {
+        return only_element(x, "topk");
     }
     let what = Pick::First { k: k as usize, descending: largest };
     let (values, indices) = pick_along(x, dim, k as usize, what)?;

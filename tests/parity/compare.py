@@ -43,7 +43,7 @@ def to_array(tensor: Any) -> np.ndarray:
     tensor = tensor.detach().resolve_conj()
     if name_of(tensor.dtype) == "bfloat16":
         tensor = tensor.float()
-    array: np.ndarray = tensor.numpy()
+    array: np.ndarray = tensor.numpy(force=True)  # PyTorch's zeros without memory ask for it
     return array
 
 

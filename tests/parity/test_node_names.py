@@ -23,7 +23,7 @@ OTHERWISE = set(
     nn.functional.max_unpool1d nn.functional.pad nn.functional.rms_norm nn.functional.smooth_l1_loss
     nn.functional.scaled_dot_product_attention nn.functional.upsample_bilinear
     nn.functional.upsample_nearest norm linalg.norm linalg.tensorinv linalg.matrix_power linalg.matrix_norm
-    linalg.cond fft.fft fft.ifft fft.ihfft
+    linalg.cond fft.fft fft.ifft fft.ihfft stft
     """.split()
 )
 CALLS = [c for c in calls() if c.op.differentiable and c.variant == "function" and c.op.name not in OTHERWISE]
