@@ -161,6 +161,8 @@ fn slice_part(x: &Tensor, dim: i64, start: Option<i64>, end: Option<i64>, step: 
     let start = clip(start.unwrap_or(0));
     let end = clip(end.unwrap_or(size)).max(start);
     let length = ((end - start) as usize).div_ceil(step as usize);
+    // A step beyond everything reaches one element at most: any stride will do that can be told.
+    let step = step.min(i64::MAX / (x.strides()[dim] as i64).saturating_abs().max(1));
     Ok(Part::Slice { dim, start: start as usize, length, step: step as usize })
 }
 

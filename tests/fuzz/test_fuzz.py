@@ -85,6 +85,7 @@ def worker() -> Iterator[Worker]:
 ALSO = {
     "layer": {"AttributeError", "FileNotFoundError", "IsADirectoryError", "KeyError", "OSError", "EOFError"},
     "method": {"AttributeError"},
+    "sample": {"AttributeError"},  # of what our Python layer calls methods of, as PyTorch's does
 }
 
 KINDS: dict[str, SearchStrategy[str]] = {

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 
 # Patterns of test names.
-NOT_IN_THIS_MILESTONE = (
-    r"test_second_gradient\[function:nn.functional.grid_sample\(.*\]",
-)
+NOT_IN_THIS_MILESTONE = (r"test_second_gradient\[function:nn.functional.grid_sample\(.*\]",)
 
 
 def is_later(name: str) -> bool:

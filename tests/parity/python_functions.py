@@ -32,7 +32,7 @@ nn.functional.conv_transpose2d: t(2, 3, 4, 3), t(3, 2, 3, 2), t(2), (2, 1), 1, (
 nn.functional.conv_transpose3d: t(1, 2, 2, 3, 2), t(2, 1, 2, 2, 2), t(1), 2, 1
 nn.functional.max_pool1d: t(2, 3, 8), 3, 2, 1 | t(3, 7), 2, ceil_mode=True | t(2, 3, 8), 2, return_indices=True
 nn.functional.max_pool2d: t(2, 3, 6, 5), 3, 2, 1 | t(1, 6, 6), 2, return_indices=True | t(2, 2, 7, 7), 2, 2, 0, 2, True
-nn.functional.max_pool3d: t(1, 2, 4, 4, 4), 2 | t(2, 5, 4, 4), (2, 1, 2), 1, 1
+nn.functional.max_pool3d: t(1, 2, 4, 4, 4), 2 | t(2, 5, 4, 4), (2, 1, 2), 1, (1, 0, 1)
 nn.functional.avg_pool1d: t(2, 3, 8), 3, 2, 1 | t(2, 7), 2, ceil_mode=True, count_include_pad=False
 nn.functional.adaptive_avg_pool1d: t(2, 3, 8), 3 | t(3, 5), 5
 nn.functional.adaptive_max_pool1d: t(2, 3, 8), 3 | t(2, 5), 2, return_indices=True
@@ -49,7 +49,7 @@ nn.functional.interpolate: t(1, 2, 4, 3), (5, 7), mode='bilinear', align_corners
 nn.functional.pad: t(2, 3), (1, 2, 0, 1), value=2.0 | t(1, 2, 4, 3), (1, 2, 0, 3), 'reflect' | t(2, 3), (2, 1), 'circular' | t(2, 4), (-1, 2)
 nn.functional.unfold: t(1, 2, 4, 5), (2, 3), 1, 1, 2
 nn.functional.fold: t(1, 8, 6), (3, 4), 2
-nn.functional.batch_norm: t(4, 3, 2), t(3), t(3, low=0.5, high=2), t(3), t(3) | t(4, 3), None, None, training=True
+nn.functional.batch_norm: t(4, 3, 2), fixed(3), fixed(3, low=0.5, high=2), t(3), t(3) | t(4, 3), None, None, training=True
 nn.functional.layer_norm: t(2, 3, 4), (4,), t(4), t(4) | t(2, 3, 4), (3, 4), eps=0.1
 nn.functional.group_norm: t(2, 6, 3), 3, t(6), t(6) | t(2, 4), 2
 nn.functional.instance_norm: t(2, 3, 4) | t(2, 3, 4, 2), weight=t(3), bias=t(3)

@@ -144,24 +144,24 @@ pub const OPS: &[Op] = &[
         Ok(cholesky(a.tensor(0), a.bool(1), "linalg.cholesky")?.into())
     })
     .doc("The triangular L with A = L Lᴴ, or with upper=True the U with A = Uᴴ U.")
-    .samples("4 * torch.eye(3) + t(3, 3, low=-1, high=1) | 4 * torch.eye(3) + t(2, 3, 3, low=-1, high=1), upper=True"),
+    .samples("(lambda a: a @ a.mH + torch.eye(3))(t(3, 3, low=-1, high=1)) | (lambda a: a @ a.mH + torch.eye(3))(t(2, 3, 3, low=-1, high=1)), upper=True"),
     Op::new("cholesky(Tensor input, bool upper=False) -> Tensor", |a| {
         Ok(cholesky(a.tensor(0), a.bool(1), "cholesky")?.into())
     })
     .method()
     .doc("As linalg.cholesky.")
-    .samples("4 * torch.eye(3) + t(2, 3, 3, low=-1, high=1), True"),
+    .samples("(lambda a: a @ a.mH + torch.eye(3))(t(2, 3, 3, low=-1, high=1)), True"),
     Op::new("linalg.cholesky_ex(Tensor A, *, bool upper=False, bool check_errors=False) -> Tensor[]", |a| {
         cholesky_ex(a.tensor(0), a.bool(1), a.bool(2))
     })
     .doc("As linalg.cholesky, with zero or the order of the first minor that is not positive.")
-    .samples("4 * torch.eye(3) + t(2, 3, 3, low=-1, high=1), upper=True"),
+    .samples("(lambda a: a @ a.mH + torch.eye(3))(t(2, 3, 3, low=-1, high=1)), upper=True"),
     Op::new("cholesky_solve(Tensor B, Tensor L, bool upper=False) -> Tensor", |a| {
         Ok(cholesky_solve(a.tensor(0), a.tensor(1), a.bool(2))?.into())
     })
     .method()
     .doc("The solution of A X = B, given the factor of A.")
-    .samples("t(3, 2), t(3, 3) | t(2, 3, 1), t(3, 3), upper=True"),
+    .samples("t(3, 2), t(3, 3).tril() | t(2, 3, 1), t(3, 3).triu(), upper=True"),
     Op::new("cholesky_inverse(Tensor L, bool upper=False) -> Tensor", |a| {
         Ok(cholesky_inverse(a.tensor(0), a.bool(1))?.into())
     })

@@ -183,7 +183,7 @@ pub const OPS: &[Op] = &[
         Ok(self_adjoint_values(a.tensor(0), is_upper(a.str(1).unwrap_or("L"))?)?.into())
     })
     .doc("Eigenvalues of self-adjoint matrices, in ascending order; one triangle is read.")
-    .samples("t(3, 3) | nc(2, 3, 3), UPLO='U'"),
+    .samples("(lambda a: a + a.mH)(t(3, 3)) | (lambda a: a + a.mH)(nc(2, 3, 3)), UPLO='U'"),
     Op::new("linalg.eig(Tensor A) -> Tensor[]", |a| {
         let (l, v) = general(a.tensor(0))?;
         Ok(Output::Named("linalg_eig", &["eigenvalues", "eigenvectors"], vec![l, v]))

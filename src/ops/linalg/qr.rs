@@ -251,7 +251,7 @@ pub const OPS: &[Op] = &[
         Ok(Output::Named("linalg_qr", &["Q", "R"], vec![q, r]))
     })
     .doc("Q with orthonormal columns and upper triangular R with A = Q R; mode 'reduced', 'complete' or 'r'.")
-    .samples("t(4, 3) | nc(2, 3, 4) | t(3, 3), mode='complete' | t(4, 3), 'r'"),
+    .samples("t(4, 3) | nc(2, 3, 4) | t(3, 3), mode='complete' | fixed(4, 3), 'r'"),
     Op::new("qr(Tensor input, bool some=True) -> Tensor[]", |a| {
         let mode = if a.bool(1) { Mode::Reduced } else { Mode::Complete };
         let (q, r) = decompose(a.tensor(0), mode)?;
