@@ -155,32 +155,32 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("The largest element; along a dimension with its index; or the larger of two tensors.")
     .samples("t(3, 4) | ints(3) | t() | torch.tensor([1.0, 2.0, 2.0])"),
+    Op::new("max(Tensor input, Tensor other) -> Tensor", |a| {
+        Ok(table::maximum(a.tensor(0), a.tensor(1))?.into())
+    })
+    .method()
+    .samples("t(3, 4), t(4) | ints(3), torch.tensor(2)"),
     Op::new("max(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
         extreme_along(a.tensor(0), true, a.int(1), a.bool(2), "max")
     })
     .method()
     .samples("t(3, 4), 0 | nc(3, 4), 1, True | t(2, 3, 4), -2 | t(), 0, True"),
-    Op::new("max(Tensor input, Tensor other) -> Tensor", |a| {
-        Ok(table::maximum(a.tensor(0), a.tensor(1))?.into())
-    })
-    .method()
-    .samples("t(3, 4), t(4)"),
     Op::new("min(Tensor input) -> Tensor", |a| {
         Ok(extreme(a.tensor(0), false, u64::MAX, false, "min")?.into())
     })
     .method()
     .doc("The smallest element; along a dimension with its index; or the smaller of two tensors.")
     .samples("t(3, 4) | ints(3) | t()"),
+    Op::new("min(Tensor input, Tensor other) -> Tensor", |a| {
+        Ok(table::minimum(a.tensor(0), a.tensor(1))?.into())
+    })
+    .method()
+    .samples("t(3, 4), t(4) | ints(3), torch.tensor(2)"),
     Op::new("min(Tensor input, int dim, bool keepdim=False) -> (Tensor values, Tensor indices)", |a| {
         extreme_along(a.tensor(0), false, a.int(1), a.bool(2), "min")
     })
     .method()
     .samples("t(3, 4), 0 | t(3, 4), 1, True"),
-    Op::new("min(Tensor input, Tensor other) -> Tensor", |a| {
-        Ok(table::minimum(a.tensor(0), a.tensor(1))?.into())
-    })
-    .method()
-    .samples("t(3, 4), t(4)"),
     Op::new("amax(Tensor input, int[1]? dim=[], bool keepdim=False) -> Tensor", |a| {
         over_dims(a, true, "amax")
     })

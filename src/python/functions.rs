@@ -276,7 +276,16 @@ fn run<'py>(
         PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 1)?;
     }
     if let Some(out) = extras.out {
-        return write_outs(out.into_bound(py), output);
+        let out = out.into_bound(py);
+        match tensor_of(&out) {
+            Some(target) => check_out(&target, values)?,
+            None => {
+                for target in items(&out).unwrap_or_default().iter().filter_map(tensor_of) {
+                    check_out(&target, values)?;
+                }
+            }
+        }
+        return write_outs(out, output);
     }
     let Output::Tensor(result) = output else { return output_object(py, output) };
     if extras.requires_grad {
@@ -349,6 +358,43 @@ fn write_outs<'py>(out: Bound<'py, PyAny>, output: Output) -> PyResult<Bound<'py
         }
         other => output_object(py, other),
     }
+}
+
+/// Refuses an `out=` that results cannot be written to one by one: it reaches an element twice, or a part
+/// of what is read.
+fn check_out(out: &Tensor, values: &[Value]) -> crate::error::Result<()> {
+    if out.numel() == 0 {
+        return Ok(());
+    }
+    if out.layout().has_internal_overlap() {
+        crate::bail!(
+            Shape,
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation."
+        );
+    }
+    let partly = |t: &Tensor| {
+        let reach = |t: &Tensor| t.layout().extent().unwrap_or((0, 0));
+        let ((a, b), (c, d)) = (reach(t), reach(out));
+        t.storage().same(out.storage())
+            && t.dtype() == out.dtype()
+            && t.layout() != out.layout()
+            // Of tensors with gaps nobody can tell cheaply; PyTorch lets them pass too.
+            && t.layout().is_non_overlapping_and_dense()
+            && out.layout().is_non_overlapping_and_dense()
+            && (a < d && c < b)
+    };
+    let read_partly = values.iter().any(|value| match value {
+        Value::Tensor(t) => partly(t),
+        Value::Tensors(list) => list.iter().any(partly),
+        _ => false,
+    });
+    if read_partly {
+        crate::bail!(
+            Shape,
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation."
+        );
+    }
+    Ok(())
 }
 
 /// The result is written into a given tensor, which takes its shape.
