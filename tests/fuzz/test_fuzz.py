@@ -85,7 +85,8 @@ def worker() -> Iterator[Worker]:
 ALSO = {
     "layer": {"AttributeError", "FileNotFoundError", "IsADirectoryError", "KeyError", "OSError", "EOFError"},
     "method": {"AttributeError"},
-    "sample": {"AttributeError"},  # of what our Python layer calls methods of, as PyTorch's does
+    # Of what our Python layer calls methods of, and asserts, as PyTorch's does.
+    "sample": {"AssertionError", "AttributeError"},
 }
 
 KINDS: dict[str, SearchStrategy[str]] = {
