@@ -52,7 +52,7 @@ pub fn wrap(py: Python<'_>, tensor: Tensor) -> PyResult<Bound<'_, PyAny>> {
     if let Some(refusal) = crate::autograd::saved::take_refusal() {
         return Err(refusal.into());
     }
-    let object = Bound::new(py, PyTensor::new(tensor))?;
+    let object = PyTensor::object(py, tensor)?;
     let slot = object.get().tensor().python_slot();
     slot.store(object.as_ptr().cast::<c_void>(), Ordering::Relaxed);
     Ok(object.into_any())

@@ -1,4 +1,4 @@
-//! The class `Tensor`: the object, its construction, and the attributes that users hang on it. The
+//! The class `Tensor`: the object, its construction, and how the collector sees it. The
 //! methods that are not operations stand in the files beside, by what they are about.
 
 mod attributes;
@@ -8,13 +8,12 @@ mod metadata;
 mod values;
 
 use std::cell::UnsafeCell;
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::PyAttributeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
-use pyo3::{PyTraverseError, PyVisit, ffi};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyTuple, PyType};
+use pyo3::{PyTraverseError, PyTypeInfo, PyVisit, ffi};
 
 use crate::python::convert::handle;
 use crate::python::{data, device, gc};
@@ -22,13 +21,12 @@ use crate::scalar::default_dtype;
 use crate::tensor::Tensor;
 
 /// A multi-dimensional array of one dtype, which may carry a gradient.
-#[pyclass(name = "Tensor", module = "rustnn", subclass, frozen, weakref)]
+/// Attributes are CPython's own (`dict`): a class with a `__getattr__` would pay for a bound method in
+/// every method call.
+#[pyclass(name = "Tensor", module = "rustnn", subclass, frozen, weakref, dict)]
 pub struct PyTensor {
     /// Exchanged by `x.data = y` and the like; touched only with the GIL held.
     tensor: UnsafeCell<Tensor>,
-    /// What a user hung on the tensor. CPython would make a dict for every tensor, which costs as
-    /// much as a small operation; this one is made when it is asked for.
-    attributes: OnceLock<Py<PyDict>>,
 }
 
 // SAFETY: the cell is read and written only by code that holds the GIL.
@@ -36,7 +34,35 @@ unsafe impl Sync for PyTensor {}
 
 impl PyTensor {
     pub fn new(tensor: Tensor) -> PyTensor {
-        PyTensor { tensor: UnsafeCell::new(tensor), attributes: OnceLock::new() }
+        PyTensor { tensor: UnsafeCell::new(tensor) }
+    }
+
+    /// The object of `tensor`, of the class itself.
+    ///
+    /// `object.__new__`, which PyO3 calls, makes the dict of attributes with the object, which costs as
+    /// much as a small operation does; allocated like this, an object has none until it is asked for.
+    pub fn object(py: Python<'_>, tensor: Tensor) -> PyResult<Bound<'_, PyTensor>> {
+        /// Where in an object of the class its `PyTensor` stands.
+        static OFFSET: PyOnceLock<usize> = PyOnceLock::new();
+
+        let Some(&offset) = OFFSET.get(py) else {
+            let object = Bound::new(py, PyTensor::new(tensor))?;
+            let start = object.as_ptr().addr();
+            OFFSET.get_or_init(py, || std::ptr::from_ref(object.get()).addr() - start);
+            return Ok(object);
+        };
+        let class = PyTensor::type_object_raw(py);
+        // SAFETY: the class is alive as long as the interpreter. A fresh object is all zero but for its
+        // head, which is how PyO3 begins its slots for the dict and weak references; the value is
+        // written where it stands in every object of the class, before anything else can run.
+        unsafe {
+            let object = ffi::PyType_GenericAlloc(class, 0);
+            if object.is_null() {
+                return Err(PyErr::fetch(py));
+            }
+            object.byte_add(offset).cast::<PyTensor>().write(PyTensor::new(tensor));
+            Ok(Bound::from_owned_ptr(py, object).cast_into_unchecked())
+        }
     }
 
     /// The tensor as it is now. Not to be kept across calls into Python: clone it.
@@ -89,76 +115,18 @@ impl PyTensor {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        if let Some(attributes) = self.attributes.get() {
-            visit.call(attributes)?;
-        }
         gc::traverse(self.tensor(), &visit)
     }
 
     fn __clear__(&self) {
         gc::clear(self.tensor());
-        if let Some(attributes) = self.attributes.get() {
-            Python::attach(|py| attributes.bind(py).clear());
-        }
-    }
-
-    // ---- attributes of the user's own ----
-
-    #[getter(__dict__)]
-    fn attribute_dict<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyDict> {
-        slf.get().attributes.get_or_init(|| PyDict::new(slf.py()).unbind()).bind(slf.py()).clone()
-    }
-
-    /// Called where no attribute of the class was found.
-    fn __getattr__<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(attributes) = slf.get().attributes.get()
-            && let Some(value) = attributes.bind(slf.py()).get_item(name)?
-        {
-            return Ok(value);
-        }
-        Err(PyAttributeError::new_err(format!(
-            "'{}' object has no attribute '{name}'",
-            slf.get_type().name()?
-        )))
-    }
-
-    fn __setattr__<'py>(
-        slf: &Bound<'py, Self>,
-        name: &Bound<'py, PyString>,
-        value: &Bound<'py, PyAny>,
-    ) -> PyResult<()> {
-        // SAFETY: plain call of CPython with objects that are alive.
-        let status = unsafe { ffi::PyObject_GenericSetAttr(slf.as_ptr(), name.as_ptr(), value.as_ptr()) };
-        if status == 0 {
-            return Ok(());
-        }
-        let error = PyErr::fetch(slf.py());
-        // Only what the class does not know may be the user's own.
-        if !error.is_instance_of::<PyAttributeError>(slf.py()) || slf.get_type().hasattr(name)? {
-            return Err(error);
-        }
-        Self::attribute_dict(slf).set_item(name, value)
-    }
-
-    fn __delattr__<'py>(slf: &Bound<'py, Self>, name: &Bound<'py, PyString>) -> PyResult<()> {
-        // SAFETY: plain call of CPython with objects that are alive; null deletes.
-        let status =
-            unsafe { ffi::PyObject_GenericSetAttr(slf.as_ptr(), name.as_ptr(), std::ptr::null_mut()) };
-        if status == 0 {
-            return Ok(());
-        }
-        let error = PyErr::fetch(slf.py());
-        match slf.get().attributes.get() {
-            Some(attributes) if attributes.bind(slf.py()).contains(name)? => {
-                attributes.bind(slf.py()).del_item(name)
-            }
-            _ => Err(error),
-        }
     }
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyTensor>()?;
+    // Or CPython's messages would call it by its full name, unlike PyTorch's.
+    m.py().get_type::<PyTensor>().setattr("__name__", "Tensor")?;
     attributes::register(m)?;
     metadata::register(m)
 }
