@@ -237,7 +237,7 @@ table! {
         grad { x(y, g) = g * conj(y * (1.0 - y)); } on (-4.0, 4.0);
     /// The positive part.
     op relu(x) for (float int) = { positive_part(x) }
-        grad { x(y, g) = select(gt(y, 0.0), g, zero_of(y)); } check no_bool_relu on (-4.0, 4.0);
+        grad { x(y, g) = select(le(y, 0.0), zero_of(y), g); } check no_bool_relu on (-4.0, 4.0);
 
     // ---- limits and choices ----
     part clamp(x, low, high) for (float int) = { minimum(maximum(x, low), high) }

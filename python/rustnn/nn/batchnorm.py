@@ -13,11 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["BatchNorm1d", "BatchNorm2d"]
+__all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
 
-class _BatchNorm(Module):
-    """The layer for any number of dims; subclasses say which they take."""
+class _NormBase(Module):
+    """What batch and instance normalisation share: settings, weights, running statistics."""
 
     _version = 2
     num_features: int
@@ -86,27 +86,6 @@ class _BatchNorm(Module):
     def _check_input_dim(self, input: Tensor) -> None:
         raise NotImplementedError
 
-    def forward(self, input: Tensor) -> Tensor:
-        self._check_input_dim(input)
-        parameters: Any = self._parameters
-        buffers = self._buffers
-        try:
-            weight, bias = parameters["weight"], parameters["bias"]
-            mean, var, count = buffers["running_mean"], buffers["running_var"], buffers["num_batches_tracked"]
-        except KeyError:  # replaced by something else of the same name: see Linear
-            weight, bias = self.weight, self.bias
-            mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
-        momentum = 0.0 if self.momentum is None else self.momentum
-        if self.training and self.track_running_stats and count is not None:
-            count.add_(1)
-            if self.momentum is None:  # a plain average over all batches so far
-                momentum = 1.0 / float(count)
-        # Statistics of the batch are used in training, and always where none are kept.
-        by_batch = self.training or (mean is None and var is None)
-        if self.training and not self.track_running_stats:
-            mean = var = None
-        return F.batch_norm(input, mean, var, weight, bias, by_batch, momentum, self.eps)
-
     def extra_repr(self) -> str:
         return (
             f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
@@ -134,6 +113,31 @@ class _BatchNorm(Module):
         )
 
 
+class _BatchNorm(_NormBase):
+    """The layer for any number of dims; subclasses say which they take."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._check_input_dim(input)
+        parameters: Any = self._parameters
+        buffers = self._buffers
+        try:
+            weight, bias = parameters["weight"], parameters["bias"]
+            mean, var, count = buffers["running_mean"], buffers["running_var"], buffers["num_batches_tracked"]
+        except KeyError:  # replaced by something else of the same name: see Linear
+            weight, bias = self.weight, self.bias
+            mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.track_running_stats and count is not None:
+            count.add_(1)
+            if self.momentum is None:  # a plain average over all batches so far
+                momentum = 1.0 / float(count)
+        # Statistics of the batch are used in training, and always where none are kept.
+        by_batch = self.training or (mean is None and var is None)
+        if self.training and not self.track_running_stats:
+            mean = var = None
+        return F.batch_norm(input, mean, var, weight, bias, by_batch, momentum, self.eps)
+
+
 class BatchNorm1d(_BatchNorm):
     """Over (N, C) or (N, C, L), for each of ``num_features`` channels C.
 
@@ -152,3 +156,60 @@ class BatchNorm2d(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() != 4:
             raise ValueError(f"expected 4D input (got {input.dim()}D input)")
+
+
+class BatchNorm3d(_BatchNorm):
+    """As BatchNorm1d, over volumes (N, C, D, H, W)."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() != 5:
+            raise ValueError(f"expected 5D input (got {input.dim()}D input)")
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over all processes that train together, of which there is one here.
+
+    Takes (N, C, *); ``process_group`` is kept and has no other meaning.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 2:
+            raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """The module with every batch normalisation in it exchanged for a SyncBatchNorm of the same state."""
+        converted: Module = module
+        if isinstance(module, _BatchNorm):
+            sync = cls(
+                module.num_features,
+                module.eps,
+                module.momentum,
+                module.affine,
+                module.track_running_stats,
+                process_group,
+                bias=module.bias is not None,
+            )
+            sync._parameters.update(module._parameters)
+            sync._buffers.update(module._buffers)
+            sync.training = module.training
+            converted = sync
+        for name, child in module.named_children():
+            converted.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return converted

@@ -13,21 +13,26 @@ from rustnn.nn.parameter import Parameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, ClassVar
 
-__all__ = ["Conv2d"]
+    Sizes = int | tuple[int, ...]
+
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-def _pair(value: Any) -> tuple[int, ...]:
-    """A number stands for itself in both directions."""
-    return (value, value) if isinstance(value, int) or not hasattr(value, "__iter__") else tuple(value)
+def _each(value: Any, dims: int) -> tuple[int, ...]:
+    """A number stands for itself in every direction."""
+    return tuple(value) if hasattr(value, "__iter__") else (value,) * dims
 
 
 class _ConvNd(Module):
     """What convolutions of any number of dims share: settings, weights, checks."""
 
+    _dims: ClassVar[int]
+    _convolve: ClassVar[Callable[..., Tensor]]
     in_channels: int
     out_channels: int
     kernel_size: tuple[int, ...]
@@ -47,6 +52,8 @@ class _ConvNd(Module):
         stride: tuple[int, ...],
         padding: str | tuple[int, ...],
         dilation: tuple[int, ...],
+        transposed: bool,
+        output_padding: tuple[int, ...],
         groups: int,
         bias: bool,
         padding_mode: str,
@@ -74,12 +81,13 @@ class _ConvNd(Module):
         self.stride = stride
         self.padding = padding
         self.dilation = dilation
-        self.transposed = False
-        self.output_padding = (0,) * len(kernel_size)
+        self.transposed = transposed
+        self.output_padding = output_padding
         self.groups = groups
         self.padding_mode = padding_mode
         self._reversed_padding_repeated_twice = self._padding_by_side()
-        shape = (out_channels, in_channels // groups, *kernel_size)
+        inward, outward = (in_channels, out_channels) if transposed else (out_channels, in_channels)
+        shape = (inward, outward // groups, *kernel_size)
         self.weight = Parameter(_C.empty(shape, device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(_C.empty(out_channels, device=device, dtype=dtype))
@@ -109,6 +117,14 @@ class _ConvNd(Module):
                 bound = 1 / math.sqrt(fan_in)
                 init.uniform_(self.bias, -bound, bound)
 
+    def _weights(self) -> tuple[Tensor, Tensor | None]:
+        """Straight from the table; see Linear."""
+        parameters: dict[str, Any] = self._parameters
+        try:
+            return parameters["weight"], parameters["bias"]
+        except KeyError:
+            return self.weight, self.bias
+
     def extra_repr(self) -> str:
         text = (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -117,6 +133,8 @@ class _ConvNd(Module):
             text += f", padding={self.padding}"
         if self.dilation != (1,) * len(self.dilation):
             text += f", dilation={self.dilation}"
+        if self.output_padding != (0,) * len(self.output_padding):
+            text += f", output_padding={self.output_padding}"
         if self.groups != 1:
             text += f", groups={self.groups}"
         if self.bias is None:
@@ -126,35 +144,33 @@ class _ConvNd(Module):
         return text
 
 
-class Conv2d(_ConvNd):
-    """Convolution of images: (N, in_channels, H, W) or without N, to (N, out_channels, H', W').
-
-    ``weight`` is (out_channels, in_channels / groups, kernel height, kernel width). ``padding`` is zeros
-    added on both sides, or "valid" (none), or "same" (H' = H; stride 1 only). ValueError for settings that do
-    not go together.
-    """
+class _Convolution(_ConvNd):
+    """The convolutions that are not transposed."""
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: str | int | tuple[int, int] = 0,
-        dilation: int | tuple[int, int] = 1,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: str | Sizes = 0,
+        dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
         padding_mode: str = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
+        dims = self._dims
         super().__init__(
             in_channels,
             out_channels,
-            _pair(kernel_size),
-            _pair(stride),
-            padding if isinstance(padding, str) else _pair(padding),
-            _pair(dilation),
+            _each(kernel_size, dims),
+            _each(stride, dims),
+            padding if isinstance(padding, str) else _each(padding, dims),
+            _each(dilation, dims),
+            False,
+            (0,) * dims,
             groups,
             bias,
             padding_mode,
@@ -162,15 +178,134 @@ class Conv2d(_ConvNd):
             dtype,
         )
 
-    def forward(self, input: Tensor) -> Tensor:
-        parameters: dict[str, Any] = self._parameters
-        try:
-            weight, bias = parameters["weight"], parameters["bias"]
-        except KeyError:  # replaced by something else of the same name: see Linear
-            weight, bias = self.weight, self.bias
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        padding: Any = self.padding
         if self.padding_mode != "zeros":
-            padded = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
-            return F.conv2d(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
-        if isinstance(self.padding, str):
-            return F.conv2d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-        return _C.conv2d(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
+            input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
+            padding = 0
+        return type(self)._convolve(input, weight, bias, self.stride, padding, self.dilation, self.groups)
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight, bias = self._weights()
+        return self._conv_forward(input, weight, bias)
+
+
+class Conv1d(_Convolution):
+    """Convolution of signals: (N, in_channels, L) or without N, to (N, out_channels, L'); see Conv2d."""
+
+    _dims = 1
+    _convolve = staticmethod(_C.conv1d)
+
+
+class Conv2d(_Convolution):
+    """Convolution of images: (N, in_channels, H, W) or without N, to (N, out_channels, H', W').
+
+    ``weight`` is (out_channels, in_channels / groups, kernel height, kernel width). ``padding`` is added on
+    both sides, or "valid" (none), or "same" (H' = H; stride 1 only); ``padding_mode`` says of what: "zeros",
+    "reflect", "replicate" or "circular". ValueError for settings that do not go together.
+    """
+
+    _dims = 2
+    _convolve = staticmethod(_C.conv2d)
+
+
+class Conv3d(_Convolution):
+    """Convolution of volumes: (N, in_channels, D, H, W) or without N; see Conv2d."""
+
+    _dims = 3
+    _convolve = staticmethod(_C.conv3d)
+
+
+class _ConvTransposeNd(_ConvNd):
+    """The transposed convolutions."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Sizes,
+        stride: Sizes = 1,
+        padding: Sizes = 0,
+        output_padding: Sizes = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Sizes = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        dims = self._dims
+        if padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+        super().__init__(
+            in_channels,
+            out_channels,
+            _each(kernel_size, dims),
+            _each(stride, dims),
+            _each(padding, dims),
+            _each(dilation, dims),
+            True,
+            _each(output_padding, dims),
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+
+    def _padding_for(self, input: Tensor, output_size: Sequence[int] | None) -> tuple[int, ...]:
+        """The output padding with which the result has ``output_size``; ValueError if none does."""
+        if output_size is None:
+            return self.output_padding
+        dims = self._dims
+        wanted = list(output_size)
+        if len(wanted) == input.dim():  # with batch and channels
+            wanted = wanted[input.dim() - dims :]
+        if len(wanted) != dims:
+            raise ValueError(
+                f"{type(self).__name__}: for {input.dim()}D input, output_size must have {dims} or "
+                f"{input.dim()} elements (got {len(wanted)})"
+            )
+        least = []
+        for axis, size in enumerate(input.shape[input.dim() - dims :]):
+            reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
+            least.append((size - 1) * self.stride[axis] - 2 * int(self.padding[axis]) + reach)
+        most = [size + step - 1 for size, step in zip(least, self.stride, strict=True)]
+        if not all(low <= size <= high for low, size, high in zip(least, wanted, most, strict=True)):
+            raise ValueError(
+                f"requested an output size of {wanted}, but valid sizes range from {least} to {most} "
+                f"(for an input of {tuple(input.shape)})"
+            )
+        return tuple(size - low for size, low in zip(wanted, least, strict=True))
+
+    def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
+        weight, bias = self._weights()
+        extra = self._padding_for(input, output_size)
+        return type(self)._convolve(
+            input, weight, bias, self.stride, self.padding, extra, self.groups, self.dilation
+        )
+
+
+class ConvTranspose1d(_ConvTransposeNd):
+    """Transposed convolution of signals: (N, in_channels, L) or without N; see ConvTranspose2d."""
+
+    _dims = 1
+    _convolve = staticmethod(_C.conv_transpose1d)
+
+
+class ConvTranspose2d(_ConvTransposeNd):
+    """The gradient of a convolution as a layer: (N, in_channels, H, W) to (N, out_channels, H', W').
+
+    ``weight`` is (in_channels, out_channels / groups, kernel height, kernel width). ``output_padding``, or
+    ``output_size`` in the call, settles which of the sizes that fit the result has.
+    """
+
+    _dims = 2
+    _convolve = staticmethod(_C.conv_transpose2d)
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """Transposed convolution of volumes: (N, in_channels, D, H, W) or without N; see ConvTranspose2d."""
+
+    _dims = 3
+    _convolve = staticmethod(_C.conv_transpose3d)

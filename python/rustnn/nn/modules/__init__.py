@@ -12,11 +12,17 @@ for _name in (
     "batchnorm",
     "container",
     "conv",
+    "distance",
     "dropout",
+    "embedding",
     "flatten",
+    "instancenorm",
     "linear",
     "loss",
     "module",
+    "normalization",
+    "padding",
     "pooling",
+    "resample",
 ):
     globals()[_name] = sys.modules[f"{__name__}.{_name}"] = import_module(f"rustnn.nn.{_name}")
