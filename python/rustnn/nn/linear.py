@@ -78,6 +78,10 @@ class Linear(Module):
         )
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """Linear under the name that PyTorch gives the last projection of an attention."""
+
+
 class Bilinear(Module):
     """``y[k] = x1 @ weight[k] @ x2 + bias[k]``: (*, in1_features) and (*, in2_features) to (*, out_features).
 

@@ -9,6 +9,7 @@ from rustnn.nn import *  # noqa: F403
 
 for _name in (
     "activation",
+    "attention",
     "batchnorm",
     "container",
     "conv",
@@ -24,5 +25,6 @@ for _name in (
     "padding",
     "pooling",
     "resample",
+    "transformer",
 ):
     globals()[_name] = sys.modules[f"{__name__}.{_name}"] = import_module(f"rustnn.nn.{_name}")
