@@ -19,7 +19,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test check parity parity-table fuzz bench bench-ops bench-rust wheel docs format clean
+.PHONY: help build demo test check parity parity-table names-table fuzz bench bench-ops bench-rust wheel docs format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ parity: $(STAMPS)/extension $(STAMPS)/torch ## install PyTorch into .venv and ho
 
 parity-table: $(STAMPS)/extension $(STAMPS)/torch ## operation by operation, dtype by dtype: docs/PARITY.md
 	cd tests && ../$(BIN)/python -m parity.table
+
+names-table: $(STAMPS)/extension $(STAMPS)/torch ## every public name of nn, held, present or missing: docs/NN.md
+	cd tests && ../$(BIN)/python -m parity.names
 
 fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as `make test` does, new ones each time
 	RUSTNN_FUZZ=long $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)

@@ -271,6 +271,9 @@ fn target_distribution(
 }
 
 fn with_probabilities(c: &Classification) -> Result<Tensor> {
+    if c.ignore_index >= 0 {
+        bail!(Autograd, "ignore_index is not supported for floating point target");
+    }
     let dim = if c.x.ndim() == 1 { 0 } else { 1 };
     let classes = c.x.size(dim);
     let logp = softmax(c.x, dim as i64, true, None)?;

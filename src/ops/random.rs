@@ -38,12 +38,21 @@ fn parts_of(t: &Tensor) -> Tensor {
     t.alias_as(layout, t.dtype().to_real())
 }
 
+/// `x * scale + shift`, rounded once as PyTorch does; without a shift there is nothing to round twice.
+fn affine_f32(x: f32, scale: f32, shift: f32) -> f32 {
+    if shift == 0.0 { x * scale + shift } else { x.mul_add(scale, shift) }
+}
+
+fn affine_f64(x: f64, scale: f64, shift: f64) -> f64 {
+    if shift == 0.0 { x * scale + shift } else { x.mul_add(scale, shift) }
+}
+
 fn fill_uniform(t: &Tensor, low: f64, high: f64, mt: &mut Mt19937) -> Result<()> {
     if t.dtype().is_complex() {
         return fill_uniform(&parts_of(t), low, high, mt);
     }
     if t.dtype() == DType::F64 {
-        return fill_with(t, || below(mt.uniform_f64() * (high - low) + low, low, high));
+        return fill_with(t, || below(affine_f64(mt.uniform_f64(), high - low, low), low, high));
     }
     // Half precision rounds more of the draws up to `high`.
     let rounded = |x: f32| -> f32 {
@@ -54,7 +63,7 @@ fn fill_uniform(t: &Tensor, low: f64, high: f64, mt: &mut Mt19937) -> Result<()>
         }
     };
     let (low, high) = (low as f32, high as f32);
-    fill_with(t, || below(rounded(mt.uniform_f32() * (high - low) + low), low, rounded(high)))
+    fill_with(t, || below(rounded(affine_f32(mt.uniform_f32(), high - low, low)), low, rounded(high)))
 }
 
 /// A draw that was rounded up to `high` counts as `low`, as in PyTorch.
@@ -94,8 +103,8 @@ fn normal_block_f32(block: &mut [f32], mean: f32, std: f32) {
         let (u1, u2) = (1.0 - block[j], block[j + 8]);
         let radius = (-2.0 * u1.ln()).sqrt();
         let angle = 2.0 * std::f32::consts::PI * u2;
-        block[j] = radius * angle.cos() * std + mean;
-        block[j + 8] = radius * angle.sin() * std + mean;
+        block[j] = affine_f32(radius * angle.cos(), std, mean);
+        block[j + 8] = affine_f32(radius * angle.sin(), std, mean);
     }
 }
 
@@ -104,8 +113,8 @@ fn normal_block_f64(block: &mut [f64], mean: f64, std: f64) {
         let (u1, u2) = (1.0 - block[j], block[j + 8]);
         let radius = (-2.0 * u1.ln()).sqrt();
         let angle = 2.0 * std::f64::consts::PI * u2;
-        block[j] = radius * angle.cos() * std + mean;
-        block[j + 8] = radius * angle.sin() * std + mean;
+        block[j] = affine_f64(radius * angle.cos(), std, mean);
+        block[j + 8] = affine_f64(radius * angle.sin(), std, mean);
     }
 }
 
@@ -136,7 +145,7 @@ fn fill_normal(t: &Tensor, mean: f64, std: f64, mt: &mut Mt19937) -> Result<()> 
     }
     let n = t.numel();
     if n < 16 || !t.is_contiguous() {
-        return fill_with(t, || mt.normal_f64() * std + mean);
+        return fill_with(t, || affine_f64(mt.normal_f64(), std, mean));
     }
     if t.dtype() == DType::F64 {
         let values = normal_values(n, n, || mt.uniform_f64(), |b| normal_block_f64(b, mean, std))?;

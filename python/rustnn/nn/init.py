@@ -14,22 +14,34 @@ from rustnn.autograd import no_grad
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 __all__ = [
     "calculate_gain",
+    "constant",
     "constant_",
+    "dirac",
     "dirac_",
+    "eye",
     "eye_",
+    "kaiming_normal",
     "kaiming_normal_",
+    "kaiming_uniform",
     "kaiming_uniform_",
+    "normal",
     "normal_",
     "ones_",
+    "orthogonal",
     "orthogonal_",
+    "sparse",
     "sparse_",
     "trunc_normal_",
+    "uniform",
     "uniform_",
+    "xavier_normal",
     "xavier_normal_",
+    "xavier_uniform",
     "xavier_uniform_",
     "zeros_",
 ]
@@ -105,8 +117,7 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Make a convolution's weight (3 to 5 dims) hand its input channels through, in each of ``groups`` "
-    "groups."""
+    """Make a convolution's weight (3 to 5 dims) hand its input channels through, group by group."""
     if tensor.dim() not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
     out_channels, in_channels = tensor.shape[:2]
@@ -254,24 +265,21 @@ def _draw_tail_within(tensor: Tensor, mean: float, std: float, a: float, b: floa
 
 
 def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tensor:
-    """A (semi-)orthogonal matrix of the tensor's rows, times ``gain``; two dims or more.
+    """A (semi-)orthogonal matrix of the tensor's rows, times ``gain`` (Saxe et al., 2013).
 
-    Needs a QR decomposition.
+    ValueError for fewer than two dims.
     """
     if tensor.dim() < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
         return tensor
-    qr = getattr(_C, "linalg_qr", None) or getattr(_C, "qr", None)
-    if qr is None:
-        raise NotImplementedError("orthogonal_ needs a QR decomposition, which rustnn does not have yet")
     rows = tensor.size(0)
     columns = tensor.numel() // rows
     with no_grad():
         flat = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
         if rows < columns:
             flat.t_()
-        q, r = qr(flat)
+        q, r = _C._linalg_qr(flat)
         q *= r.diagonal().sign()
         if rows < columns:
             q.t_()
@@ -290,3 +298,34 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
         for column in range(columns):
             tensor[_C.randperm(rows)[:zeros], column] = 0
     return tensor
+
+
+def _old_name(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function under its name without the underscore, with a FutureWarning."""
+    name = function.__name__
+    old = name.removesuffix("_")
+
+    def renamed(*args: Any, **kwargs: Any) -> Tensor:
+        import warnings
+
+        warnings.warn(
+            f"`nn.init.{old}` is now deprecated in favor of `nn.init.{name}`.", FutureWarning, stacklevel=2
+        )
+        return function(*args, **kwargs)
+
+    renamed.__name__ = renamed.__qualname__ = old
+    renamed.__doc__ = f"The old name of `{name}`."
+    return renamed
+
+
+uniform = _old_name(uniform_)
+normal = _old_name(normal_)
+constant = _old_name(constant_)
+eye = _old_name(eye_)
+dirac = _old_name(dirac_)
+xavier_uniform = _old_name(xavier_uniform_)
+xavier_normal = _old_name(xavier_normal_)
+kaiming_uniform = _old_name(kaiming_uniform_)
+kaiming_normal = _old_name(kaiming_normal_)
+orthogonal = _old_name(orthogonal_)
+sparse = _old_name(sparse_)

@@ -207,7 +207,7 @@ class NLLLoss2d(NLLLoss):
         import warnings
 
         warnings.warn(
-            "NLLLoss2d has been deprecated. Please use NLLLoss instead as a drop-in replacement and see "
+            "`NLLLoss2d` has been deprecated. Please use `NLLLoss` instead as a drop-in replacement and see "
             "https://pytorch.org/docs/main/nn.html#torch.nn.NLLLoss for more details.",
             FutureWarning,
             stacklevel=2,
@@ -216,11 +216,16 @@ class NLLLoss2d(NLLLoss):
 
 
 class HuberLoss(_Loss):
-    """A parabola where ``|input - target| <= delta``, a straight line beyond; reduced."""
+    """A parabola where ``|input - target| <= delta``, a straight line beyond; reduced.
+
+    TypeError for a ``delta`` that is no number, RuntimeError in the call for one that is not positive.
+    """
 
     delta: float
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        if not isinstance(delta, (float, int)):
+            raise TypeError(f"delta must be a float or int, got: {type(delta)}")
         super().__init__(reduction=reduction)
         self.delta = delta
 
