@@ -40,7 +40,10 @@ fn parts_of(t: &Tensor) -> Tensor {
 
 /// `x * scale + shift`, rounded once as PyTorch does; without a shift there is nothing to round twice.
 fn affine_f32(x: f32, scale: f32, shift: f32) -> f32 {
-    if shift == 0.0 { x * scale + shift } else { x.mul_add(scale, shift) }
+    // In f64 the product is exact. Only a sum that lands between two f32 might then be rounded the other way;
+    // `mul_add` is right there too, but a call on processors that the build does not ask for.
+    let wide = f64::from(x) * f64::from(scale) + f64::from(shift);
+    if wide.to_bits() & 0x1fff_ffff == 0x1000_0000 { x.mul_add(scale, shift) } else { wide as f32 }
 }
 
 fn affine_f64(x: f64, scale: f64, shift: f64) -> f64 {

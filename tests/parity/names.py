@@ -40,9 +40,8 @@ SHORT = {"nn.functional": ["F", "functional"], "nn.init": ["init"], "nn.utils.rn
 #: Why a name is missing: a regular expression for `part.name`, and the reason.
 REASONS = [
     (r"nn\.DataParallel", "copies a model to several GPUs; rustnn computes on one device"),
-    (r"nn\.factory_kwargs|nn\.functional\.(\w*has_torch_function\w*|handle_torch_function)", "internal to PyTorch"),
-    (r"nn\.functional\.(ScalingType|SwizzleType|grouped_mm|scaled_\w*mm)", "quantized matrix products of GPUs"),
-    (r"nn\..*\bLinearCrossEntropy\w+|nn\.functional\.linear_cross_entropy", "new in PyTorch 2.13, still changing"),
+    (r"nn\.factory_kwargs|nn\.functional\.(assert_int_or_pair|\w*has_torch_function\w*|handle_torch_function)", "internal to PyTorch"),
+    (r"nn\.functional\.(ScalingType|SwizzleType|scaled_(grouped_)?mm)", "quantized: products of float8 and float4 matrices"),
 ]  # fmt: skip
 
 
