@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rustnn.nn import functional, init
+from rustnn.nn import functional, init, utils
 from rustnn.nn.activation import (
     CELU,
     ELU,
@@ -110,6 +110,8 @@ from rustnn.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from rustnn.nn.recurrent import GRU, LSTM, RNN, RNNBase
+from rustnn.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from rustnn.nn.resample import (
     ChannelShuffle,
     Fold,
@@ -133,6 +135,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -179,6 +184,7 @@ __all__ = [
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -196,6 +202,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -229,6 +236,9 @@ __all__ = [
     "PixelUnshuffle",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNBase",
+    "RNNCell",
+    "RNNCellBase",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -270,6 +280,7 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "utils",
 ]
 
 

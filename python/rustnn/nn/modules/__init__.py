@@ -24,6 +24,8 @@ for _name in (
     "normalization",
     "padding",
     "pooling",
+    "recurrent",
+    "recurrent_cell",
     "resample",
     "transformer",
 ):
