@@ -97,3 +97,40 @@ with torch.no_grad():
 {program}
 g = [_p.grad for _p in _m.parameters()]
 """, rtol=1e-5, atol=1e-6)  # fmt: skip
+
+
+FUSED = """
+nn.utils.fuse_conv_bn_eval(nn.Conv2d(2, 3, 2).eval(), _bn) | 2, 2, 4, 4
+nn.utils.fuse_conv_bn_eval(nn.Conv2d(2, 3, 2, bias=False).eval(), _bn) | 2, 2, 4, 4
+nn.utils.fuse_conv_bn_eval(nn.ConvTranspose2d(2, 3, 2).eval(), _bn, transpose=True) | 2, 2, 4, 4
+nn.utils.fuse_conv_bn_eval(nn.Conv2d(2, 3, 2).eval(), nn.BatchNorm2d(3, affine=False).eval()) | 2, 2, 4, 4
+nn.utils.fuse_conv_bn_eval(nn.Conv2d(2, 3, 2), _bn) | 2, 2, 4, 4
+nn.utils.fuse_conv_bn_eval(nn.Conv2d(2, 3, 2).eval(), nn.BatchNorm2d(3, track_running_stats=False).eval()) | 1
+nn.utils.fusion.fuse_linear_bn_eval(nn.Linear(2, 3).eval(), nn.BatchNorm1d(3).eval()) | 4, 2
+nn.utils.fusion.fuse_linear_bn_eval(nn.Linear(2, 4).eval(), nn.BatchNorm1d(3).eval()) | 4, 2
+"""
+
+
+@pytest.mark.parametrize("case", lines(FUSED))
+def test_fusion(case: str) -> None:
+    made, shape = case.split(" | ")
+    hold(f"""
+_bn = nn.BatchNorm2d(3)
+with torch.no_grad():
+    _bn.weight.copy_(t(3)); _bn.bias.copy_(t(3))
+    _ = _bn(t(2, 3, 4, 4))
+_ = _bn.eval()
+_m = {made}
+y = _m(t({shape})).detach()
+p = list(_m.parameters())
+""", rtol=1e-4, atol=1e-5, strides=False)  # fmt: skip
+
+
+@pytest.mark.parametrize("program", lines("""
+_m = nn.utils.skip_init(nn.Linear, 2, 3); x = repr(_m), _m.weight.shape
+_m = nn.utils.skip_init(nn.ReLU)
+_m = nn.utils.skip_init(torch.Tensor)
+_m = nn.Linear(2, 1); x = nn.utils.stateless.functional_call(_m, {"weight": torch.ones(1, 2)}, torch.ones(2)).shape
+"""))  # fmt: skip
+def test_modules_made_otherwise(program: str) -> None:
+    hold(program)

@@ -10,13 +10,32 @@ from rustnn.nn.utils.clip_grad import (
     get_total_norm,
 )
 from rustnn.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from rustnn.nn.utils.init import skip_init
 
 __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
     "rnn",
+    "skip_init",
+    "stateless",
     "vector_to_parameters",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # These need layers, which need this package: they are imported when they are asked for.
+    from importlib import import_module
+
+    if name in ("fusion", "stateless"):
+        return import_module(f"rustnn.nn.utils.{name}")
+    if name.startswith("fuse_"):
+        found: object = getattr(import_module("rustnn.nn.utils.fusion"), name)
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
