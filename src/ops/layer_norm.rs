@@ -256,10 +256,10 @@ fn layer_norm(
     eps: f64,
 ) -> Result<Result3> {
     let cols = check_normalized_shape(x, normalized_shape, weight, bias)?;
+    check_parameters(x, weight, bias)?;
     if !x.dtype().is_floating() {
         bail!(Unsupported, "\"LayerNormKernelImpl\" not implemented for '{}'", x.dtype().scalar_name());
     }
-    check_parameters(x, weight, bias)?;
     let rows = x.sizes()[..x.ndim() - normalized_shape.len()].iter().product();
     let shape = RowNorm { rows, cols, groups: 1, inner: 1, centred: true, eps };
     normalise(&Normed { name: "NativeLayerNormBackward0", x, weight, bias, outer: rows, shape })
@@ -313,10 +313,10 @@ fn group_norm(
             );
         }
     }
+    check_parameters(x, weight, bias)?;
     if !x.dtype().is_floating() {
         bail!(Unsupported, "\"GroupNormKernelImpl\" not implemented for '{}'", x.dtype().scalar_name());
     }
-    check_parameters(x, weight, bias)?;
     let groups = groups as usize;
     let inner: usize = x.sizes()[2..].iter().product();
     let outer = x.size(0);

@@ -49,6 +49,12 @@ fn check(b: &BatchNorm) -> Result<()> {
         if t.numel() != channels || t.ndim() != 1 {
             bail!(Shape, "{name} should contain {channels} elements not {}", t.numel());
         }
+    }
+    if !b.x.dtype().is_floating() {
+        bail!(Unsupported, "\"batch_norm\" not implemented for '{}'", b.x.dtype().scalar_name());
+    }
+    for (name, t) in named {
+        let Some(t) = t else { continue };
         if t.dtype() != b.x.dtype()
             && !(matches!(b.x.dtype(), DType::F16 | DType::BF16) && t.dtype() == DType::F32)
         {
@@ -59,9 +65,6 @@ fn check(b: &BatchNorm) -> Result<()> {
                 t.dtype()
             );
         }
-    }
-    if !b.x.dtype().is_floating() {
-        bail!(Unsupported, "\"batch_norm\" not implemented for '{}'", b.x.dtype().scalar_name());
     }
     if !b.training && (b.running_mean.is_none() || b.running_var.is_none()) {
         bail!(Shape, "Expected running_mean and running_var to be defined when training=False");

@@ -33,6 +33,7 @@ from rustnn.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from rustnn.nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from rustnn.nn.attention import MultiheadAttention
 from rustnn.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
 from rustnn.nn.container import ModuleDict, ModuleList, Sequential
@@ -68,7 +69,7 @@ from rustnn.nn.loss import (
     TripletMarginWithDistanceLoss,
 )
 from rustnn.nn.module import Module
-from rustnn.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
+from rustnn.nn.normalization import CrossMapLRN2d, GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from rustnn.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -142,6 +143,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -173,6 +175,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "CrossMapLRN2d",
     "Dropout",
     "Dropout1d",
     "Dropout2d",

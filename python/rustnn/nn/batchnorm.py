@@ -169,7 +169,7 @@ class BatchNorm3d(_BatchNorm):
 class SyncBatchNorm(_BatchNorm):
     """Batch normalisation over all processes that train together, of which there is one here.
 
-    Takes (N, C, *); ``process_group`` is kept and has no other meaning.
+    Takes (N, C, *), ValueError for no channels; ``process_group`` is kept and has no other meaning.
     """
 
     def __init__(
@@ -191,6 +191,8 @@ class SyncBatchNorm(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:
         if input.dim() < 2:
             raise ValueError(f"expected at least 2D input (got {input.dim()}D input)")
+        if input.size(1) == 0:
+            raise ValueError("SyncBatchNorm number of input channels should be non-zero")
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:

@@ -63,12 +63,14 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     return _channels(input, p, training, inplace, batched=input.dim() == 3)
 
 
-def _warn_of_dims(name: str, ndim: int, expected: str) -> None:
+def _warn_of_dims(name: str, ndim: int, spatial: int) -> None:
     import warnings
 
     warnings.warn(
         f"{name}: Received a {ndim}-D input to {name}, which is deprecated and will result in an error in a "
-        f"future release: {expected} input is expected.",
+        "future release. To retain the behavior and silence this warning, please use dropout instead. Note "
+        f"that {name} exists to provide channel-wise dropout on inputs with {spatial} spatial dimensions, a "
+        f"channel dimension, and an optional batch dimension (i.e. {spatial + 1}D or {spatial + 2}D inputs).",
         stacklevel=3,
     )
 
@@ -79,8 +81,19 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     A 3-D input is taken as (N, C, L), with a warning.
     """
     _check(p)
-    if input.dim() != 4:
-        _warn_of_dims("dropout2d", input.dim(), "4-D")
+    if input.dim() == 3:
+        import warnings
+
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior "
+            "is desired - input is interpreted as shape (N, C, L), where C is the channel dim. This behavior "
+            "will change in a future release to interpret the input as one without a batch dimension, i.e. "
+            "shape (C, H, W). To maintain the 1D channel-wise dropout behavior, please switch to using "
+            "dropout1d instead.",
+            stacklevel=2,
+        )
+    elif input.dim() != 4:
+        _warn_of_dims("dropout2d", input.dim(), 2)
     return _channels(input, p, training, inplace, batched=True)
 
 
@@ -88,5 +101,5 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     """Set whole channels of (N, C, D, H, W) or (C, D, H, W) to 0 with probability ``p``."""
     _check(p)
     if input.dim() not in (4, 5):
-        _warn_of_dims("dropout3d", input.dim(), "4-D or 5-D")
+        _warn_of_dims("dropout3d", input.dim(), 3)
     return _channels(input, p, training, inplace, batched=input.dim() == 5)

@@ -38,6 +38,35 @@ class _InstanceNorm(_NormBase):
         if input.dim() not in (dims + 1, dims + 2):
             raise ValueError(f"expected {dims + 1}D or {dims + 2}D input (got {input.dim()}D input)")
 
+    def _load_from_state_dict(
+        self,
+        state_dict: Any,
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        if local_metadata.get("version") is None and not self.track_running_stats:
+            # Before version 1 there were running statistics by default.
+            keys = [prefix + name for name in ("running_mean", "running_var")]
+            keys = [key for key in keys if state_dict.pop(key, None) is not None]
+            if keys:
+                names = " and ".join(f'"{key}"' for key in keys)
+                kind = type(self).__name__
+                error_msgs.append(
+                    f"Unexpected running stats buffer(s) {names} for {kind} with track_running_stats=False. "
+                    "If state_dict is a checkpoint saved before 0.4.0, this may be expected because "
+                    f"{kind} does not track running stats by default since 0.4.0. Please remove these keys "
+                    "from state_dict. If the running stats are actually needed, instead set "
+                    f"track_running_stats=True in {kind} to enable them. See the documentation of {kind} for "
+                    "details."
+                )
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         batched = input.dim() == self._dims + 2

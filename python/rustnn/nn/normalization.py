@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn._C import Tensor
+from rustnn.nn import cross_map, init
 from rustnn.nn import functional as F
-from rustnn.nn import init
 from rustnn.nn.module import Module
 from rustnn.nn.parameter import Parameter
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-__all__ = ["GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
+__all__ = ["CrossMapLRN2d", "GroupNorm", "LayerNorm", "LocalResponseNorm", "RMSNorm"]
 
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -187,6 +187,34 @@ class LocalResponseNorm(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """Local response normalisation of images (N, C, H, W), as PyTorch took it over from Lua.
+
+    It treats the first channels in a way of its own, its gradients are not quite those of its outputs, and
+    with ``size=1`` there are none (see ``cross_map.py``): PyTorch's numbers, for models that have it. New
+    models are better off with LocalResponseNorm. ValueError for other numbers of dims.
+    """
+
+    size: int
+    alpha: float
+    beta: float
+    k: float
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__()
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, input: Tensor) -> Tensor:
+        output: Tensor = cross_map.CrossMapLRN2d.apply(input, self.size, self.alpha, self.beta, self.k)
+        return output
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -9,6 +9,7 @@ from rustnn.nn import *  # noqa: F403
 
 for _name in (
     "activation",
+    "adaptive",
     "attention",
     "batchnorm",
     "container",
@@ -30,3 +31,6 @@ for _name in (
     "transformer",
 ):
     globals()[_name] = sys.modules[f"{__name__}.{_name}"] = import_module(f"rustnn.nn.{_name}")
+
+# PyTorch's name for a file that is called otherwise here.
+sparse = sys.modules[f"{__name__}.sparse"] = import_module("rustnn.nn.embedding")
