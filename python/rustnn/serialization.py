@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from rustnn import _C
 from rustnn._C import Tensor
-from rustnn.nn.parameter import Buffer, Parameter
+from rustnn.nn.parameter import Buffer, Parameter, is_lazy
 from rustnn.utils.archive import ALIGNMENT, DAMAGED, Archive, write_archive
 
 TYPE_CHECKING = False
@@ -45,7 +45,9 @@ _Size = type(_C.empty(0).shape)
 
 # ---- names of classes, here and in PyTorch -----------------------------------------------------------------
 
-_LAYER_FILES = "activation batchnorm container conv dropout flatten linear loss module pooling".split()
+_LAYER_FILES = (
+    "activation batchnorm container conv dropout flatten instancenorm lazy linear loss module pooling"
+).split()
 
 
 def _torch_name(module: str, name: str) -> tuple[str, str]:
@@ -142,6 +144,8 @@ def _pickle(obj: object, protocol: int) -> tuple[bytes, list[_Storage]]:
             return None
 
         def reducer_override(self, value: Any) -> Any:
+            if is_lazy(value):
+                return NotImplemented
             if isinstance(value, Parameter):
                 return _REBUILD_PARAMETER, (value.detach(), value.requires_grad, OrderedDict())
             if isinstance(value, Tensor):

@@ -35,15 +35,43 @@ from rustnn.nn.activation import (
 )
 from rustnn.nn.adaptive import AdaptiveLogSoftmaxWithLoss
 from rustnn.nn.attention import MultiheadAttention
-from rustnn.nn.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d, SyncBatchNorm
+from rustnn.nn.batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    LazyBatchNorm1d,
+    LazyBatchNorm2d,
+    LazyBatchNorm3d,
+    SyncBatchNorm,
+)
 from rustnn.nn.container import ModuleDict, ModuleList, Sequential
-from rustnn.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from rustnn.nn.conv import (
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+)
 from rustnn.nn.distance import CosineSimilarity, PairwiseDistance
 from rustnn.nn.dropout import AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout
 from rustnn.nn.embedding import Embedding, EmbeddingBag
 from rustnn.nn.flatten import Flatten, Unflatten
-from rustnn.nn.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
-from rustnn.nn.linear import Bilinear, Identity, Linear
+from rustnn.nn.instancenorm import (
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LazyInstanceNorm1d,
+    LazyInstanceNorm2d,
+    LazyInstanceNorm3d,
+)
+from rustnn.nn.linear import Bilinear, Identity, LazyLinear, Linear
 from rustnn.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -87,7 +115,7 @@ from rustnn.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from rustnn.nn.parameter import Buffer, Parameter
+from rustnn.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from rustnn.nn.parameter_container import ParameterDict, ParameterList
 from rustnn.nn.pooling import (
     AdaptiveAvgPool1d,
@@ -207,6 +235,19 @@ __all__ = [
     "LPPool3d",
     "LSTMCell",
     "LayerNorm",
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LocalResponseNorm",
@@ -275,6 +316,8 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "UninitializedBuffer",
+    "UninitializedParameter",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",

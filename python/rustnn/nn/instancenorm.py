@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from rustnn._C import Tensor
 from rustnn.nn import functional as F
-from rustnn.nn.batchnorm import _NormBase
+from rustnn.nn.batchnorm import _LazyNormBase, _NormBase
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ClassVar
 
-__all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d"]
+__all__ = [
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+]
 
 
 class _InstanceNorm(_NormBase):
@@ -117,3 +124,24 @@ class InstanceNorm3d(_InstanceNorm):
     """As InstanceNorm1d, over volumes (N, C, D, H, W) or (C, D, H, W)."""
 
     _dims = 3
+
+
+class LazyInstanceNorm1d(_LazyNormBase, _InstanceNorm):
+    """InstanceNorm1d that takes ``num_features`` from its first input; see `LazyModuleMixin`."""
+
+    _dims = 1
+    cls_to_become = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyNormBase, _InstanceNorm):
+    """InstanceNorm2d that takes ``num_features`` from its first input; see `LazyModuleMixin`."""
+
+    _dims = 2
+    cls_to_become = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyNormBase, _InstanceNorm):
+    """InstanceNorm3d that takes ``num_features`` from its first input; see `LazyModuleMixin`."""
+
+    _dims = 3
+    cls_to_become = InstanceNorm3d

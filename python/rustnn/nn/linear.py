@@ -6,15 +6,17 @@ import math
 
 from rustnn import _C
 from rustnn._C import Tensor
+from rustnn.autograd import no_grad
 from rustnn.nn import init
+from rustnn.nn.lazy import LazyModuleMixin
 from rustnn.nn.module import Module
-from rustnn.nn.parameter import Parameter
+from rustnn.nn.parameter import Parameter, UninitializedParameter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Bilinear", "Identity", "Linear"]
+__all__ = ["Bilinear", "Identity", "LazyLinear", "Linear"]
 
 _linear = _C.linear
 
@@ -76,6 +78,47 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
         )
+
+
+class LazyLinear(LazyModuleMixin, Linear):
+    """Linear that takes ``in_features`` from the last size of its first input; AssertionError for later ones
+    that differ from an ``in_features`` which was loaded and not inferred.
+    """
+
+    cls_to_become = Linear
+    weight: Any
+    bias: Any
+
+    def __init__(self, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
+        super().__init__(0, 0, False)
+        self.weight = UninitializedParameter(device=device, dtype=dtype)
+        self.out_features = out_features
+        if bias:
+            self.bias = UninitializedParameter(device=device, dtype=dtype)
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew, if there are any."""
+        if not self.has_uninitialized_params() and self.in_features != 0:
+            super().reset_parameters()
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Make weight and bias for inputs like this one."""
+        features = input.shape[-1]
+        if self.has_uninitialized_params():
+            with no_grad():
+                self.in_features = features
+                self.weight.materialize((self.out_features, features))
+                if self.bias is not None:
+                    self.bias.materialize((self.out_features,))
+                self.reset_parameters()
+        if self.in_features == 0:
+            known = self.weight.shape[-1]
+            if features != known:
+                raise AssertionError(
+                    f"The in_features inferred from input: {features} is not equal to in_features from "
+                    f"self.weight: {known}"
+                )
+            self.in_features = known
 
 
 class NonDynamicallyQuantizableLinear(Linear):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.autograd import no_grad
+from rustnn.nn.parameter import is_lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class MoveMixin:
                 if parameter is None:
                     continue
                 gradient = parameter.grad
-                parameter.data = fn(parameter.data)
+                # An uninitialised one is asked itself: it refuses what needs a shape.
+                parameter.data = fn(parameter).data if is_lazy(parameter) else fn(parameter.data)
                 if gradient is not None:
                     # The gradient must match its parameter at every moment, so it is set anew and not in
                     # place.
@@ -103,6 +105,10 @@ class MoveMixin:
     def cuda(self, device: Any = None) -> Self:
         """All members move to a GPU, the current one unless told which."""
         return self._apply(lambda tensor: tensor.cuda(device))
+
+    def share_memory(self) -> Self:
+        """All members move to memory that other processes can see."""
+        return self._apply(lambda tensor: tensor.share_memory_())
 
     def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
         """All members move to ``device`` without their contents."""

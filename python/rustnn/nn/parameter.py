@@ -1,17 +1,28 @@
-"""Tensors that a module owns: ``Parameter`` is trained, ``Buffer`` is only kept."""
+"""Tensors that a module owns: ``Parameter`` is trained, ``Buffer`` is only kept.
+
+The uninitialised kinds of both stand for tensors whose shape is not known yet: see ``rustnn.nn.lazy``.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
 from rustnn import _C
-from rustnn._C import Tensor
+from rustnn._C import DisableTorchFunctionSubclass, Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from typing import Any, ClassVar
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = [
+    "Buffer",
+    "Parameter",
+    "UninitializedBuffer",
+    "UninitializedParameter",
+    "UninitializedTensorMixin",
+    "is_lazy",
+]
 
 
 class Parameter(Tensor):
@@ -79,3 +90,172 @@ class Buffer(Tensor):
 def _rebuild_parameter(data: Tensor, requires_grad: bool, backward_hooks: Any) -> Parameter:
     """What a pickle calls to make a parameter again."""
     return Parameter(data, requires_grad)
+
+
+#: Methods that know nothing of `__torch_function__` and that an uninitialised tensor refuses all the same.
+_REFUSED = """
+__array__ __bool__ __complex__ __delitem__ __dlpack__ __float__ __format__ __iadd__ __iand__ __ifloordiv__
+__ilshift__ __imod__ __imul__ __index__ __int__ __ior__ __ipow__ __irshift__ __isub__ __itruediv__ __ixor__
+__len__ __pos__ __setitem__ apply_ as_subclass backward bfloat16 bool byte cdouble cfloat chalf data_ptr
+dense_dim detach_ dim dim_order element_size is_contiguous is_inference is_pinned is_set_to is_shared item
+ndimension nelement new new_tensor numel numpy pin_memory register_hook register_post_accumulate_grad_hook
+requires_grad_ resize_ resize_as_ retain_grad set_ sparse_dim squeeze_ storage storage_offset stride
+swapaxes_ swapdims_ t_ to_dense tolist transpose_ type unsqueeze_ untyped_storage
+""".split()  # fmt: skip
+
+
+class UninitializedTensorMixin:
+    """A tensor without a shape: it can change its dtype and device, and `materialize`; the rest it refuses.
+
+    ValueError for operations, RuntimeError for its shape.
+    """
+
+    _allowed_methods: ClassVar[list[Any]] = [
+        getattr(Tensor, name)
+        for name in (
+            "__hash__ size copy_ is_complex is_floating_point half float double char short int long cuda cpu "
+            "to get_device"
+        ).split()
+    ]
+    #: The class of the tensor once it has a shape.
+    cls_to_become: ClassVar[type[Tensor]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        # Operations look at their arguments' classes from when one with a `__torch_function__` is announced.
+        # That is put off until there is an object: see `_announce`.
+        pass
+
+    @classmethod
+    def _announce(cls) -> None:
+        super().__init_subclass__()
+
+    def materialize(self, shape: int | Sequence[int], device: Any = None, dtype: Any = None) -> None:
+        """Become a tensor of this shape, uninitialised, with the dtype and device it has or is told."""
+        data = _data_of(self)
+        made = _C.empty(shape, device=device or data.device, dtype=dtype or data.dtype)
+        self.data = made
+        self.__class__ = self.cls_to_become  # type: ignore[assignment]
+
+    @property
+    def shape(self) -> Any:
+        """RuntimeError: there is none."""
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually happens in "
+            "`load_state_dict` when trying to load an uninitialized parameter into an initialized one. Call "
+            "`forward` to initialize the parameters before accessing their attributes."
+        )
+
+    def share_memory_(self) -> Any:
+        """RuntimeError: there is no memory yet."""
+        raise RuntimeError(
+            "Can't share memory on an uninitialized parameter or buffer. Call `forward` to initialize the "
+            "parameters before calling `module.share_memory()`."
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return type(self), (self.requires_grad,)  # type: ignore[attr-defined]
+
+    @classmethod
+    def _refusal(cls, function: Any) -> ValueError:
+        return ValueError(
+            f"Attempted to use an uninitialized parameter in {function}. This error happens when you are "
+            f"using a `LazyModule` or explicitly manipulating `torch.nn.parameter.{cls.__name__}` objects. "
+            "When using LazyModules Call `forward` with a dummy batch to initialize the parameters before "
+            "calling torch functions"
+        )
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if func not in cls._allowed_methods:
+            raise cls._refusal(func)
+        return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[misc]
+
+
+def _refusing(name: str) -> Callable[..., Any]:
+    function = getattr(Tensor, name)
+
+    def refuse(self: UninitializedTensorMixin, *args: Any, **kwargs: Any) -> Any:
+        raise self._refusal(function)
+
+    return refuse
+
+
+for _name in _REFUSED:
+    setattr(UninitializedTensorMixin, _name, _refusing(_name))
+
+
+def is_lazy(param: Any) -> bool:
+    """Whether it is an uninitialised parameter or buffer."""
+    return isinstance(param, UninitializedTensorMixin)
+
+
+def _plain(name: str) -> Callable[..., Any]:
+    """The method of this name whose result is a plain tensor, or the object itself."""
+    function = getattr(Tensor, name)
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        with DisableTorchFunctionSubclass():
+            return function(self, *args, **kwargs)
+
+    return method
+
+
+def _data_of(tensor: Any) -> Tensor:
+    with DisableTorchFunctionSubclass():
+        data: Tensor = Tensor.data.__get__(tensor)  # type: ignore[attr-defined]
+        return data
+
+
+class UninitializedParameter(UninitializedTensorMixin, Parameter):  # type: ignore[misc]
+    """A parameter whose shape is not known yet, of this dtype and device."""
+
+    cls_to_become = Parameter
+
+    def __new__(
+        cls, requires_grad: bool = True, device: Any = None, dtype: Any = None
+    ) -> UninitializedParameter:
+        cls._announce()
+        empty = _C.empty(0, device=device, dtype=dtype)
+        made: UninitializedParameter = Tensor._make_subclass(cls, empty, requires_grad)
+        return made
+
+    data = property(_data_of, Tensor.data.__set__)  # type: ignore[attr-defined]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
+        copied: UninitializedParameter = _copied(self, memo)
+        return copied
+
+
+for _name in ("to", "cpu", "cuda", "half", "float", "double", "char", "short", "int", "long"):
+    setattr(UninitializedParameter, _name, _plain(_name))
+
+
+class UninitializedBuffer(UninitializedTensorMixin, Buffer):  # type: ignore[misc]
+    """A buffer whose shape is not known yet, of this dtype and device."""
+
+    cls_to_become = Tensor
+
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> UninitializedBuffer:
+        cls._announce()
+        empty = _C.empty(0, device=device, dtype=dtype)
+        made: UninitializedBuffer = Tensor._make_subclass(cls, empty, requires_grad)
+        made.persistent = persistent
+        return made
+
+    # PyTorch refuses to copy these, and with them every lazy batch normalisation.
+    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedBuffer:
+        copied: UninitializedBuffer = _copied(self, memo, persistent=self.persistent)
+        return copied
+
+
+def _copied(tensor: Any, memo: dict[int, Any], **settings: Any) -> Any:
+    if id(tensor) not in memo:
+        memo[id(tensor)] = type(tensor)(tensor.requires_grad, tensor.device, tensor.dtype, **settings)
+    return memo[id(tensor)]

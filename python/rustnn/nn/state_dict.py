@@ -11,7 +11,7 @@ from collections import OrderedDict, namedtuple
 from rustnn._C import Tensor
 from rustnn.autograd import no_grad
 from rustnn.nn.hooks import RemovableHandle
-from rustnn.nn.parameter import Parameter
+from rustnn.nn.parameter import Parameter, is_lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -286,9 +286,10 @@ def _load_member(owner: Any, name: str, member: Tensor, key: str, value: Any, as
             "checkpoint "
             f"but received {type(value)}"
         )
-    if member.dim() == 0 and value.dim() == 1:
+    lazy = is_lazy(member)
+    if not lazy and member.dim() == 0 and value.dim() == 1:
         value = value[0]  # scalars were vectors of one element in the first releases of PyTorch
-    if value.shape != member.shape:
+    if not lazy and value.shape != member.shape:
         return (
             f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
             f"the shape in current model is {member.shape}."

@@ -19,6 +19,7 @@ for _name in (
     "embedding",
     "flatten",
     "instancenorm",
+    "lazy",
     "linear",
     "loss",
     "module",
