@@ -11,6 +11,8 @@ from rustnn.nn.utils.clip_grad import (
 )
 from rustnn.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 from rustnn.nn.utils.init import skip_init
+from rustnn.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
+from rustnn.nn.utils.weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm_",
@@ -22,10 +24,16 @@ __all__ = [
     "fuse_linear_bn_weights",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "remove_spectral_norm",
+    "remove_weight_norm",
     "rnn",
     "skip_init",
+    "spectral_norm",
     "stateless",
     "vector_to_parameters",
+    "weight_norm",
 ]
 
 
@@ -33,7 +41,7 @@ def __getattr__(name: str) -> object:
     # These need layers, which need this package: they are imported when they are asked for.
     from importlib import import_module
 
-    if name in ("fusion", "stateless"):
+    if name in ("fusion", "parametrizations", "parametrize", "stateless"):
         return import_module(f"rustnn.nn.utils.{name}")
     if name.startswith("fuse_"):
         found: object = getattr(import_module("rustnn.nn.utils.fusion"), name)
