@@ -26,6 +26,7 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "prune",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",
@@ -41,7 +42,7 @@ def __getattr__(name: str) -> object:
     # These need layers, which need this package: they are imported when they are asked for.
     from importlib import import_module
 
-    if name in ("fusion", "parametrizations", "parametrize", "stateless"):
+    if name in ("fusion", "parametrizations", "parametrize", "prune", "stateless"):
         return import_module(f"rustnn.nn.utils.{name}")
     if name.startswith("fuse_"):
         found: object = getattr(import_module("rustnn.nn.utils.fusion"), name)

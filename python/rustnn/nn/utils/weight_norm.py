@@ -20,7 +20,10 @@ __all__ = ["WeightNorm", "remove_weight_norm", "weight_norm"]
 
 
 def norm_except_dim(v: Tensor, pow: float = 2, dim: int = 0) -> Tensor:
-    """The norm over all dims but one, which keeps its place: (1, .., size, .., 1); 0-d for ``dim`` -1. IndexError for no dim."""
+    """The norm over all dims but one, which keeps its place: (1, .., size, .., 1); 0-d for ``dim`` -1.
+
+    IndexError for a ``dim`` that there is not.
+    """
     if dim == -1:
         return _C._linalg_vector_norm(v, pow)
     dims = v.dim()
