@@ -44,7 +44,7 @@ from rustnn.nn.batchnorm import (
     LazyBatchNorm3d,
     SyncBatchNorm,
 )
-from rustnn.nn.container import ModuleDict, ModuleList, Sequential
+from rustnn.nn.container import Container, ModuleDict, ModuleList, Sequential
 from rustnn.nn.conv import (
     Conv1d,
     Conv2d,
@@ -83,6 +83,7 @@ from rustnn.nn.loss import (
     HuberLoss,
     KLDivLoss,
     L1Loss,
+    LinearCrossEntropyLoss,
     MarginRankingLoss,
     MSELoss,
     MultiLabelMarginLoss,
@@ -194,6 +195,7 @@ __all__ = [
     "ConstantPad1d",
     "ConstantPad2d",
     "ConstantPad3d",
+    "Container",
     "Conv1d",
     "Conv2d",
     "Conv3d",
@@ -250,6 +252,8 @@ __all__ = [
     "LazyLinear",
     "LeakyReLU",
     "Linear",
+    "LinearCrossEntropyLoss",
+    "LinearCrossEntropyOptions",
     "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
@@ -331,6 +335,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "LinearCrossEntropyOptions":  # a dataclass: Python's module for these is slow to import
+        from rustnn.nn.linear_cross_entropy_options import LinearCrossEntropyOptions
+
+        return LinearCrossEntropyOptions
     if name == "modules":  # PyTorch's other names for these files, imported when they are asked for
         from importlib import import_module
 

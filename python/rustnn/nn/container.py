@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
     from typing import Any, Self
 
-__all__ = ["ModuleDict", "ModuleList", "Sequential"]
+__all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
 
 
 def _is_iterable(value: object) -> bool:
@@ -25,6 +25,15 @@ def check_iterable(owner: str, value: object, what: str = "an iterable") -> None
     """TypeError unless ``value`` can be walked over."""
     if not _is_iterable(value):
         raise TypeError(f"{owner} should be called with {what}, but got {type(value).__name__}")
+
+
+class Container(Module):
+    """The old name of a module with the children that it is told, by name."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__()
+        for name, module in kwargs.items():
+            self.add_module(name, module)
 
 
 class _Row(Module):

@@ -58,6 +58,8 @@ from rustnn.nn.functional_dropout import (
     feature_alpha_dropout,
 )
 from rustnn.nn.functional_embedding import embedding, embedding_bag, one_hot
+from rustnn.nn.functional_grouped import grouped_mm
+from rustnn.nn.functional_linear_cross_entropy import linear_cross_entropy
 from rustnn.nn.functional_loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -191,6 +193,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "grouped_mm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
@@ -207,6 +210,7 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_",
     "linear",
+    "linear_cross_entropy",
     "local_response_norm",
     "log_softmax",
     "logsigmoid",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 from rustnn._C import Tensor
 from rustnn.nn import functional as F
 from rustnn.nn.distance import PairwiseDistance
 from rustnn.nn.functional_loss import legacy_reduction
+from rustnn.nn.linear import Linear
 from rustnn.nn.module import Module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
+
+    from rustnn.nn.linear_cross_entropy_options import LinearCrossEntropyOptions
 
 __all__ = [
     "BCELoss",
@@ -23,6 +29,7 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "MarginRankingLoss",
     "MultiLabelMarginLoss",
@@ -160,6 +167,71 @@ class CrossEntropyLoss(_WeightedLoss):
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
+
+
+class LinearCrossEntropyLoss(_WeightedLoss):
+    """A linear layer, ``linear``, and the cross entropy of its outputs; see `F.linear_cross_entropy`.
+
+    Takes (in_features) or (N, in_features) and classes (N, *out_features) or probabilities
+    (N, num_classes, *out_features). RuntimeError for weights of another number, and for smoothing outside
+    [0, 1].
+    """
+
+    num_classes: int
+    out_features: tuple[int, ...]
+    ignore_index: int | None
+    label_smoothing: float
+    options: LinearCrossEntropyOptions | None
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Tensor | None = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+        options: LinearCrossEntropyOptions | None = None,
+    ) -> None:
+        if weight is not None and tuple(weight.shape) != (num_classes,):
+            raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(f"expected label_smoothing to be in range [0, 1], got {label_smoothing}")
+        super().__init__(weight, reduction=reduction)
+        self.num_classes = num_classes
+        self.out_features = out_features
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        # The weight (num_classes, *out_features, in_features), with all outputs in one dim.
+        outputs = math.prod(out_features, start=num_classes)
+        self.linear = Linear(in_features, outputs, bias=bias, device=device, dtype=dtype)
+        self.options = options
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        outputs = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape(*outputs, self.linear.in_features),
+            target,
+            linear_bias=None if bias is None else bias.reshape(outputs),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
+
+    def extra_repr(self) -> str:
+        names = ("num_classes", "out_features", "reduction", "ignore_index", "label_smoothing", "options")
+        settings = [f"{name}={getattr(self, name)}" for name in names]
+        settings.insert(2, f"bias={self.linear.bias is not None}")
+        return ", ".join([f"in_features={self.linear.in_features}", *settings])
 
 
 class BCELoss(_WeightedLoss):

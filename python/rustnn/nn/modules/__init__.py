@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from types import ModuleType
 
 from rustnn.nn import *  # noqa: F403
 
@@ -33,5 +34,22 @@ for _name in (
 ):
     globals()[_name] = sys.modules[f"{__name__}.{_name}"] = import_module(f"rustnn.nn.{_name}")
 
-# PyTorch's name for a file that is called otherwise here.
-sparse = sys.modules[f"{__name__}.sparse"] = import_module("rustnn.nn.embedding")
+# PyTorch's names for files that are called otherwise here, or are several.
+for _name, _homes in (
+    ("activation", ["activation", "attention"]),
+    ("channelshuffle", ["resample"]),
+    ("container", ["container", "parameter_container"]),
+    ("fold", ["resample"]),
+    ("linear_cross_entropy_options", ["linear_cross_entropy_options"]),
+    ("pixelshuffle", ["resample"]),
+    ("rnn", ["recurrent", "recurrent_cell"]),
+    ("sparse", ["embedding"]),
+    ("upsampling", ["resample"]),
+):
+    _found = [import_module(f"rustnn.nn.{_home}") for _home in _homes]
+    _module = _found[0]
+    if len(_found) > 1:
+        _module = ModuleType(f"{__name__}.{_name}", "What these files have: " + ", ".join(_homes))
+        for _part in _found:
+            vars(_module).update({_key: getattr(_part, _key) for _key in _part.__all__})
+    globals()[_name] = sys.modules[f"{__name__}.{_name}"] = _module

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rustnn.nn.utils import rnn
 from rustnn.nn.utils.clip_grad import (
+    clip_grad_norm,
     clip_grad_norm_,
     clip_grad_value_,
     clip_grads_with_norm_,
@@ -11,13 +12,20 @@ from rustnn.nn.utils.clip_grad import (
 )
 from rustnn.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 from rustnn.nn.utils.init import skip_init
+from rustnn.nn.utils.memory_format import (
+    convert_conv2d_weight_memory_format,
+    convert_conv3d_weight_memory_format,
+)
 from rustnn.nn.utils.spectral_norm import remove_spectral_norm, spectral_norm
 from rustnn.nn.utils.weight_norm import remove_weight_norm, weight_norm
 
 __all__ = [
+    "clip_grad_norm",
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
+    "convert_conv2d_weight_memory_format",
+    "convert_conv3d_weight_memory_format",
     "fuse_conv_bn_eval",
     "fuse_conv_bn_weights",
     "fuse_linear_bn_eval",

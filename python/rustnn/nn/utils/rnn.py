@@ -13,7 +13,7 @@ from rustnn._C import Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, Self
 
 __all__ = [
@@ -28,14 +28,16 @@ __all__ = [
 ]
 
 
-class _Packed(NamedTuple):
+class PackedSequence_(NamedTuple):
+    """The fields of a `PackedSequence`."""
+
     data: Tensor
     batch_sizes: Tensor
     sorted_indices: Tensor | None
     unsorted_indices: Tensor | None
 
 
-class PackedSequence(_Packed):
+class PackedSequence(PackedSequence_):
     """What `pack_padded_sequence` makes: ``data`` (elements, *), ``batch_sizes`` (longest), both orders.
 
     ``batch_sizes`` says how many sequences have an element at each time. ``sorted_indices`` (N) names the
@@ -121,6 +123,11 @@ class PackedSequence(_Packed):
     def is_cuda(self) -> bool:
         """Whether the data are on a GPU."""
         return bool(self.data.is_cuda)
+
+
+def bind(optional: Any, fn: Callable[[Any], Any]) -> Any:
+    """``fn(optional)``, or None of None."""
+    return None if optional is None else fn(optional)
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
