@@ -51,6 +51,7 @@ pub mod products;
 pub mod properties;
 pub mod random;
 pub mod rearrange;
+pub mod recurrence;
 pub mod reduce;
 pub mod registry;
 pub mod resample;
@@ -133,6 +134,7 @@ pub fn all() -> &'static [&'static Op] {
             resample::OPS,
             scan::OPS,
             search::OPS,
+            recurrence::OPS,
             rnn_cells::OPS,
             scatter::OPS,
             softmax::OPS,

@@ -25,6 +25,7 @@ pub mod plane;
 pub mod pointwise;
 pub mod polynomial;
 pub mod pool;
+pub mod recurrent;
 pub mod reduce;
 pub mod scan;
 pub mod scratch;

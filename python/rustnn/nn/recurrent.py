@@ -1,8 +1,8 @@
 """Recurrent layers: RNN, LSTM and GRU over sequences.
 
-A layer projects the whole sequence with one multiplication, then goes from step to step. Sequences of one
-length and packed ones take the same way: a step is the rows of all sequences that have an element at
-that time.
+A layer projects the whole sequence with one multiplication; `_C._recurrence` then goes from step to step.
+Sequences of one length and packed ones take the same way: a step is the rows of all sequences that have an
+element at that time.
 """
 
 from __future__ import annotations
@@ -19,11 +19,9 @@ from rustnn.nn.utils.rnn import PackedSequence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     State = tuple[Tensor, ...]
-    Step = Callable[[Tensor, State], State]
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
 
@@ -32,41 +30,6 @@ _GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
 
 def _permuted(state: Tensor, order: Tensor | None) -> Tensor:
     return state if order is None else state.index_select(1, order)
-
-
-def _walk(steps: list[Tensor], sizes: list[int], state: State, step: Step) -> tuple[list[Tensor], State]:
-    """All hidden states from the first step to the last, and the state of every sequence at its end."""
-    outputs: list[Tensor] = []
-    ended: list[State] = []
-    for inputs, size in zip(steps, sizes, strict=True):
-        if size < state[0].size(0):
-            ended.append(tuple(part[size:] for part in state))
-            state = tuple(part[:size] for part in state)
-        state = step(inputs, state)
-        outputs.append(state[0])
-    if ended:
-        parts = [state, *reversed(ended)]
-        state = tuple(_C.cat(list(part)) for part in zip(*parts, strict=True))
-    return outputs, state
-
-
-def _walk_back(steps: list[Tensor], sizes: list[int], start: State, step: Step) -> tuple[list[Tensor], State]:
-    """As `_walk`, from the last step to the first: sequences join as they begin."""
-    outputs: list[Tensor] = []
-    state: State = ()
-    for inputs, size in zip(reversed(steps), reversed(sizes), strict=True):
-        present = state[0].size(0) if state else 0
-        if size > present:
-            joining = tuple(part[present:size] for part in start)
-            if present:
-                joining = tuple(_C.cat([old, new]) for old, new in zip(state, joining, strict=True))
-            state = joining
-        elif not state:
-            state = start
-        state = step(inputs, state)
-        outputs.append(state[0])
-    outputs.reverse()
-    return outputs, state
 
 
 class RNNBase(Module):
@@ -224,12 +187,10 @@ class RNNBase(Module):
         """The widths of the parts of the state."""
         return (self.hidden_size,)
 
-    def _step(self, hidden: Callable[[Tensor], Tensor], projection: Tensor | None) -> Step:
-        """One step of a layer: from the projected input and the state to the next state."""
-        raise NotImplementedError
-
-    def _layer(self, layer: int, direction: int) -> tuple[Callable[[Tensor], Tensor], Step]:
-        """What projects a layer's input, and its step."""
+    def _layer(
+        self, layer: int, direction: int, data: Tensor, sizes: list[int], state: State
+    ) -> list[Tensor]:
+        """One layer in one direction: outputs (elements, state size) and last states."""
         suffix = f"_l{layer}" + ("_reverse" if direction else "")
         w_ih, w_hh = getattr(self, "weight_ih" + suffix), getattr(self, "weight_hh" + suffix)
         b_ih, b_hh = (
@@ -238,8 +199,10 @@ class RNNBase(Module):
             else (None, None)
         )
         projection = getattr(self, "weight_hr" + suffix) if self.proj_size else None
-        step = self._step(lambda hidden: _C.linear(hidden, w_hh, b_hh), projection)
-        return lambda inputs: _C.linear(inputs, w_ih, b_ih), step
+        inputs = _C.linear(data, w_ih, b_ih)
+        return list(
+            _C._recurrence(inputs, list(state), w_hh, b_hh, projection, sizes, self.mode, bool(direction))
+        )
 
     def _run(self, data: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
         """All layers over packed ``data`` (elements, width): (elements, output), and the last states."""
@@ -248,12 +211,10 @@ class RNNBase(Module):
         for layer in range(self.num_layers):
             outputs: list[Tensor] = []
             for direction in range(directions):
-                project, step = self._layer(layer, direction)
-                steps = list(project(data).split(sizes))
                 start = tuple(part[layer * directions + direction] for part in state)
-                hidden, end = (_walk_back if direction else _walk)(steps, sizes, start, step)
-                outputs.append(_C.cat(hidden))
-                last.append(end)
+                hidden, *end = self._layer(layer, direction, data, sizes, start)
+                outputs.append(hidden)
+                last.append(tuple(end))
             data = outputs[0] if directions == 1 else _C.cat(outputs, 1)
             if self.dropout and layer + 1 < self.num_layers:
                 data = F.dropout(data, self.dropout, self.training)
@@ -360,10 +321,6 @@ class RNN(_OneState):
         )
         self.nonlinearity = nonlinearity
 
-    def _step(self, hidden: Callable[[Tensor], Tensor], projection: Tensor | None) -> Step:
-        activation = _C.tanh if self.mode == "RNN_TANH" else _C.relu
-        return lambda inputs, state: (activation(inputs + hidden(state[0])),)
-
 
 class GRU(_OneState):
     """Gated recurrent units (Cho et al., 2014): gates r and z, candidate n; see RNN for the shapes.
@@ -386,19 +343,6 @@ class GRU(_OneState):
         super().__init__(
             "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **kwargs
         )
-
-    def _step(self, hidden: Callable[[Tensor], Tensor], projection: Tensor | None) -> Step:
-        size = self.hidden_size
-
-        def step(inputs: Tensor, state: State) -> State:
-            (h,) = state
-            from_input, new = inputs.split((2 * size, size), 1)
-            from_hidden, kept = hidden(h).split((2 * size, size), 1)
-            reset, update = (from_input + from_hidden).sigmoid().chunk(2, 1)
-            new = (new + reset * kept).tanh()
-            return (new + update * (h - new),)
-
-        return step
 
 
 class LSTM(RNNBase):
@@ -438,16 +382,6 @@ class LSTM(RNNBase):
 
     def _state_sizes(self) -> tuple[int, ...]:
         return (self.proj_size or self.hidden_size, self.hidden_size)
-
-    def _step(self, hidden: Callable[[Tensor], Tensor], projection: Tensor | None) -> Step:
-        def step(inputs: Tensor, state: State) -> State:
-            h, c = state
-            i, f, g, o = (inputs + hidden(h)).chunk(4, 1)
-            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
-            h = o.sigmoid() * c.tanh()
-            return (h if projection is None else _C.linear(h, projection)), c
-
-        return step
 
     def forward(
         self, input: Any, hx: tuple[Tensor, Tensor] | None = None
