@@ -5,6 +5,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 const N: usize = 624;
 const M: usize = 397;
 
+/// Words that are drawn at once where many values are wanted.
+const AT_ONCE: usize = 512;
+
 /// The default seed of PyTorch's generators.
 pub const DEFAULT_SEED: u64 = 67280421310721;
 
@@ -19,6 +22,26 @@ pub struct Mt19937 {
     seed: u64,
     pub spare_normal: Option<f64>,
     pub spare_normal_f32: Option<f32>,
+}
+
+/// A word of the state as it is given out.
+#[inline]
+fn temper(mut y: u32) -> u32 {
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c_5680;
+    y ^= (y << 15) & 0xefc6_0000;
+    y ^ (y >> 18)
+}
+
+#[inline]
+fn uniform_f32(word: u32) -> f32 {
+    // As a signed integer, for which every processor has a conversion.
+    (word & 0xff_ffff) as i32 as f32 * (1.0 / 16_777_216.0)
+}
+
+#[inline]
+fn uniform_f64(word: u64) -> f64 {
+    (word & ((1 << 53) - 1)) as i64 as f64 * (1.0 / 9_007_199_254_740_992.0)
 }
 
 impl Mt19937 {
@@ -59,12 +82,51 @@ impl Mt19937 {
         if self.left == 0 {
             self.stir();
         }
-        let mut y = self.state[self.next];
         self.next += 1;
-        y ^= y >> 11;
-        y ^= (y << 7) & 0x9d2c_5680;
-        y ^= (y << 15) & 0xefc6_0000;
-        y ^ (y >> 18)
+        temper(self.state[self.next - 1])
+    }
+
+    /// As many times 32 random bits: the same as that many calls of [`Mt19937::random`].
+    fn fill(&mut self, mut words: &mut [u32]) {
+        while !words.is_empty() {
+            if self.left == 1 {
+                self.stir();
+                // What follows counts the draw that stirred as well.
+                self.left = N + 1;
+            }
+            let count = words.len().min(self.left - 1);
+            let (now, later) = words.split_at_mut(count);
+            for (word, &s) in now.iter_mut().zip(&self.state[self.next..]) {
+                *word = temper(s);
+            }
+            self.next += count;
+            self.left -= count;
+            words = later;
+        }
+    }
+
+    /// Draws of [`Mt19937::uniform_f32`].
+    pub fn uniforms_f32(&mut self, values: &mut [f32]) {
+        let mut words = [0; AT_ONCE];
+        for values in values.chunks_mut(AT_ONCE) {
+            let words = &mut words[..values.len()];
+            self.fill(words);
+            for (value, &word) in values.iter_mut().zip(&*words) {
+                *value = uniform_f32(word);
+            }
+        }
+    }
+
+    /// Draws of [`Mt19937::uniform_f64`].
+    pub fn uniforms_f64(&mut self, values: &mut [f64]) {
+        let mut words = [0; AT_ONCE];
+        for values in values.chunks_mut(AT_ONCE / 2) {
+            let words = &mut words[..2 * values.len()];
+            self.fill(words);
+            for (value, pair) in values.iter_mut().zip(words.chunks_exact(2)) {
+                *value = uniform_f64(((pair[0] as u64) << 32) | pair[1] as u64);
+            }
+        }
     }
 
     /// 64 random bits; the first draw is the upper half.
@@ -77,13 +139,13 @@ impl Mt19937 {
     /// Uniform on [0, 1) with 24 bits.
     #[inline]
     pub fn uniform_f32(&mut self) -> f32 {
-        (self.random() & 0xff_ffff) as f32 * (1.0 / 16_777_216.0)
+        uniform_f32(self.random())
     }
 
     /// Uniform on [0, 1) with 53 bits.
     #[inline]
     pub fn uniform_f64(&mut self) -> f64 {
-        (self.random64() & ((1 << 53) - 1)) as f64 * (1.0 / 9_007_199_254_740_992.0)
+        uniform_f64(self.random64())
     }
 
     /// One draw of the standard normal distribution, from pairs of doubles.

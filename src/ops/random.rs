@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use crate::alloc;
 use crate::autograd::{self, inplace};
 use crate::bail;
+use crate::cpu::box_muller::box_muller;
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
 use crate::layout::{Sizes, memory_order, sizes_from};
@@ -14,18 +15,33 @@ use crate::random::{Generator, Mt19937};
 use crate::scalar::default_dtype;
 use crate::tensor::Tensor;
 
-/// Fills with `draw`, element by element in the order of memory; no tape.
-pub fn fill_with<T: Element>(t: &Tensor, mut draw: impl FnMut() -> T) -> Result<()> {
+/// Values that are made at once.
+const AT_ONCE: usize = 512;
+
+/// Fills with what `next` writes into the blocks it is given, in the order of memory; no tape.
+fn fill_blocks<T: Element + Default>(t: &Tensor, mut next: impl FnMut(&mut [T])) -> Result<()> {
     let inner_first = memory_order(t.sizes(), &[t.strides()]);
     let order: SmallVec<[usize; 6]> = inner_first.into_iter().rev().collect();
     let t = &t.alias(t.layout().permute(&order));
     let direct = t.is_contiguous() && t.dtype() == T::DTYPE;
     let dense = if direct { t.clone() } else { Tensor::empty(t.sizes(), T::DTYPE)? };
-    for i in 0..dense.numel() {
-        // SAFETY: contiguous with that many elements of T.
-        unsafe { dense.ptr().cast::<T>().add(i).write_unaligned(draw()) };
+    let mut block = [T::default(); AT_ONCE];
+    for start in (0..dense.numel()).step_by(AT_ONCE) {
+        let block = &mut block[..AT_ONCE.min(dense.numel() - start)];
+        next(block);
+        // SAFETY: contiguous, with that many elements of T behind `start`; copied as bytes, for memory
+        // from outside may be unaligned.
+        unsafe {
+            let to = dense.ptr().cast::<T>().wrapping_add(start).cast::<u8>();
+            to.copy_from_nonoverlapping(block.as_ptr().cast(), size_of_val(block));
+        }
     }
     if direct { Ok(()) } else { copy::write(t, &dense) }
+}
+
+/// Fills with `draw`, element by element in the order of memory; no tape.
+pub fn fill_with<T: Element + Default>(t: &Tensor, mut draw: impl FnMut() -> T) -> Result<()> {
+    fill_blocks(t, |block| block.iter_mut().for_each(|v| *v = draw()))
 }
 
 /// The real and imaginary parts of complex numbers, side by side in a last dimension.
@@ -46,6 +62,18 @@ fn affine_f32(x: f32, scale: f32, shift: f32) -> f32 {
     if wide.to_bits() & 0x1fff_ffff == 0x1000_0000 { x.mul_add(scale, shift) } else { wide as f32 }
 }
 
+/// [`affine_f32`] of every value.
+fn affine_all(values: &mut [f32], scale: f32, shift: f32) {
+    let wide = |x: f32| f64::from(x) * f64::from(scale) + f64::from(shift);
+    let halfway = |x: f32| wide(x).to_bits() & 0x1fff_ffff == 0x1000_0000;
+    // Both loops become vectors; a value halfway between two is as good as never met.
+    if values.iter().fold(false, |any, &x| any | halfway(x)) {
+        values.iter_mut().for_each(|x| *x = affine_f32(*x, scale, shift));
+    } else {
+        values.iter_mut().for_each(|x| *x = wide(*x) as f32);
+    }
+}
+
 fn affine_f64(x: f64, scale: f64, shift: f64) -> f64 {
     if shift == 0.0 { x * scale + shift } else { x.mul_add(scale, shift) }
 }
@@ -55,18 +83,28 @@ fn fill_uniform(t: &Tensor, low: f64, high: f64, mt: &mut Mt19937) -> Result<()>
         return fill_uniform(&parts_of(t), low, high, mt);
     }
     if t.dtype() == DType::F64 {
-        return fill_with(t, || below(affine_f64(mt.uniform_f64(), high - low, low), low, high));
+        return fill_blocks(t, |values: &mut [f64]| {
+            mt.uniforms_f64(values);
+            values.iter_mut().for_each(|x| *x = below(affine_f64(*x, high - low, low), low, high));
+        });
     }
-    // Half precision rounds more of the draws up to `high`.
-    let rounded = |x: f32| -> f32 {
-        match t.dtype() {
-            DType::F16 => Cast::<half::f16>::cast(x).cast(),
-            DType::BF16 => Cast::<half::bf16>::cast(x).cast(),
-            _ => x,
-        }
+    let rounded: fn(f32) -> f32 = match t.dtype() {
+        DType::F16 => |x| Cast::<half::f16>::cast(x).cast(),
+        DType::BF16 => |x| Cast::<half::bf16>::cast(x).cast(),
+        _ => |x| x,
     };
+    let is_half = t.dtype() != DType::F32;
     let (low, high) = (low as f32, high as f32);
-    fill_with(t, || below(rounded(affine_f32(mt.uniform_f32(), high - low, low)), low, rounded(high)))
+    let top = rounded(high);
+    fill_blocks(t, |values: &mut [f32]| {
+        mt.uniforms_f32(values);
+        affine_all(values, high - low, low);
+        if is_half {
+            // Half precision rounds more of the draws up to `high`.
+            values.iter_mut().for_each(|x| *x = rounded(*x));
+        }
+        values.iter_mut().for_each(|x| *x = below(*x, low, top));
+    })
 }
 
 /// A draw that was rounded up to `high` counts as `low`, as in PyTorch.
@@ -100,45 +138,44 @@ pub fn in_place(t: &Tensor, fill: impl FnOnce(&Tensor) -> Result<()>) -> Result<
     Ok(t.clone())
 }
 
-/// Box-Muller over a block of 16: the first eight uniforms give the radii, the last eight the angles.
-fn normal_block_f32(block: &mut [f32], mean: f32, std: f32) {
-    for j in 0..8 {
-        let (u1, u2) = (1.0 - block[j], block[j + 8]);
-        let radius = (-2.0 * u1.ln()).sqrt();
-        let angle = 2.0 * std::f32::consts::PI * u2;
-        block[j] = affine_f32(radius * angle.cos(), std, mean);
-        block[j + 8] = affine_f32(radius * angle.sin(), std, mean);
-    }
-}
-
-fn normal_block_f64(block: &mut [f64], mean: f64, std: f64) {
-    for j in 0..8 {
-        let (u1, u2) = (1.0 - block[j], block[j + 8]);
-        let radius = (-2.0 * u1.ln()).sqrt();
-        let angle = 2.0 * std::f64::consts::PI * u2;
-        block[j] = affine_f64(radius * angle.cos(), std, mean);
-        block[j + 8] = affine_f64(radius * angle.sin(), std, mean);
+/// Box-Muller over blocks of 16: the first eight uniforms give the radii, the last eight the angles. For
+/// f32 see [`box_muller`].
+fn box_muller_f64(values: &mut [f64], mean: f64, std: f64) {
+    for block in values.chunks_exact_mut(16) {
+        for j in 0..8 {
+            let (u1, u2) = (1.0 - block[j], block[j + 8]);
+            let radius = (-2.0 * u1.ln()).sqrt();
+            let angle = 2.0 * std::f64::consts::PI * u2;
+            block[j] = affine_f64(radius * angle.cos(), std, mean);
+            block[j + 8] = affine_f64(radius * angle.sin(), std, mean);
+        }
     }
 }
 
 /// 16 elements or more: `first` uniforms at once, then blocks of 16; a short last block is drawn anew.
-fn normal_values<T: Copy + Default>(
-    n: usize,
+fn fill_normal_blocks<T: Element + Default>(
+    t: &Tensor,
     first: usize,
-    mut uniform: impl FnMut() -> T,
-    mut block: impl FnMut(&mut [T]),
-) -> Result<Vec<T>> {
+    mut uniforms: impl FnMut(&mut [T]),
+    normal: impl Fn(&mut [T]),
+) -> Result<()> {
+    let n = t.numel();
     let mut values = alloc::vec_for(n)?;
-    values.extend((0..first).map(|_| uniform()));
     values.resize(n, T::default());
+    uniforms(&mut values[..first]);
     let whole = n - n % 16;
-    values[..whole].chunks_exact_mut(16).for_each(&mut block);
+    normal(&mut values[..whole]);
     if whole < n {
         let tail = &mut values[n - 16..];
-        tail.iter_mut().for_each(|v| *v = uniform());
-        block(tail);
+        uniforms(tail);
+        normal(tail);
     }
-    Ok(values)
+    let mut rest = values.as_slice();
+    fill_blocks(t, |block| {
+        let (now, later) = rest.split_at(block.len());
+        block.copy_from_slice(now);
+        rest = later;
+    })
 }
 
 fn fill_normal(t: &Tensor, mean: f64, std: f64, mt: &mut Mt19937) -> Result<()> {
@@ -151,16 +188,12 @@ fn fill_normal(t: &Tensor, mean: f64, std: f64, mt: &mut Mt19937) -> Result<()> 
         return fill_with(t, || affine_f64(mt.normal_f64(), std, mean));
     }
     if t.dtype() == DType::F64 {
-        let values = normal_values(n, n, || mt.uniform_f64(), |b| normal_block_f64(b, mean, std))?;
-        let mut values = values.into_iter();
-        return fill_with(t, || values.next().unwrap_or_default());
+        return fill_normal_blocks(t, n, |v| mt.uniforms_f64(v), |v| box_muller_f64(v, mean, std));
     }
     let (mean, std) = (mean as f32, std as f32);
     // Half precision draws nothing for a short last block before it is drawn anew.
     let first = if t.dtype() == DType::F32 { n } else { n - n % 16 };
-    let values = normal_values(n, first, || mt.uniform_f32(), |b| normal_block_f32(b, mean, std))?;
-    let mut values = values.into_iter();
-    fill_with(t, || values.next().unwrap_or_default())
+    fill_normal_blocks(t, first, |v| mt.uniforms_f32(v), |v| box_muller(v, mean, std))
 }
 
 /// Normal with the given mean and deviation, in place.

@@ -158,3 +158,16 @@ kaiming_normal_(w)
 @pytest.mark.parametrize("call", INITIALISERS)
 def test_initialisers(call: str, shape: str) -> None:
     hold(f"w = torch.empty({shape})\n_ = nn.init.{call}\ny = torch.rand(3)", rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("call", ["normal_()", "normal_(0.5, 3)", "uniform_()", "uniform_(-1.7, 2.3)"])
+@pytest.mark.parametrize("n", [15, 16, 31, 1000, 50_001])
+def test_every_bit_of_many_draws(call: str, dtype: str, n: int) -> None:
+    """Also what is drawn next: both libraries have then drawn equally much."""
+    tolerance = 1e-14 if dtype == "float64" and "normal" in call else 0
+    hold(
+        f"x = torch.empty({n}, dtype=torch.{dtype}).{call}\nafter = torch.rand(3)",
+        rtol=tolerance,
+        atol=tolerance,
+    )

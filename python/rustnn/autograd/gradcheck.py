@@ -168,8 +168,7 @@ def _outputs(func: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Tensor,
 
 def _values(func: Callable[..., Any], inputs: tuple[Any, ...]) -> list[Tensor]:
     """The outputs that have a derivative, as they are now; results that share memory are copied."""
-    with_grad = [x.detach().requires_grad_(x.requires_grad) if isinstance(x, Tensor) else x for x in inputs]
-    found = func(*with_grad)
+    found = func(*inputs)
     outputs = (found,) if isinstance(found, Tensor) else tuple(found)
     return [o.detach().clone() for o in outputs if isinstance(o, Tensor) and o.requires_grad]
 
@@ -181,17 +180,19 @@ def _steps(x: Tensor, eps: float) -> list[complex | float]:
 def _numerical(func: Callable[..., Any], inputs: tuple[Any, ...], n: int, i: int, eps: float) -> list[Tensor]:
     """The derivative of output ``i`` along each element of input ``n``; for complex inputs also along "
     "i·eps."""
-    x = inputs[n].detach().clone()
-    moved = list(inputs)
+    # The input itself is moved, as PyTorch does it: `func` may reach it otherwise than by its arguments.
+    x = inputs[n].data
     found = [[] for _ in _steps(x, eps)]  # type: list[list[Tensor]]
     for index in _indices(x):
+        here = x[index].clone()
         for direction, step in enumerate(_steps(x, eps)):
             sides = []
             for sign in (1, -1):
-                there = x.clone()
-                there[index] = there[index] + sign * step
-                moved[n] = there.requires_grad_()
-                sides.append(_values(func, tuple(moved))[i])
+                try:
+                    x[index] = here + sign * step
+                    sides.append(_values(func, inputs)[i])
+                finally:
+                    x[index] = here
             found[direction].append((sides[0] - sides[1]).reshape(-1) / (2 * eps))
     return [_C.stack(rows) if rows else _C.zeros(0, 0, dtype=x.dtype) for rows in found]
 
