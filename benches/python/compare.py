@@ -98,8 +98,8 @@ def run_cases(arguments: argparse.Namespace, environment: dict[str, str]) -> lis
     for threads in (int(n) for n in arguments.threads.split(",")):
         ours, theirs = (Worker(lib, threads, environment) for lib in (arguments.candidate, "torch"))
         print(f"\n{threads} thread{'s' * (threads > 1)}: median of {arguments.rounds} alternating rounds\n")
-        print(f"| {'case':44} | {'rustnn':>9} | {'PyTorch':>9} | {'ratio':>6} | {'goal':>4} | result |")
-        print(f"|{'-' * 46}|{'-' * 10}:|{'-' * 10}:|{'-' * 7}:|{'-' * 5}:|--------|")
+        print(f"| {'case':62} | {'rustnn':>9} | {'PyTorch':>9} | {'ratio':>6} | {'goal':>4} | result |")
+        print(f"|{'-' * 64}|{'-' * 10}:|{'-' * 10}:|{'-' * 7}:|{'-' * 5}:|--------|")
         for case in chosen:
             agree = same(ours.ask(case, 0), theirs.ask(case, 0))
             a, b = measure(case, ours, theirs, arguments.rounds)
@@ -113,7 +113,7 @@ def run_cases(arguments: argparse.Namespace, environment: dict[str, str]) -> lis
             }
             rows.append(row)
             print(
-                f"| {case.name:44} | {readable(a):>9} | {readable(b):>9} | {b / a:6.2f} | {case.goal:4.0f} |"
+                f"| {case.name:62} | {readable(a):>9} | {readable(b):>9} | {b / a:6.2f} | {case.goal:4.3g} |"
                 f" {'same  ' if agree else 'DIFFER'} |",
                 flush=True,
             )

@@ -6,6 +6,7 @@ use crate::cpu::conv::Shared;
 use crate::cpu::par;
 use crate::dtype::{C64, C128};
 use crate::error::{Error, Result};
+use std::ops::Range;
 
 /// Outputs of a map: beyond, its own memory would be more than a machine has.
 const MOST: usize = 1 << 32;
@@ -137,6 +138,20 @@ linear! {
 /// Neighbouring outputs that are summed together.
 const STRIP: usize = 64;
 
+/// Calls `body(i, outputs)` so that all outputs of all `outer` rows are met, on all threads where that pays.
+fn each_row(map: &AxisMap, outer: usize, cost: f64, body: &(impl Fn(usize, Range<usize>) + Sync)) {
+    let outputs = map.outputs();
+    par::for_range(outer * outputs, par::grain_for(outer * outputs, cost), &|items| {
+        let mut item = items.start;
+        while item < items.end {
+            let (i, o) = (item / outputs, item % outputs);
+            let end = outputs.min(o + items.end - item);
+            body(i, o..end);
+            item += end - o;
+        }
+    });
+}
+
 /// `y` (outer, outputs, inner) from `x` (outer, inputs, inner).
 ///
 /// # Safety
@@ -145,38 +160,77 @@ pub unsafe fn apply<T: Linear>(map: &AxisMap, outer: usize, inner: usize, x: *co
     let (x, y) = (Shared::of(x), Shared::new(y));
     let outputs = map.outputs();
     let terms = map.sources.len() as f64 / outputs.max(1) as f64;
-    let cost = inner as f64 * (terms + 1.0);
-    par::for_range(outer * outputs, par::grain_for(outer * outputs, cost), &|items| {
-        for item in items {
-            let (i, o) = (item / outputs, item % outputs);
-            let from = x.at(i * map.inputs * inner).cast_const();
-            let terms = map.starts[o]..map.starts[o + 1];
-            let terms = || map.sources[terms.clone()].iter().zip(&map.weights[terms.clone()]);
+    each_row(map, outer, inner as f64 * (terms + 1.0), &|i, row| {
+        let from = x.at(i * map.inputs * inner).cast_const();
+        let to = y.at(i * outputs * inner);
+        // SAFETY: sources lie below `inputs`, and every thread writes the outputs of its rows.
+        unsafe {
             if inner == 1 {
-                let mut sum = T::ZERO;
-                for (&s, &w) in terms() {
-                    // SAFETY: sources lie below `inputs`; here and below.
-                    sum = T::plus(sum, w, unsafe { *from.add(s) });
-                }
-                // SAFETY: every item writes its own outputs; here and below.
-                unsafe { y.at(item).write(T::of(sum)) };
-                continue;
-            }
-            for first in (0..inner).step_by(STRIP) {
-                let len = STRIP.min(inner - first);
-                let mut sums = [T::ZERO; STRIP];
-                for (&s, &w) in terms() {
-                    // SAFETY: see above.
-                    let row = unsafe { std::slice::from_raw_parts(from.add(s * inner + first), len) };
-                    sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum = T::plus(*sum, w, x));
-                }
-                for (j, &sum) in sums[..len].iter().enumerate() {
-                    // SAFETY: see above.
-                    unsafe { y.at(item * inner + first + j).write(T::of(sum)) };
-                }
+                apply_to_row(map, row, from, to);
+            } else {
+                row.for_each(|o| apply_to_strips(map, o, inner, from, to.add(o * inner)));
             }
         }
     });
+}
+
+/// Outputs that have no neighbours.
+///
+/// # Safety
+/// `x` has an element an input, `y` one an output; `row` lies within the outputs.
+unsafe fn apply_to_row<T: Linear>(map: &AxisMap, row: Range<usize>, x: *const T, y: *mut T) {
+    // Raw, for the writes to `y` would make the compiler fetch the slices anew each time.
+    let (starts, sources, weights) = (map.starts.as_ptr(), map.sources.as_ptr(), map.weights.as_ptr());
+    for o in row {
+        // SAFETY: the caller's promise; terms lie within the map, sources below its inputs.
+        unsafe {
+            let mut sum = T::ZERO;
+            for k in *starts.add(o)..*starts.add(o + 1) {
+                sum = T::plus(sum, *weights.add(k), *x.add(*sources.add(k)));
+            }
+            y.add(o).write(T::of(sum));
+        }
+    }
+}
+
+/// The `inner` neighbours of output `o`, at `y`.
+///
+/// # Safety
+/// `x` has `inner` elements an input.
+unsafe fn apply_to_strips<T: Linear>(map: &AxisMap, o: usize, inner: usize, x: *const T, y: *mut T) {
+    let terms = map.starts[o]..map.starts[o + 1];
+    let (sources, weights) = (&map.sources[terms.clone()], &map.weights[terms]);
+    // SAFETY: the caller's promise; sources lie below the inputs.
+    unsafe {
+        match (sources, weights) {
+            (&[s], &[w]) => {
+                let row = x.add(s * inner);
+                for j in 0..inner {
+                    y.add(j).write(T::of(T::plus(T::ZERO, w, *row.add(j))));
+                }
+            }
+            (&[s, t], &[v, w]) => {
+                let (a, b) = (x.add(s * inner), x.add(t * inner));
+                for j in 0..inner {
+                    let sum = T::plus(T::ZERO, v, *a.add(j));
+                    y.add(j).write(T::of(T::plus(sum, w, *b.add(j))));
+                }
+            }
+            _ => {
+                for first in (0..inner).step_by(STRIP) {
+                    let len = STRIP.min(inner - first);
+                    let mut sums = [T::ZERO; STRIP];
+                    for (&s, &w) in sources.iter().zip(weights) {
+                        let row = std::slice::from_raw_parts(x.add(s * inner + first), len);
+                        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum = T::plus(*sum, w, x));
+                    }
+                    for (j, &sum) in sums[..len].iter().enumerate() {
+                        y.add(first + j).write(T::of(sum));
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The same for a map that selects, on elements of any type.
@@ -193,16 +247,17 @@ pub unsafe fn select<T: Copy + Send + Sync>(
     debug_assert!(map.selects);
     let (x, y) = (Shared::of(x), Shared::new(y));
     let outputs = map.outputs();
-    par::for_range(outer * outputs, par::grain_for(outer * outputs, inner as f64 * 0.5), &|items| {
-        for item in items {
-            let (i, o) = (item / outputs, item % outputs);
-            let from = x.at((i * map.inputs + map.sources[o]) * inner);
-            // SAFETY: sources lie below `inputs`, and every item writes its own outputs.
+    each_row(map, outer, inner as f64 * 0.5, &|i, row| {
+        let (from, to) = (x.at(i * map.inputs * inner), y.at(i * outputs * inner));
+        let sources = map.sources.as_ptr();
+        for o in row {
+            // SAFETY: sources lie below `inputs`, and every thread writes the outputs of its rows.
             unsafe {
+                let source = *sources.add(o);
                 if inner == 1 {
-                    y.at(item).write(*from);
+                    to.add(o).write(*from.add(source));
                 } else {
-                    std::ptr::copy_nonoverlapping(from, y.at(item * inner), inner);
+                    std::ptr::copy_nonoverlapping(from.add(source * inner), to.add(o * inner), inner);
                 }
             }
         }

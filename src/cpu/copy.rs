@@ -35,6 +35,22 @@ pub unsafe fn copy(dst: Operand, src: Operand, loops: &Loops) {
     }
 }
 
+/// Writes `value` to `n` elements, one after the other.
+///
+/// # Safety
+/// `dst` is aligned and valid for that many.
+pub unsafe fn fill<T: Element>(dst: *mut T, n: usize, value: T) {
+    let ends = Ends { dst: dst.cast(), src: std::ptr::null() };
+    par::for_range(n, GRAIN, &|range| {
+        let ends = &ends; // the whole struct, which is Sync, not its fields
+        let dst = ends.dst.cast::<T>();
+        for i in range {
+            // SAFETY: the caller's promise.
+            unsafe { dst.add(i).write(value) };
+        }
+    });
+}
+
 unsafe fn run<S: Element, D: Element>(ends: Ends, loops: &Loops) {
     let (to, from) = (loops.strides[0][0], loops.strides[0][1]);
     let side_by_side = to == size_of::<D>() as isize && from == size_of::<S>() as isize;

@@ -2,6 +2,7 @@
 //! (taps), each with a weight and the weight's slope; values and gradients are products of these.
 
 use num_traits::Float;
+use std::ops::Range;
 
 use crate::cpu::conv::Shared;
 use crate::cpu::par;
@@ -163,18 +164,69 @@ impl Sampling {
         })
     }
 
-    /// Calls `f(index, taps)` for every element that a point meets.
-    #[inline(always)]
-    fn for_each<T: Real>(&self, taps: &[Taps<T>; 3], mut f: impl FnMut(usize, [Tap<T>; 3])) {
-        for z in &taps[0].list[..taps[0].len] {
-            for y in &taps[1].list[..taps[1].len] {
-                for x in &taps[2].list[..taps[2].len] {
-                    f((z.index * self.sizes[1] + y.index) * self.sizes[2] + x.index, [*z, *y, *x]);
+    /// The elements that the points `from..to` of an image meet: for all channels the same.
+    ///
+    /// # Safety
+    /// `grid` has the coordinates of all points of the image.
+    unsafe fn meet<T: Real>(&self, grid: *const T, points: Range<usize>, met: &mut Met<T>) {
+        met.list.clear();
+        met.ends.clear();
+        for point in points {
+            // SAFETY: the caller's promise.
+            let taps = unsafe { self.taps_of::<T>(grid.add(point * self.dims)) };
+            for z in &taps[0].list[..taps[0].len] {
+                for y in &taps[1].list[..taps[1].len] {
+                    for x in &taps[2].list[..taps[2].len] {
+                        met.list.push(Meeting {
+                            index: (z.index * self.sizes[1] + y.index) * self.sizes[2] + x.index,
+                            weight: z.weight * y.weight * x.weight,
+                            slopes: [
+                                z.weight * y.weight * x.slope,
+                                z.weight * y.slope * x.weight,
+                                z.slope * y.weight * x.weight,
+                            ],
+                        });
+                    }
                 }
             }
+            met.ends.push(met.list.len());
         }
     }
 }
+
+/// An element that a point meets: what it weighs, and how that changes with each coordinate of the point.
+struct Meeting<T> {
+    index: usize,
+    weight: T,
+    slopes: [T; 3],
+}
+
+/// The elements that some points meet, point after point.
+struct Met<T> {
+    list: Vec<Meeting<T>>,
+    ends: Vec<usize>,
+}
+
+impl<T> Met<T> {
+    fn new() -> Met<T> {
+        Met { list: Vec::new(), ends: Vec::new() }
+    }
+
+    /// Those of each point.
+    #[inline(always)]
+    fn points(&self) -> impl Iterator<Item = &[Meeting<T>]> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let part = &self.list[start..end];
+            start = end;
+            part
+        })
+    }
+}
+
+/// Points that go through all channels together: what they meet stays in the first-level cache, and so
+/// does the part of a channel they lie in.
+const BLOCK: usize = 128;
 
 /// Cubic convolution (Keys, 1981) with the slope -0.75 at a distance, and its derivative.
 fn cubic<T: Real>(distance: T) -> (T, T) {
@@ -197,20 +249,27 @@ fn cubic<T: Real>(distance: T) -> (T, T) {
 /// Contiguous with the extents of `s`; `y` may be uninitialised and overlaps nothing.
 pub unsafe fn forward<T: Real>(s: &Sampling, x: *const T, grid: *const T, y: *mut T) {
     let (x, grid, y) = (Shared::of(x), Shared::of(grid), Shared::new(y));
-    let grain = par::grain_for(s.n * s.points, 20.0 + 8.0 * s.c as f64);
-    par::for_range(s.n * s.points, grain, &|items| {
+    let blocks = s.points.div_ceil(BLOCK);
+    let volume = s.volume();
+    let cost = (20 + 8 * s.c) as f64 * s.points.min(BLOCK) as f64;
+    par::for_range(s.n * blocks, par::grain_for(s.n * blocks, cost), &|items| {
+        let mut met = Met::new();
         for item in items {
-            let (image, point) = (item / s.points, item % s.points);
-            // SAFETY: taps lie within the input; every point writes its own outputs.
+            let (image, first) = (item / blocks, item % blocks * BLOCK);
+            let points = first..s.points.min(first + BLOCK);
+            // SAFETY: what is met lies within the input; every block writes its own outputs.
             unsafe {
-                let taps = s.taps_of::<T>(grid.at(item * s.dims));
+                s.meet(grid.at(image * s.points * s.dims), points, &mut met);
                 for c in 0..s.c {
-                    let from = x.at((image * s.c + c) * s.volume());
-                    let mut sum = T::zero();
-                    s.for_each(&taps, |i, [z, y, x]| {
-                        sum = sum + *from.add(i) * (z.weight * y.weight * x.weight)
-                    });
-                    y.at((image * s.c + c) * s.points + point).write(sum);
+                    let from = x.at((image * s.c + c) * volume);
+                    let to = y.at((image * s.c + c) * s.points + first);
+                    for (j, met) in met.points().enumerate() {
+                        let mut sum = T::zero();
+                        for m in met {
+                            sum = sum + *from.add(m.index) * m.weight;
+                        }
+                        to.add(j).write(sum);
+                    }
                 }
             }
         }
@@ -220,7 +279,7 @@ pub unsafe fn forward<T: Real>(s: &Sampling, x: *const T, grid: *const T, y: *mu
 /// What the output's gradient says about the input and the points.
 ///
 /// # Safety
-/// As [`forward`]; `gx` and `ggrid` have the extents of `x` and `grid`.
+/// As [`forward`]; `gx` and `ggrid` have the extents of `x` and `grid`, or are null if not wanted.
 pub unsafe fn backward<T: Real>(
     s: &Sampling,
     x: *const T,
@@ -229,36 +288,52 @@ pub unsafe fn backward<T: Real>(
     gx: *mut T,
     ggrid: *mut T,
 ) {
+    let (wants_x, wants_grid) = (!gx.is_null(), !ggrid.is_null());
     let (x, grid, gy) = (Shared::of(x), Shared::of(grid), Shared::of(gy));
     let (gx, ggrid) = (Shared::new(gx), Shared::new(ggrid));
-    let cost = (s.c * (s.volume() + 16 * s.points)) as f64;
+    let volume = s.volume();
+    let cost = (s.c * (volume + 16 * s.points)) as f64;
     par::for_range(s.n, par::grain_for(s.n, cost), &|images| {
+        let mut met = Met::new();
         for image in images {
-            let first = image * s.c * s.volume();
-            for i in 0..s.c * s.volume() {
-                // SAFETY: an image is written by one thread; taps lie within it; here and below.
-                unsafe { gx.at(first + i).write(T::zero()) };
+            if wants_x {
+                // SAFETY: an image is written by one thread; what is met lies within it; here and below.
+                unsafe { gx.at(image * s.c * volume).write_bytes(0, s.c * volume) };
             }
-            for point in 0..s.points {
-                let at = (image * s.points + point) * s.dims;
-                let mut slopes = [T::zero(); 3];
+            for first in (0..s.points).step_by(BLOCK) {
+                let points = first..s.points.min(first + BLOCK);
+                let mut slopes = [[T::zero(); 3]; BLOCK];
                 // SAFETY: see above.
                 unsafe {
-                    let taps = s.taps_of::<T>(grid.at(at));
+                    s.meet(grid.at(image * s.points * s.dims), points.clone(), &mut met);
                     for c in 0..s.c {
-                        let g = *gy.at((image * s.c + c) * s.points + point);
-                        let plane = first + c * s.volume();
-                        s.for_each(&taps, |i, [tz, ty, tx]| {
-                            let place = gx.at(plane + i);
-                            *place = *place + g * (tz.weight * ty.weight * tx.weight);
-                            let v = g * *x.at(plane + i);
-                            slopes[0] = slopes[0] + v * (tz.weight * ty.weight * tx.slope);
-                            slopes[1] = slopes[1] + v * (tz.weight * ty.slope * tx.weight);
-                            slopes[2] = slopes[2] + v * (tz.slope * ty.weight * tx.weight);
-                        });
+                        let plane = (image * s.c + c) * volume;
+                        let (from, to) = (x.at(plane), gx.at(plane));
+                        let gy = gy.at((image * s.c + c) * s.points + first);
+                        for (j, met) in met.points().enumerate() {
+                            let g = *gy.add(j);
+                            if wants_x {
+                                for m in met {
+                                    let place = to.add(m.index);
+                                    *place = *place + g * m.weight;
+                                }
+                            }
+                            if wants_grid {
+                                let sums = &mut slopes[j];
+                                for m in met {
+                                    let v = g * *from.add(m.index);
+                                    for (sum, &slope) in sums.iter_mut().zip(&m.slopes) {
+                                        *sum = *sum + v * slope;
+                                    }
+                                }
+                            }
+                        }
                     }
-                    for (k, &slope) in slopes[..s.dims].iter().enumerate() {
-                        ggrid.at(at + k).write(slope);
+                    if wants_grid {
+                        for (point, sums) in points.zip(&slopes) {
+                            let to = ggrid.at((image * s.points + point) * s.dims);
+                            to.copy_from_nonoverlapping(sums.as_ptr(), s.dims);
+                        }
                     }
                 }
             }

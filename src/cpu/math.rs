@@ -87,6 +87,63 @@ macro_rules! f32_functions {
                 1.0 / (1.0 + exp(-x))
             }
 
+            /// exp(x) - 1, within 2 ulp: as `exp`, but 1 is taken off 2^k rather than added to the polynomial.
+            #[inline(always)]
+            pub fn expm1(x: f32) -> f32 {
+                const MAGIC: f32 = 12_582_912.0;
+                // Beyond, 1 is less than half a last place, and -1 is the result.
+                let clipped = if x > 20.0 { 20.0 } else { x };
+                let clipped = if clipped < -20.0 { -20.0 } else { clipped };
+                let t = fma(clipped, std::f32::consts::LOG2_E, MAGIC);
+                let n = t - MAGIC;
+                let k = t.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
+                let r = fma(n, -0.693_359_4, clipped);
+                let r = fma(n, 2.121_944_4e-4, r);
+                let p = fma(1.987_569_1e-4, r, 1.398_2e-3);
+                let p = fma(p, r, 8.333_452e-3);
+                let p = fma(p, r, 4.166_579_6e-2);
+                let p = fma(p, r, 1.666_666_5e-1);
+                let p = fma(p, r, 5.0e-1);
+                let p = fma(p, r * r, r);
+                let power = f32::from_bits(((k + 127) << 23) as u32);
+                let y = fma(p, power, power - 1.0);
+                // Keeps the sign of zero.
+                let y = if x == 0.0 { x } else { y };
+                if x > 20.0 { exp(x) } else { y }
+            }
+
+            /// log(1 + x), within 3 ulp: what rounding 1 + x loses is made good by a factor (Kahan).
+            #[inline(always)]
+            pub fn log1p(x: f32) -> f32 {
+                let u = 1.0 + x;
+                let y = log(u) * (x / (u - 1.0));
+                let y = if u == 1.0 { x } else { y };
+                if u == f32::INFINITY { u } else { y }
+            }
+
+            /// Within 2 ulp: an odd polynomial near zero, else 1 - exp of one (coefficients: N. Juffa).
+            #[inline(always)]
+            pub fn erf(x: f32) -> f32 {
+                let (t, s) = (x.abs(), x * x);
+                let p = fma(-1.728_534_7e-5, t, 3.831_971_3e-4);
+                let q = fma(-3.883_964_4e-3, t, 2.425_462_2e-2);
+                let p = fma(p, s, q);
+                let p = fma(p, t, -1.067_778_77e-1);
+                let p = fma(p, t, -6.348_467e-1);
+                let p = fma(p, t, -1.287_175_1e-1);
+                let p = fma(p, t, -t);
+                let large = (1.0 - exp(p)).copysign(x);
+                let p = fma(-5.967_617e-4, s, 4.991_194e-3);
+                let p = fma(p, s, -2.676_813_5e-2);
+                let p = fma(p, s, 1.128_199_25e-1);
+                let p = fma(p, s, -3.761_253_4e-1);
+                let p = fma(p, s, 1.283_791_6e-1);
+                let small = fma(p, x, x);
+                // Beyond 4 the polynomial no longer says anything; NaN passes.
+                let large = if t > 4.0 { 1f32.copysign(x) } else { large };
+                if t < 0.921_875 { small } else { large }
+            }
+
             super::real_functions!(f32);
         }
     };
@@ -207,16 +264,8 @@ macro_rules! real_functions {
             a.sqrt()
         }
         #[inline(always)]
-        pub fn expm1(a: R) -> R {
-            a.exp_m1()
-        }
-        #[inline(always)]
         pub fn exp2(a: R) -> R {
             a.exp2()
-        }
-        #[inline(always)]
-        pub fn log1p(a: R) -> R {
-            a.ln_1p()
         }
         #[inline(always)]
         pub fn log2(a: R) -> R {
@@ -261,10 +310,6 @@ macro_rules! real_functions {
         #[inline(always)]
         pub fn atan2(a: R, b: R) -> R {
             a.atan2(b)
-        }
-        #[inline(always)]
-        pub fn erf(a: R) -> R {
-            libm::erf(a as f64) as R
         }
         /// C's pow; small whole exponents are multiplied out, which is also what PyTorch does.
         #[inline(always)]
@@ -523,6 +568,18 @@ pub mod f64 {
     pub fn sigmoid(x: f64) -> f64 {
         1.0 / (1.0 + (-x).exp())
     }
+    #[inline(always)]
+    pub fn expm1(x: f64) -> f64 {
+        x.exp_m1()
+    }
+    #[inline(always)]
+    pub fn log1p(x: f64) -> f64 {
+        x.ln_1p()
+    }
+    #[inline(always)]
+    pub fn erf(x: f64) -> f64 {
+        libm::erf(x)
+    }
     super::real_functions!(f64);
 }
 
@@ -559,6 +616,20 @@ mod tests {
             assert!(worst(log, f64::ln, 1.0, 1e38) <= 1.0);
             assert!(worst(tanh, f64::tanh, -10.0, 10.0) <= 2.0);
         }
+        for (expm1, log1p, erf) in [
+            (a::expm1 as fn(f32) -> f32, a::log1p as fn(f32) -> f32, a::erf as fn(f32) -> f32),
+            (b::expm1, b::log1p, b::erf),
+        ] {
+            for (from, to) in [(-30.0, 88.7), (-1.0, 1.0), (-1e-3, 1e-3)] {
+                assert!(worst(expm1, f64::exp_m1, from, to) <= 2.0, "expm1 on {from} to {to}");
+            }
+            for (from, to) in [(-0.999, 2.0), (-1e-3, 1e-3), (0.0, 1e30)] {
+                assert!(worst(log1p, f64::ln_1p, from, to) <= 3.0, "log1p on {from} to {to}");
+            }
+            for (from, to) in [(-5.0, 5.0), (-1e-2, 1e-2)] {
+                assert!(worst(erf, libm::erf, from, to) <= 2.0, "erf on {from} to {to}");
+            }
+        }
     }
 
     #[test]
@@ -569,6 +640,14 @@ mod tests {
         assert_eq!((log(0.0), log(f32::INFINITY), log(1.0)), (f32::NEG_INFINITY, f32::INFINITY, 0.0));
         assert!(log(-1.0).is_nan() && log(f32::NEG_INFINITY).is_nan());
         assert_eq!((tanh(40.0), tanh(f32::NEG_INFINITY)), (1.0, -1.0));
+        assert!(expm1(f32::NAN).is_nan() && log1p(f32::NAN).is_nan() && erf(f32::NAN).is_nan());
+        assert_eq!((expm1(f32::INFINITY), expm1(f32::NEG_INFINITY)), (f32::INFINITY, -1.0));
+        assert_eq!((log1p(f32::INFINITY), log1p(-1.0)), (f32::INFINITY, f32::NEG_INFINITY));
+        assert!(log1p(-1.5).is_nan() && log1p(f32::NEG_INFINITY).is_nan());
+        assert_eq!((erf(f32::INFINITY), erf(f32::NEG_INFINITY), erf(4.5)), (1.0, -1.0, 1.0));
+        for zero in [0.0f32, -0.0] {
+            assert_eq!([expm1(zero), log1p(zero), erf(zero)].map(f32::to_bits), [zero.to_bits(); 3]);
+        }
         assert!(maximum(1.0, f32::NAN).is_nan() && minimum(f32::NAN, 1.0).is_nan());
         assert_eq!((floor_divide(-7.0, 2.0), remainder(-7.0, 2.0), remainder(7.0, -2.0)), (-4.0, 1.0, -1.0));
     }

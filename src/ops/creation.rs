@@ -36,7 +36,6 @@ pub fn scalar(value: Scalar, dtype: DType) -> Result<Tensor> {
 
 /// Fills in place without tape and version.
 pub fn write_value(t: &Tensor, value: Scalar) -> Result<()> {
-    let one = Tensor::empty(&[], t.dtype())?;
     let (bytes, from) = value.bytes();
     crate::dispatch!(t.dtype(), T => {
         let v: T = crate::dispatch!(from, S => {
@@ -44,10 +43,16 @@ pub fn write_value(t: &Tensor, value: Scalar) -> Result<()> {
             let v = unsafe { bytes.as_ptr().cast::<S>().read_unaligned() };
             v.cast()
         });
+        if t.is_contiguous() && t.ptr().cast::<T>().is_aligned() {
+            // SAFETY: aligned, with that many elements of T one after the other.
+            unsafe { crate::cpu::copy::fill(t.ptr().cast::<T>(), t.numel(), v) };
+            return Ok(());
+        }
+        let one = Tensor::empty(&[], t.dtype())?;
         // SAFETY: the storage of `one` holds one element of T.
         unsafe { one.ptr().cast::<T>().write_unaligned(v) };
-    });
-    copy::write(t, &one)
+        copy::write(t, &one)
+    })
 }
 
 /// Overwrites every element. Returns the tensor.

