@@ -17,6 +17,7 @@ use crate::storage::Storage;
 
 /// A shared handle: clones are the same tensor.
 #[derive(Clone)]
+#[repr(transparent)]
 pub struct Tensor(Arc<Inner>);
 
 struct Inner {

@@ -72,6 +72,16 @@ impl PyTensor {
         unsafe { &*self.tensor.get() }
     }
 
+    /// As [`PyTensor::tensor`]; `None` while the object is being made. CPython shows an object to the
+    /// collector before it makes its dict of attributes, which may start a collection; PyO3 writes the
+    /// value after that.
+    fn tensor_if_written(&self) -> Option<&Tensor> {
+        // SAFETY: a tensor is one pointer that is never null, and fresh objects are zeroed; for the rest
+        // see `tensor`.
+        let word = unsafe { self.tensor.get().cast::<*const ()>().read() };
+        (!word.is_null()).then(|| self.tensor())
+    }
+
     /// Makes this object stand for another tensor.
     pub fn replace(&self, tensor: Tensor) {
         let slot = self.tensor().python_slot().swap(std::ptr::null_mut(), Ordering::Relaxed);
@@ -87,6 +97,7 @@ impl Drop for PyTensor {
         self.tensor().python_slot().store(std::ptr::null_mut(), Ordering::Relaxed);
     }
 }
+
 #[pymethods]
 impl PyTensor {
     /// `Tensor(2, 3)` is uninitialised, `Tensor([1, 2])` holds values, both of the default dtype.
@@ -115,11 +126,11 @@ impl PyTensor {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        gc::traverse(self.tensor(), &visit)
+        self.tensor_if_written().map_or(Ok(()), |t| gc::traverse(t, &visit))
     }
 
     fn __clear__(&self) {
-        gc::clear(self.tensor());
+        self.tensor_if_written().into_iter().for_each(gc::clear);
     }
 }
 

@@ -453,3 +453,16 @@ def test_the_collector_runs_while_threads_differentiate() -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+def test_the_collector_may_run_while_a_parameter_is_made() -> None:
+    """CPython makes the dict of a new object after it shows the object to the collector."""
+    torch.ones(2, requires_grad=True).register_hook(lambda grad: grad)
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        # All are kept: CPython's store of free dicts runs out, and each new one counts as an allocation.
+        parameters = [torch.nn.Parameter(torch.ones(2)) for _ in range(500)]
+    finally:
+        gc.set_threshold(*thresholds)
+    assert all(p.tolist() == [1, 1] for p in parameters)
