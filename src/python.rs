@@ -19,6 +19,7 @@ mod indexing;
 mod numpy;
 mod operators;
 mod optim;
+mod out;
 mod signature;
 mod storage;
 mod subclass;

@@ -53,7 +53,8 @@ pub unsafe fn fill<T: Element>(dst: *mut T, n: usize, value: T) {
 
 unsafe fn run<S: Element, D: Element>(ends: Ends, loops: &Loops) {
     let (to, from) = (loops.strides[0][0], loops.strides[0][1]);
-    let side_by_side = to == size_of::<D>() as isize && from == size_of::<S>() as isize;
+    let dense = to == size_of::<D>() as isize;
+    let side_by_side = dense && from == size_of::<S>() as isize;
     par::for_range(loops.numel(), GRAIN, &|range| {
         let ends = &ends; // the whole struct, which is Sync, not its fields
         loops.pieces(range, |offsets, n| {
@@ -66,6 +67,10 @@ unsafe fn run<S: Element, D: Element>(ends: Ends, loops: &Loops) {
                 } else if side_by_side {
                     let (dst, src) = (dst.cast::<D>(), src.cast::<S>());
                     (0..n).for_each(|i| dst.add(i).write_unaligned(src.add(i).read_unaligned().cast()));
+                } else if dense && from == 0 {
+                    // An expanded source: one value, read before the loop so that it is a vector loop.
+                    let (dst, value) = (dst.cast::<D>(), src.cast::<S>().read_unaligned().cast());
+                    (0..n).for_each(|i| dst.add(i).write_unaligned(value));
                 } else {
                     for i in 0..n as isize {
                         let value = src.offset(i * from).cast::<S>().read_unaligned().cast();

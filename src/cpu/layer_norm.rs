@@ -9,7 +9,7 @@
 use super::exp::Exp;
 use super::par;
 use super::simd::{Kernel, Simd, level};
-use super::softmax::row_sum;
+use super::softmax::{row_sum, row_sums};
 use std::ops::Range;
 
 /// How rows lie in memory, and which weight belongs to which of their elements.
@@ -146,40 +146,39 @@ impl<T: Exp> Kernel<T> for (RowNorm, &Backward<T>, Range<usize>, usize) {
                 let (mean, rstd) = (*p.mean.add(row), *p.rstd.add(row));
                 let first = shape.first_channel(row);
                 let weight = std::slice::from_raw_parts(p.weight.add(first), cols / inner);
-                if !p.gw.is_null() {
-                    let at = part * shape.channels() + first;
-                    let (gw, gb) = (p.gw.add(at), p.gb.add(at));
-                    if inner == 1 {
+                let at = part * shape.channels() + first;
+                let sums = (!p.gw.is_null()).then(|| (p.gw.wrapping_add(at), p.gb.wrapping_add(at)));
+                // Over the row: of the weighted gradients, and of their products with the input.
+                let (mut total, mut products) = (T::zero(), T::zero());
+                if inner == 1 {
+                    if let Some((gw, gb)) = sums {
                         for i in 0..cols {
                             *gw.add(i) = *gw.add(i) + gy[i] * (x[i] - mean) * rstd;
                             *gb.add(i) = *gb.add(i) + gy[i];
                         }
-                    } else {
-                        for channel in 0..cols / inner {
-                            let span = channel * inner..(channel + 1) * inner;
-                            let (x, gy) = (&x[span.clone()], &gy[span]);
-                            let products = row_sum(gy, |i, g| g * (x[i] - mean));
-                            *gw.add(channel) = *gw.add(channel) + products * rstd;
-                            *gb.add(channel) = *gb.add(channel) + row_sum(gy, |_, g| g);
+                    }
+                    if !p.gx.is_null() {
+                        (total, products) = row_sums(gy, |i, g| {
+                            let g = g * weight[i];
+                            (g, g * (x[i] - mean))
+                        });
+                    }
+                } else {
+                    for (channel, &w) in weight.iter().enumerate() {
+                        let span = channel * inner..(channel + 1) * inner;
+                        let (x, gy) = (&x[span.clone()], &gy[span]);
+                        let (a, b) = row_sums(gy, |i, g| (g, g * (x[i] - mean)));
+                        if let Some((gw, gb)) = sums {
+                            *gw.add(channel) = *gw.add(channel) + b * rstd;
+                            *gb.add(channel) = *gb.add(channel) + a;
                         }
+                        (total, products) = (total + w * a, products + w * b);
                     }
                 }
                 if p.gx.is_null() {
                     continue;
                 }
                 let gx = p.gx.add(row * cols);
-                let (mut total, mut products) = (T::zero(), T::zero());
-                if inner == 1 {
-                    total = row_sum(gy, |i, g| g * weight[i]);
-                    products = row_sum(gy, |i, g| g * weight[i] * (x[i] - mean));
-                } else {
-                    for (channel, &w) in weight.iter().enumerate() {
-                        let span = channel * inner..(channel + 1) * inner;
-                        let (x, gy) = (&x[span.clone()], &gy[span]);
-                        total = total + w * row_sum(gy, |_, g| g);
-                        products = products + w * row_sum(gy, |i, g| g * (x[i] - mean));
-                    }
-                }
                 let shift = if shape.centred { total / count } else { T::zero() };
                 let slope = products * rstd * rstd / count;
                 if inner == 1 {
@@ -188,8 +187,9 @@ impl<T: Exp> Kernel<T> for (RowNorm, &Backward<T>, Range<usize>, usize) {
                     }
                 } else {
                     for (channel, &w) in weight.iter().enumerate() {
-                        for i in channel * inner..(channel + 1) * inner {
-                            gx.add(i).write(rstd * (gy[i] * w - shift - (x[i] - mean) * slope));
+                        let span = channel * inner..(channel + 1) * inner;
+                        for ((i, &x), &g) in span.clone().zip(&x[span.clone()]).zip(&gy[span]) {
+                            gx.add(i).write(rstd * (g * w - shift - (x - mean) * slope));
                         }
                     }
                 }

@@ -128,7 +128,7 @@ macro_rules! f32_functions {
                 let p = fma(-1.728_534_7e-5, t, 3.831_971_3e-4);
                 let q = fma(-3.883_964_4e-3, t, 2.425_462_2e-2);
                 let p = fma(p, s, q);
-                let p = fma(p, t, -1.067_778_77e-1);
+                let p = fma(p, t, -1.067_778_8e-1);
                 let p = fma(p, t, -6.348_467e-1);
                 let p = fma(p, t, -1.287_175_1e-1);
                 let p = fma(p, t, -t);
@@ -156,6 +156,14 @@ macro_rules! real_functions {
         #[inline(always)]
         pub fn select(condition: bool, a: R, b: R) -> R {
             if condition { a } else { b }
+        }
+        #[inline(always)]
+        pub fn quotient(a: R, b: R) -> R {
+            a / b
+        }
+        #[inline(always)]
+        pub fn is_nonnegative(a: R) -> bool {
+            a >= 0.0
         }
         #[inline(always)]
         pub fn lt(a: R, b: R) -> bool {

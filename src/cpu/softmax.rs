@@ -76,7 +76,32 @@ pub(super) fn row_sum<T: Exp>(x: &[T], mut term: impl FnMut(usize, T) -> T) -> T
     for (j, &v) in rest.iter().enumerate() {
         sums[j] = sums[j] + term(blocks.len() * BLOCK + j, v);
     }
-    // Halves added to halves: a fixed order that is vectors all the way.
+    block_sum(sums)
+}
+
+/// Two sums of terms of `(i, x[i])` in one go over the row, each added up as [`row_sum`] does.
+#[inline(always)]
+pub(super) fn row_sums<T: Exp>(x: &[T], mut terms: impl FnMut(usize, T) -> (T, T)) -> (T, T) {
+    let (mut first, mut second) = ([T::zero(); BLOCK], [T::zero(); BLOCK]);
+    let (blocks, rest) = x.as_chunks::<BLOCK>();
+    let mut add = |j: usize, (a, b): (T, T)| {
+        first[j] = first[j] + a;
+        second[j] = second[j] + b;
+    };
+    for (b, block) in blocks.iter().enumerate() {
+        for (j, &v) in block.iter().enumerate() {
+            add(j, terms(b * BLOCK + j, v));
+        }
+    }
+    for (j, &v) in rest.iter().enumerate() {
+        add(j, terms(blocks.len() * BLOCK + j, v));
+    }
+    (block_sum(first), block_sum(second))
+}
+
+/// Halves added to halves: a fixed order that is vectors all the way.
+#[inline(always)]
+fn block_sum<T: Exp>(mut sums: [T; BLOCK]) -> T {
     let mut width = BLOCK / 2;
     while width > 0 {
         for j in 0..width {

@@ -430,7 +430,7 @@ pub const OPS: &[Op] = &[
         .inplace_by(|a| Ok(square(a.tensor(0), true)?.into()))
         .doc("The square.")
         .samples("t(3, 4) | t(0) | t() | nc(3, 4) | ints(3)"),
-    Op::new("frexp(Tensor input) -> Tensor[]", |a| frexp(a.tensor(0)))
+    Op::new("frexp(Tensor input) -> (Tensor mantissa, Tensor exponent)", |a| frexp(a.tensor(0)))
         .method()
         .doc("(mantissa, exponent): input = mantissa * 2^exponent with 0.5 <= |mantissa| < 1.")
         .samples("t(3, 4) | nc(3, 2) | t(0)"),

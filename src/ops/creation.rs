@@ -102,7 +102,10 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<
     }
     let (a, b, s) = (start.to_f64(), end.to_f64(), step.to_f64());
     // What int64 cannot hold of the step is left out of it.
-    if s == 0.0 || s.is_nan() || (dtype == DType::I64 && step.to_i64() == 0) {
+    if dtype == DType::I64 && step.to_i64() == 0 && s != 0.0 && !s.is_nan() {
+        bail!(Value, "step must be nonzero");
+    }
+    if s == 0.0 || s.is_nan() {
         bail!(Autograd, "step must be nonzero");
     }
     if !a.is_finite() || !b.is_finite() {
@@ -230,6 +233,25 @@ pub fn linspace(
         crate::dispatch!(dtype, T => unsafe { t.ptr().cast::<T>().add(i).write_unaligned(value(i).cast()) });
     }
     Ok(t)
+}
+
+/// The first two arguments of `linspace` and its like, which may be tensors of one number.
+fn bounds(name: &str, a: &Args) -> Result<[Scalar; 2]> {
+    let dimensions = |i: usize| a.opt_tensor(i).map_or(0, Tensor::ndim);
+    let wrong: Vec<String> = [(0, "start"), (1, "end")]
+        .into_iter()
+        .filter(|(i, _)| dimensions(*i) > 0)
+        .map(|(i, which)| format!("{which} with {} dimension(s)", dimensions(i)))
+        .collect();
+    if !wrong.is_empty() {
+        bail!(
+            Autograd,
+            "{name} only supports 0-dimensional start and end tensors, but got {}.",
+            wrong.join(" and ")
+        );
+    }
+    let bound = |i: usize| a.opt_tensor(i).map_or_else(|| Ok(a.scalar(i)), crate::ops::reduce::item);
+    Ok([bound(0)?, bound(1)?])
 }
 
 /// The default dtype, complex where a bound is.
@@ -455,9 +477,10 @@ pub const OPS: &[Op] = &[
     .doc("start, start + step, ... below end.")
     .samples("1, 5 | 5, 1, -2 | 0, 1, 0.1 | 0.5, 3")
     .no_gradient(),
-    Op::new("linspace(Scalar start, Scalar end, int steps, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let dtype = a.dtype(3).unwrap_or_else(|| floating([a.scalar(0), a.scalar(1)]));
-        Ok(linspace(a.scalar(0), a.scalar(1), a.int(2), dtype)?.into())
+    Op::new("linspace(Number|Tensor start, Number|Tensor end, int steps, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let [start, end] = bounds("linspace", a)?;
+        let dtype = a.dtype(3).unwrap_or_else(|| floating([start, end]));
+        Ok(linspace(start, end, a.int(2), dtype)?.into())
     })
     .doc("Evenly spaced values from start to end, both included.")
     .samples("0, 1, 5 | -3, 3, 7 | 1, 2, 1 | 1, 2, 0 | 0, 1 + 2j, 3 | 0.5, 9.5, 4, dtype=torch.int64")
@@ -468,9 +491,10 @@ pub const OPS: &[Op] = &[
     .doc("start, start + step, ... up to end, which is included. Deprecated: arange is what Python calls range.")
     .samples("1, 5 | 5, 1, -2 | 0, 1, 0.3")
     .no_gradient(),
-    Op::new("logspace(Scalar start, Scalar end, int steps, float base=10.0, *, ScalarType? dtype=None) -> Tensor", |a| {
-        let dtype = a.dtype(4).unwrap_or_else(|| floating([a.scalar(0), a.scalar(1)]));
-        Ok(logspace(a.scalar(0), a.scalar(1), a.int(2), a.float(3), dtype)?.into())
+    Op::new("logspace(Number|Tensor start, Number|Tensor end, int steps, float base=10.0, *, ScalarType? dtype=None) -> Tensor", |a| {
+        let [start, end] = bounds("logspace", a)?;
+        let dtype = a.dtype(4).unwrap_or_else(|| floating([start, end]));
+        Ok(logspace(start, end, a.int(2), a.float(3), dtype)?.into())
     })
     .doc("base to evenly spaced powers from start to end, both included.")
     .samples("0, 2, 5 | -3, 3, 7, 2 | 1, 2, 1 | 1, 2, 0")

@@ -9,7 +9,7 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use crate::error::{Error, Result};
 use crate::ops::pointwise::{Arg, Row, apply};
-use crate::ops::{activation, special, table};
+use crate::ops::{activation, complex, creation, special, table};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -162,7 +162,7 @@ macro_rules! functions_of_two {
         pub fn $name<'a>(a: impl Term<'a>, b: impl Term<'a>) -> Var<'a> { binary(&rows::$row::ROW, a, b) }
     )* };
 }
-functions_of_two!(xlogy => xlogy, zeta => zeta, polygamma => polygamma, maximum => maximum, minimum => minimum, over_modulus => over_modulus, pow => pow, lt => lt, le => le, gt => gt, ge => ge, eq => eq, floor_divide => div_floor);
+functions_of_two!(xlogy => xlogy, zeta => zeta, polygamma => polygamma, maximum => maximum, minimum => minimum, over_modulus => over_modulus, pow => pow, lt => lt, le => le, gt => gt, ge => ge, eq => eq, floor_divide => div_floor, quotient => div);
 
 pub fn select<'a>(condition: Var<'a>, a: impl Term<'a>, b: impl Term<'a>) -> Var<'a> {
     let arena = condition.arena;
@@ -181,11 +181,31 @@ pub fn nonzero(x: Var<'_>) -> Var<'_> {
     x
 }
 
+/// Whether it is a real number, and not negative.
+pub fn is_nonnegative(x: Var<'_>) -> Var<'_> {
+    let value = x.arena.values.borrow()[x.index].clone();
+    let Value::Tensor(t) = value else { return ge(x, 0.0) };
+    if !t.dtype().is_complex() {
+        return ge(x, 0.0);
+    }
+    let of = || {
+        let positive = table::ge(&complex::real(&t)?, 0.0)?;
+        table::logical_and(&positive, &table::eq(&complex::imag(&t)?, 0.0)?)
+    };
+    match of() {
+        Ok(holds) => x.arena.push(Value::Tensor(holds)),
+        Err(e) => {
+            *x.arena.error.borrow_mut() = Some(e);
+            x
+        }
+    }
+}
+
 /// Zeros like `x`.
 pub fn zero(x: Var<'_>) -> Var<'_> {
     let value = x.arena.values.borrow()[x.index].clone();
     let Value::Tensor(t) = value else { return x.arena.push(Value::Number(Scalar::Float(0.0))) };
-    match crate::ops::creation::zeros(t.sizes(), t.dtype()) {
+    match creation::zeros(t.sizes(), t.dtype()) {
         Ok(zeros) => x.arena.push(Value::Tensor(zeros)),
         Err(e) => {
             *x.arena.error.borrow_mut() = Some(e);

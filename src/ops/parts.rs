@@ -444,6 +444,12 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("The part from start, length indices long.")
     .samples("t(3, 4), 1, 1, 2 | t(3, 4), 0, -2, 1"),
+    Op::new("narrow(Tensor input, int dim, Tensor start, int length) -> Tensor", |a| {
+        // A start that is one integer was read as a number.
+        let _ = a;
+        bail!(Shape, "start must be an 0-dim integral Tensor.")
+    })
+    .method(),
     Op::new("diagonal(Tensor input, int offset=0, int dim1=0, int dim2=1) -> Tensor", |a| {
         Ok(diagonal(a.tensor(0), a.int(1), a.int(2), a.int(3))?.into())
     })

@@ -64,9 +64,6 @@ macro_rules! kernels_for {
     (complex, |$($v:ident),+| -> same $f:expr, $typed:expr) => {
         $typed.complex(crate::formula_kernels!(C128, complex, complex, |$($v),+| -> C128 { $f }))
     };
-    // Complex numbers in the forward formula only.
-    (complex_forward, |$($v:ident),+| -> same $f:expr, $typed:expr) => { kernels_for!(complex, |$($v),+| -> same $f, $typed) };
-    (grad complex_forward, |$($v:ident),+| $f:expr, $typed:expr) => { $typed };
     // Gradients exist for real and complex numbers only.
     (grad int, |$($v:ident),+| $f:expr, $typed:expr) => { $typed };
     (grad $kind:ident, |$($v:ident),+| $f:expr, $typed:expr) => {

@@ -21,7 +21,7 @@ table! {
     op mul(a, b) for (float int complex) = { a * b }
         grad { a(b, g) = g * conj(b); b(a, g) = g * conj(a); } on (-4.0, 4.0);
     /// The quotient, in floating point also for integers.
-    part div(a, b) for (float complex) = { a / b }
+    part div(a, b) for (float complex) = { quotient(a, b) }
         grad { a(b, g) = g / conj(b); b(b, y, g) = -(g * conj(y / b)); } on (0.5, 4.0);
     part div_floor as "div"(a, b) for (float int) = { floor_divide(a, b) }
         grad { a(g) = zero(g); b(g) = zero(g); } check no_zero_divisor on (0.5, 4.0);
@@ -37,10 +37,10 @@ table! {
     op fmod(a, b) for (float int) = { fmod(a, b) }
         grad { a(g) = g; b(a, b, g) = -(g * trunc(a / b)); } check no_zero_divisor on (0.5, 4.0);
     /// `input` to the power `exponent`.
-    part pow(a, b) for (float int complex_forward) = { pow(a, b) }
+    part pow(a, b) for (float int complex) = { pow(a, b) }
         grad {
-            a(a, b, g) = select(eq(b, 0.0), 0.0, g * (b * pow(a, b - 1.0)));
-            b(a, b, y, g) = select(eq(a, 0.0), select(ge(b, 0.0), 0.0, g * (y * log(a))), g * (y * log(a)));
+            a(a, b, g) = select(eq(b, 0.0), zero(g), g * conj(b * pow(a, b - 1.0)));
+            b(a, b, y, g) = select(eq(a, 0.0), select(is_nonnegative(b), zero(g), g * conj(y * log(a))), g * conj(y * log(a)));
         } check no_negative_integer_power on (0.5, 3.0);
     /// The larger of two values; NaN wins.
     pure_of_tensors maximum(a, b) for (float int) = { maximum(a, b) }

@@ -6,7 +6,7 @@
 use std::ffi::{CString, c_char, c_int};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning};
+use pyo3::exceptions::{PyTypeError, PyUserWarning};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -18,11 +18,11 @@ use crate::ops::node_names::NodeName;
 use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
 use crate::python::arguments::{Call, Extras, Mismatch, Values, bind, explain};
-use crate::python::convert::{handle, items, named_object, output_object, tensor_of};
+use crate::python::convert::{handle, output_object, tensor_of};
 use crate::python::gc::without_gil;
 use crate::python::signature::Signature;
-use crate::python::subclass;
 use crate::python::tensor::PyTensor;
+use crate::python::{out, subclass};
 use crate::tensor::Tensor;
 
 /// All overloads of a name.
@@ -53,7 +53,11 @@ fn groups(py: Python<'_>) -> &'static [Group] {
     GROUPS.get_or_init(py, || {
         let mut groups: Vec<Group> = Vec::new();
         let mut add = |name: String, inplace: bool, op: &'static Op| {
-            let entry = (op, Signature::read(op.signature));
+            let mut signature = Signature::read(op.signature);
+            if !out::is_taken(op.name()) {
+                signature.results = 0;
+            }
+            let entry = (op, signature);
             match groups.iter_mut().find(|g| g.name == name) {
                 Some(group) => group.overloads.push(entry),
                 None => {
@@ -227,7 +231,16 @@ fn call_group<'py>(
             continue;
         }
         match bind(signature, tensor.as_ref(), call, &mut values) {
-            Ok(extras) => return run(py, group, op, &values, extras, this, call),
+            Ok(Extras { out: Some(_), .. }) if this.is_some() => {
+                first_mismatch = Some(Mismatch::Unexpected { keyword: "out".to_owned() });
+                break;
+            }
+            Ok(extras) => {
+                if let Some(target) = &extras.out {
+                    out::prepare(target.bind(py), op.name(), signature, &mut values)?;
+                }
+                return run(py, group, op, &values, extras, this, call);
+            }
             Err(mismatch @ Mismatch::Raised(_)) => {
                 first_mismatch = Some(mismatch);
                 break;
@@ -276,16 +289,7 @@ fn run<'py>(
         PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 1)?;
     }
     if let Some(out) = extras.out {
-        let out = out.into_bound(py);
-        match tensor_of(&out) {
-            Some(target) => check_out(&target, values)?,
-            None => {
-                for target in items(&out).unwrap_or_default().iter().filter_map(tensor_of) {
-                    check_out(&target, values)?;
-                }
-            }
-        }
-        return write_outs(out, output);
+        return out::write(out.into_bound(py), op.name(), values, output);
     }
     let Output::Tensor(result) = output else { return output_object(py, output) };
     if extras.requires_grad {
@@ -329,97 +333,6 @@ fn general_inplace(call: OpCall, values: &[Value]) -> crate::error::Result<Outpu
         }
     };
     Ok(copy::in_place(compute, x)?.into())
-}
-
-/// `out=`: the results are written into the given tensors, which are returned in their place.
-fn write_outs<'py>(out: Bound<'py, PyAny>, output: Output) -> PyResult<Bound<'py, PyAny>> {
-    let py = out.py();
-    let write_all = |results: &[Tensor]| -> PyResult<Vec<Tensor>> {
-        let targets = items(&out).unwrap_or_default();
-        let wanted = targets.iter().filter_map(tensor_of).zip(results);
-        if let Some((target, result)) = wanted.into_iter().find(|(t, r)| t.dtype() != r.dtype()) {
-            return Err(PyRuntimeError::new_err(format!(
-                "Expected out tensor to have dtype {}, but got {} instead",
-                result.dtype().c_name(),
-                target.dtype().c_name()
-            )));
-        }
-        let write = |(target, result): (Bound<'py, PyAny>, &Tensor)| {
-            let written = write_out(target, result)?;
-            Ok(handle(written.cast::<PyTensor>()?))
-        };
-        targets.into_iter().zip(results).map(write).collect()
-    };
-    match output {
-        Output::Tensor(result) => write_out(out, &result),
-        Output::Tensors(results) => output_object(py, Output::Tensors(write_all(&results)?)),
-        Output::Named(name, fields, results) => {
-            named_object(py, &format!("{name}_out"), fields, write_all(&results)?)
-        }
-        other => output_object(py, other),
-    }
-}
-
-/// Refuses an `out=` that results cannot be written to one by one: it reaches an element twice, or a part
-/// of what is read.
-fn check_out(out: &Tensor, values: &[Value]) -> crate::error::Result<()> {
-    if out.numel() == 0 {
-        return Ok(());
-    }
-    if out.layout().has_internal_overlap() {
-        crate::bail!(
-            Shape,
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation."
-        );
-    }
-    let partly = |t: &Tensor| {
-        let reach = |t: &Tensor| t.layout().extent().unwrap_or((0, 0));
-        let ((a, b), (c, d)) = (reach(t), reach(out));
-        t.storage().same(out.storage())
-            && t.dtype() == out.dtype()
-            && t.layout() != out.layout()
-            // Of tensors with gaps nobody can tell cheaply; PyTorch lets them pass too.
-            && t.layout().is_non_overlapping_and_dense()
-            && out.layout().is_non_overlapping_and_dense()
-            && (a < d && c < b)
-    };
-    let read_partly = values.iter().any(|value| match value {
-        Value::Tensor(t) => partly(t),
-        Value::Tensors(list) => list.iter().any(partly),
-        _ => false,
-    });
-    if read_partly {
-        crate::bail!(
-            Shape,
-            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. Please clone() the tensor before performing the operation."
-        );
-    }
-    Ok(())
-}
-
-/// The result is written into a given tensor, which takes its shape.
-fn write_out<'py>(out: Bound<'py, PyAny>, result: &Tensor) -> PyResult<Bound<'py, PyAny>> {
-    let object = out.cast::<PyTensor>()?;
-    let target = handle(object);
-    if autograd::needs_grad(&[&target, result]) {
-        return Err(PyRuntimeError::new_err(
-            "functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.",
-        ));
-    }
-    if !result.dtype().can_cast(target.dtype()) {
-        return Err(PyRuntimeError::new_err(format!(
-            "result type {} can't be cast to the desired output type {}",
-            result.dtype().scalar_name(),
-            target.dtype().scalar_name()
-        )));
-    }
-    if target.sizes() == result.sizes() {
-        copy::assign(&target, result)?;
-    } else {
-        let fresh = copy::to_dtype(result, target.dtype())?;
-        object.get().replace(target.with_data(&fresh));
-    }
-    Ok(out)
 }
 
 // ---- entry points ----

@@ -117,6 +117,28 @@ pub fn pow(a: C128, b: C128) -> C128 {
 pub fn select(condition: bool, a: C128, b: C128) -> C128 {
     if condition { a } else { b }
 }
+/// `a / b` as Smith divides, which neither overflows nor loses what it must not (R. L. Smith, Algorithm
+/// 116, 1962); over zero it is infinite where `a` is not zero.
+#[inline(always)]
+pub fn quotient(a: C128, b: C128) -> C128 {
+    if b.re.abs() >= b.im.abs() {
+        if b.re == 0.0 && b.im == 0.0 {
+            return C128::new(a.re / b.re.abs(), a.im / b.im.abs());
+        }
+        let ratio = b.im / b.re;
+        let scale = 1.0 / (b.re + b.im * ratio);
+        C128::new((a.re + a.im * ratio) * scale, (a.im - a.re * ratio) * scale)
+    } else {
+        let ratio = b.re / b.im;
+        let scale = 1.0 / (b.re * ratio + b.im);
+        C128::new((a.re * ratio + a.im) * scale, (a.im * ratio - a.re) * scale)
+    }
+}
+/// Whether it is a real number, and not negative.
+#[inline(always)]
+pub fn is_nonnegative(a: C128) -> bool {
+    a.im == 0.0 && a.re >= 0.0
+}
 #[inline(always)]
 pub fn eq(a: C128, b: f64) -> bool {
     a == C128::new(b, 0.0)

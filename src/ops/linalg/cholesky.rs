@@ -151,7 +151,7 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("As linalg.cholesky.")
     .samples("(lambda a: a @ a.mH + torch.eye(3))(t(2, 3, 3, low=-1, high=1)), True"),
-    Op::new("linalg.cholesky_ex(Tensor A, *, bool upper=False, bool check_errors=False) -> Tensor[]", |a| {
+    Op::new("linalg.cholesky_ex(Tensor A, *, bool upper=False, bool check_errors=False) -> (Tensor L, Tensor info)", |a| {
         cholesky_ex(a.tensor(0), a.bool(1), a.bool(2))
     })
     .doc("As linalg.cholesky, with zero or the order of the first minor that is not positive.")

@@ -132,10 +132,12 @@ pub const OPS: &[Op] = &[
         .method()
         .doc("The determinant of each matrix.")
         .samples("t(2, 3, 3)"),
-    Op::new("linalg.slogdet(Tensor A) -> Tensor[]", |a| named("linalg_slogdet", a.tensor(0)))
-        .doc("The sign of each determinant, and the logarithm of its absolute value.")
-        .samples("t(3, 3) | nc(2, 3, 3)"),
-    Op::new("slogdet(Tensor input) -> Tensor[]", |a| named("slogdet", a.tensor(0)))
+    Op::new("linalg.slogdet(Tensor A) -> (Tensor sign, Tensor logabsdet)", |a| {
+        named("linalg_slogdet", a.tensor(0))
+    })
+    .doc("The sign of each determinant, and the logarithm of its absolute value.")
+    .samples("t(3, 3) | nc(2, 3, 3)"),
+    Op::new("slogdet(Tensor input) -> (Tensor sign, Tensor logabsdet)", |a| named("slogdet", a.tensor(0)))
         .method()
         .doc("The sign of each determinant, and the logarithm of its absolute value.")
         .samples("t(2, 3, 3)"),

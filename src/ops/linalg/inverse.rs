@@ -223,7 +223,7 @@ pub const OPS: &[Op] = &[
         .method()
         .doc("The inverse of each matrix.")
         .samples("t(2, 3, 3)"),
-    Op::new("linalg.inv_ex(Tensor A, *, bool check_errors=False) -> Tensor[]", |a| {
+    Op::new("linalg.inv_ex(Tensor A, *, bool check_errors=False) -> (Tensor inverse, Tensor info)", |a| {
         inv_ex(a.tensor(0), a.bool(1))
     })
     .doc("The inverse of each matrix, and zero or the number of its first zero pivot.")
@@ -234,7 +234,7 @@ pub const OPS: &[Op] = &[
     .doc("The solution of A X = B, or with left=False of X A = B.")
     .samples("t(3, 3), t(3) | t(3, 3), nc(2, 2, 3), left=False | t(2, 1, 3, 3), t(4, 3, 2)"),
     Op::new(
-        "linalg.solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> Tensor[]",
+        "linalg.solve_ex(Tensor A, Tensor B, *, bool left=True, bool check_errors=False) -> (Tensor result, Tensor info)",
         |a| solve_ex(a.tensor(0), a.tensor(1), a.bool(2), a.bool(3)),
     )
     .doc("As linalg.solve, with zero or the number of the first zero pivot of each matrix.")

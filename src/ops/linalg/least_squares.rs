@@ -77,7 +77,7 @@ fn lstsq(a: &Tensor, b: &Tensor, rcond: Option<f64>, driver: Option<&str>) -> Re
 }
 
 pub const OPS: &[Op] = &[Op::new(
-    "linalg.lstsq(Tensor input, Tensor b, float? rcond=None, *, str? driver=None) -> Tensor[]",
+    "linalg.lstsq(Tensor input, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)",
     |a| lstsq(a.tensor(0), a.tensor(1), a.opt_float(2), a.str(3)),
 )
 .doc("The X of least norm for which input @ X is nearest to b, its residuals, ranks and singular values.")

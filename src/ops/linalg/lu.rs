@@ -255,13 +255,13 @@ fn solve_factored(compact: &Tensor, p: &Tensor, b: &Tensor, adjoint_of: bool) ->
 }
 
 pub const OPS: &[Op] = &[
-    Op::new("linalg.lu(Tensor A, *, bool pivot=True) -> Tensor[]", |a| decompose(a.tensor(0), a.bool(1)))
+    Op::new("linalg.lu(Tensor A, *, bool pivot=True) -> (Tensor P, Tensor L, Tensor U)", |a| decompose(a.tensor(0), a.bool(1)))
         .doc("P, L and U with A = P L U, L with a unit diagonal.")
         .samples("t(3, 3) | nc(2, 4, 3) | t(3, 5)"),
-    Op::new("linalg.lu_factor(Tensor A, *, bool pivot=True) -> Tensor[]", |a| lu_factor(a.tensor(0), a.bool(1)))
+    Op::new("linalg.lu_factor(Tensor A, *, bool pivot=True) -> (Tensor LU, Tensor pivots)", |a| lu_factor(a.tensor(0), a.bool(1)))
         .doc("L and U in one matrix, and the rows that were exchanged, counted from 1.")
         .samples("t(3, 3) | nc(2, 4, 3)"),
-    Op::new("linalg.lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> Tensor[]", |a| {
+    Op::new("linalg.lu_factor_ex(Tensor A, *, bool pivot=True, bool check_errors=False) -> (Tensor LU, Tensor pivots, Tensor info)", |a| {
         lu_factor_ex(a.tensor(0), a.bool(1), a.bool(2))
     })
     .doc("As linalg.lu_factor, with zero or the number of the first zero pivot.")
@@ -273,7 +273,7 @@ pub const OPS: &[Op] = &[
     .doc("As linalg.lu_factor, or with get_infos=True as linalg.lu_factor_ex.")
     .samples("t(3, 3) | t(2, 3, 4)"),
     Op::new(
-        "lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True) -> Tensor[]",
+        "lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True) -> (Tensor P, Tensor L, Tensor U)",
         |a| lu_unpack(a.tensor(0), a.tensor(1), a.bool(2), a.bool(3)),
     )
     .doc("P, L and U out of what linalg.lu_factor returns.")

@@ -246,13 +246,13 @@ fn ormqr(a: &Tensor, tau: &Tensor, c: &Tensor, left: bool, turn: bool) -> Result
 }
 
 pub const OPS: &[Op] = &[
-    Op::new("linalg.qr(Tensor A, str mode='reduced') -> Tensor[]", |a| {
+    Op::new("linalg.qr(Tensor A, str mode='reduced') -> (Tensor Q, Tensor R)", |a| {
         let (q, r) = decompose(a.tensor(0), mode_of(a.str(1).unwrap_or("reduced"))?)?;
         Ok(Output::Named("linalg_qr", &["Q", "R"], vec![q, r]))
     })
     .doc("Q with orthonormal columns and upper triangular R with A = Q R; mode 'reduced', 'complete' or 'r'.")
     .samples("t(4, 3) | nc(2, 3, 4) | t(3, 3), mode='complete' | fixed(4, 3), 'r'"),
-    Op::new("qr(Tensor input, bool some=True) -> Tensor[]", |a| {
+    Op::new("qr(Tensor input, bool some=True) -> (Tensor Q, Tensor R)", |a| {
         let mode = if a.bool(1) { Mode::Reduced } else { Mode::Complete };
         let (q, r) = decompose(a.tensor(0), mode)?;
         Ok(Output::Named("qr", &["Q", "R"], vec![q, r]))
@@ -260,7 +260,7 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("As linalg.qr.")
     .samples("t(2, 4, 3) | t(3, 4), some=False"),
-    Op::new("geqrf(Tensor input) -> Tensor[]", |a| geqrf(a.tensor(0)))
+    Op::new("geqrf(Tensor input) -> (Tensor a, Tensor tau)", |a| geqrf(a.tensor(0)))
         .method()
         .doc("R and, below it, the reflections of a QR, as LAPACK has them.")
         .no_gradient()

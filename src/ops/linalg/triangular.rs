@@ -82,7 +82,7 @@ pub const OPS: &[Op] = &[
     .doc("The solution of T X = B, or with left=False of X T = B, where T is a triangle of A.")
     .samples("t(3, 3), t(3, 2), upper=True | t(2, 3, 3), nc(2, 3), upper=False, left=False | t(3, 3), t(2, 3, 1), upper=False, unitriangular=True"),
     Op::new(
-        "triangular_solve(Tensor b, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> Tensor[]",
+        "triangular_solve(Tensor b, Tensor A, bool upper=True, bool transpose=False, bool unitriangular=False) -> (Tensor solution, Tensor cloned_coefficient)",
         |a| triangular_solve(a.tensor(0), a.tensor(1), a.bool(2), a.bool(3), a.bool(4)),
     )
     .method()
