@@ -54,17 +54,31 @@ struct Taps<T> {
 pub trait Real: Float + Send + Sync + 'static {
     /// Ties go to the even number.
     fn nearest(self) -> Self;
+    /// The integer below, as an index and as a number; far outside for what is not a number. Written
+    /// without `floor`, which is a call on processors without SSE 4.1.
+    fn below(self) -> (i64, Self);
 }
-impl Real for f32 {
-    fn nearest(self) -> f32 {
-        self.round_ties_even()
-    }
+
+macro_rules! real {
+    ($t:ident) => {
+        impl Real for $t {
+            fn nearest(self) -> $t {
+                self.round_ties_even()
+            }
+            #[inline(always)]
+            fn below(self) -> (i64, $t) {
+                if self.is_nan() {
+                    return (i64::MIN, self);
+                }
+                let whole = self as i64;
+                let low = if whole as $t > self { whole.saturating_sub(1) } else { whole };
+                (low, low as $t)
+            }
+        }
+    };
 }
-impl Real for f64 {
-    fn nearest(self) -> f64 {
-        self.round_ties_even()
-    }
-}
+real!(f32);
+real!(f64);
 
 fn number<T: Real>(x: f64) -> T {
     T::from(x).expect("a small constant")
@@ -111,15 +125,35 @@ impl Sampling {
         }
     }
 
-    fn taps<T: Real>(&self, coordinate: T, size: usize) -> Taps<T> {
+    /// A coordinate from -1 to 1 as a place on an axis, and the scale between them.
+    #[inline(always)]
+    fn place<T: Real>(&self, coordinate: T, size: usize) -> (T, T) {
         let (one, half) = (T::one(), number::<T>(0.5));
         let extent = number::<T>(if self.align_corners { size as f64 - 1.0 } else { size as f64 });
-        let scale = extent * half;
         let x = if self.align_corners {
             (coordinate + one) * half * extent
         } else {
             ((coordinate + one) * extent - one) * half
         };
+        (x, extent * half)
+    }
+
+    /// The two taps of linear interpolation, some of which may lie outside.
+    #[inline(always)]
+    fn neighbours<T: Real>(&self, coordinate: T, size: usize) -> [Option<Tap<T>>; 2] {
+        let (x, scale) = self.place(coordinate, size);
+        let (x, slope) = self.inside(x, size);
+        let (index, low) = x.below();
+        let tap = |index: i64, weight: T, slope: T| {
+            ((index as u64) < size as u64).then_some(Tap { index: index as usize, weight, slope })
+        };
+        let slope = slope * scale;
+        [tap(index, low + T::one() - x, -slope), tap(index.saturating_add(1), x - low, slope)]
+    }
+
+    fn taps<T: Real>(&self, coordinate: T, size: usize) -> Taps<T> {
+        let one = T::one();
+        let (x, scale) = self.place(coordinate, size);
         let mut taps = Taps { list: [Tap { index: 0, weight: T::zero(), slope: T::zero() }; 4], len: 0 };
         let mut push = |at: T, weight: T, slope: T| {
             // Not a number, and what is far away, lies nowhere.
@@ -131,10 +165,10 @@ impl Sampling {
         match self.interpolation {
             Interpolation::Nearest => push(self.inside(x, size).0.nearest(), one, T::zero()),
             Interpolation::Linear => {
-                let (x, slope) = self.inside(x, size);
-                let low = x.floor();
-                push(low, low + one - x, -slope * scale);
-                push(low + one, x - low, slope * scale);
+                for tap in self.neighbours(coordinate, size).into_iter().flatten() {
+                    taps.list[taps.len] = tap;
+                    taps.len += 1;
+                }
             }
             Interpolation::Cubic => {
                 let low = x.floor();
@@ -171,6 +205,11 @@ impl Sampling {
     unsafe fn meet<T: Real>(&self, grid: *const T, points: Range<usize>, met: &mut Met<T>) {
         met.list.clear();
         met.ends.clear();
+        if self.interpolation == Interpolation::Linear && self.dims == 2 {
+            // SAFETY: the caller's promise.
+            unsafe { self.meet_in_image(grid, points, met) };
+            return;
+        }
         for point in points {
             // SAFETY: the caller's promise.
             let taps = unsafe { self.taps_of::<T>(grid.add(point * self.dims)) };
@@ -187,6 +226,30 @@ impl Sampling {
                             ],
                         });
                     }
+                }
+            }
+            met.ends.push(met.list.len());
+        }
+    }
+}
+
+impl Sampling {
+    /// [`Sampling::meet`] for linear interpolation in images, which is what nearly everybody asks for.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn meet_in_image<T: Real>(&self, grid: *const T, points: Range<usize>, met: &mut Met<T>) {
+        for point in points {
+            // SAFETY: the caller's promise.
+            let (x, y) = unsafe { (*grid.add(point * 2), *grid.add(point * 2 + 1)) };
+            let columns = self.neighbours(x, self.sizes[2]);
+            for row in self.neighbours(y, self.sizes[1]).into_iter().flatten() {
+                for column in columns.iter().flatten() {
+                    met.list.push(Meeting {
+                        index: row.index * self.sizes[2] + column.index,
+                        weight: row.weight * column.weight,
+                        slopes: [row.weight * column.slope, row.slope * column.weight, T::zero()],
+                    });
                 }
             }
             met.ends.push(met.list.len());
@@ -264,10 +327,12 @@ pub unsafe fn forward<T: Real>(s: &Sampling, x: *const T, grid: *const T, y: *mu
                     let from = x.at((image * s.c + c) * volume);
                     let to = y.at((image * s.c + c) * s.points + first);
                     for (j, met) in met.points().enumerate() {
-                        let mut sum = T::zero();
-                        for m in met {
-                            sum = sum + *from.add(m.index) * m.weight;
-                        }
+                        let part = |m: &Meeting<T>| *from.add(m.index) * m.weight;
+                        // Four without a loop: nearly all points of images.
+                        let sum = match met {
+                            [a, b, c, d] => part(a) + part(b) + part(c) + part(d),
+                            _ => met.iter().fold(T::zero(), |sum, m| sum + part(m)),
+                        };
                         to.add(j).write(sum);
                     }
                 }
@@ -313,19 +378,26 @@ pub unsafe fn backward<T: Real>(
                         for (j, met) in met.points().enumerate() {
                             let g = *gy.add(j);
                             if wants_x {
-                                for m in met {
+                                let add = |m: &Meeting<T>| {
                                     let place = to.add(m.index);
                                     *place = *place + g * m.weight;
+                                };
+                                match met {
+                                    [a, b, c, d] => [a, b, c, d].into_iter().for_each(add),
+                                    _ => met.iter().for_each(add),
                                 }
                             }
                             if wants_grid {
-                                let sums = &mut slopes[j];
-                                for m in met {
-                                    let v = g * *from.add(m.index);
-                                    for (sum, &slope) in sums.iter_mut().zip(&m.slopes) {
-                                        *sum = *sum + v * slope;
-                                    }
-                                }
+                                let part = |m: &Meeting<T>| {
+                                    let v = *from.add(m.index);
+                                    m.slopes.map(|slope| v * slope)
+                                };
+                                let both = |a: [T; 3], b: [T; 3]| [a[0] + b[0], a[1] + b[1], a[2] + b[2]];
+                                let sum = match met {
+                                    [a, b, c, d] => both(both(part(a), part(b)), both(part(c), part(d))),
+                                    _ => met.iter().map(part).fold([T::zero(); 3], both),
+                                };
+                                slopes[j] = both(slopes[j], sum.map(|v| v * g));
                             }
                         }
                     }
