@@ -20,21 +20,49 @@ pub struct Layout {
 }
 
 impl Clone for Layout {
-    #[inline]
+    #[inline(always)]
     fn clone(&self) -> Layout {
-        Layout { sizes: copy_list(&self.sizes), strides: copy_list(&self.strides), offset: self.offset }
+        let mut layout = Layout::default();
+        layout.copy_from(self);
+        layout
     }
 }
 
-/// A clone of one fixed size where nothing is on the heap: a derived one goes element by element, and
-/// reading the short stores of that back at once stalls the processor.
-#[inline(always)]
-fn copy_list<T: Copy>(list: &SmallVec<[T; 5]>) -> SmallVec<[T; 5]> {
-    if list.spilled() {
-        return SmallVec::from_slice(list);
+impl Layout {
+    /// Becomes a copy of `other`: all bytes at once where nothing is on the heap. A derived clone goes
+    /// element by element, and reading the short stores of that back at once stalls the processor.
+    #[inline(always)]
+    pub fn copy_from(&mut self, other: &Layout) {
+        let on_heap = |l: &Layout| l.sizes.spilled() || l.strides.spilled();
+        if on_heap(self) || on_heap(other) {
+            return self.copy_from_heap(other);
+        }
+        // SAFETY: inline lists of plain values own nothing, so their bytes are lists of their own.
+        unsafe { std::ptr::copy_nonoverlapping(other, self, 1) };
     }
-    // SAFETY: an inline list of plain values owns nothing, so its bytes are a list of their own.
-    unsafe { std::ptr::read(list) }
+
+    #[cold]
+    #[inline(never)]
+    fn copy_from_heap(&mut self, other: &Layout) {
+        let (sizes, strides) = (other.sizes.clone(), other.strides.clone());
+        *self = Layout { sizes, strides, offset: other.offset };
+    }
+
+    /// Becomes the layout of a contiguous tensor.
+    pub fn set_contiguous(&mut self, sizes: &[usize]) {
+        self.sizes.clear();
+        self.strides.clear();
+        self.offset = 0;
+        for &size in sizes {
+            self.sizes.push(size);
+            self.strides.push(1);
+        }
+        let mut step = 1isize;
+        for (stride, &size) in self.strides.iter_mut().zip(sizes).rev() {
+            *stride = step;
+            step = step.wrapping_mul(size.max(1) as isize);
+        }
+    }
 }
 
 /// Whether two shapes are the same; for the few dimensions there are, sooner than a call of `memcmp`.
@@ -200,40 +228,31 @@ pub fn broadcast(a: &[usize], b: &[usize]) -> Result<Sizes> {
 pub fn infer_size(shape: &[i64], numel: usize) -> Result<Sizes> {
     let mut known = 1usize;
     let mut unknown = None;
-    let mut sizes = Sizes::new();
     for (i, &s) in shape.iter().enumerate() {
         match s {
             -1 if unknown.is_some() => bail!(Shape, "only one dimension can be inferred"),
-            -1 => {
-                unknown = Some(i);
-                sizes.push(1);
-            }
+            -1 => unknown = Some(i),
             s if s < 0 => bail!(Shape, "invalid shape dimension {s}"),
             s => {
                 known = match known.checked_mul(s as usize) {
                     Some(k) => k,
                     None => bail!(Shape, "shape '{}' is invalid for input of size {numel}", Show(shape)),
                 };
-                sizes.push(s as usize);
             }
         }
     }
-    if let Some(i) = unknown {
-        if known == 0 {
-            bail!(
-                Shape,
-                "cannot reshape tensor of {numel} elements into shape {} because the unspecified dimension size -1 can be any value and is ambiguous",
-                Show(shape)
-            );
-        }
-        if numel.is_multiple_of(known) {
-            sizes[i] = numel / known;
-            return Ok(sizes);
-        }
-    } else if known == numel {
-        return Ok(sizes);
+    if unknown.is_some() && known == 0 {
+        bail!(
+            Shape,
+            "cannot reshape tensor of {numel} elements into shape {} because the unspecified dimension size -1 can be any value and is ambiguous",
+            Show(shape)
+        );
     }
-    bail!(Shape, "shape '{}' is invalid for input of size {numel}", Show(shape))
+    let fits = if unknown.is_some() { numel.is_multiple_of(known) } else { known == numel };
+    if !fits {
+        bail!(Shape, "shape '{}' is invalid for input of size {numel}", Show(shape));
+    }
+    Ok(shape.iter().map(|&s| if s == -1 { numel / known } else { s as usize }).collect())
 }
 
 /// Sizes given by a user: none may be negative.
@@ -302,7 +321,9 @@ pub fn dense_strides(sizes: &[usize], order: &[usize]) -> Strides {
 
 impl Layout {
     pub fn contiguous(sizes: &[usize]) -> Layout {
-        Layout { strides: contiguous_strides(sizes), sizes: sizes.into(), offset: 0 }
+        let mut layout = Layout::default();
+        layout.set_contiguous(sizes);
+        layout
     }
 
     pub fn ndim(&self) -> usize {

@@ -4,15 +4,18 @@
 use std::sync::Arc;
 
 /// An `Arc` whose value is written where it will stay; `Arc::new` makes it on the stack and moves it.
-#[inline(always)]
-pub fn arc_in_place<T>(make: impl FnOnce() -> T) -> Arc<T> {
-    let arc = Arc::<T>::new_uninit();
-    // SAFETY: nobody else knows the fresh allocation, and it is written before it is called a T.
-    unsafe {
-        Arc::as_ptr(&arc).cast_mut().cast::<T>().write(make());
-        arc.assume_init()
-    }
+/// A macro, as what a closure holds would be moved too.
+macro_rules! arc_in_place {
+    ($name:ident { $($fields:tt)* }) => {{
+        let arc = std::sync::Arc::new_uninit();
+        // SAFETY: nobody else knows the fresh allocation.
+        let place = unsafe { &mut *std::sync::Arc::as_ptr(&arc).cast_mut() };
+        place.write($name { $($fields)* });
+        // SAFETY: written in the line above.
+        unsafe { arc.assume_init() }
+    }};
 }
+pub(crate) use arc_in_place;
 
 /// `Arc::get_mut` without locking the count of weak handles: with no other handle of either kind there
 /// is nobody who could make one meanwhile.
@@ -33,14 +36,17 @@ mod tests {
 
     #[test]
     fn only_the_only_handle_may_write() {
-        let mut a = arc_in_place(|| 1);
-        *arc_get_mut(&mut a).unwrap() = 2;
+        struct Number {
+            value: i32,
+        }
+        let mut a = arc_in_place!(Number { value: 1 });
+        arc_get_mut(&mut a).unwrap().value = 2;
         let weak = Arc::downgrade(&a);
         assert!(arc_get_mut(&mut a).is_none());
         drop(weak);
         let b = a.clone();
         assert!(arc_get_mut(&mut a).is_none());
         drop(b);
-        assert_eq!(arc_get_mut(&mut a), Some(&mut 2));
+        assert_eq!(arc_get_mut(&mut a).map(|n| n.value), Some(2));
     }
 }

@@ -93,13 +93,11 @@ impl Storage {
     /// Uninitialised bytes.
     #[inline]
     pub fn new(bytes: usize) -> Result<Storage> {
-        let (ptr, owner) = if bytes <= INLINE_BYTES {
-            (std::ptr::null_mut(), Owner::Inline)
-        } else {
-            let block = Block::new(bytes)?;
-            (block.as_ptr(), Owner::Block { _block: block })
-        };
-        Ok(Storage::build(bytes, ptr, owner))
+        if bytes <= INLINE_BYTES {
+            return Ok(Storage::build(bytes, std::ptr::null_mut(), Owner::Inline));
+        }
+        let block = Block::new(bytes)?;
+        Ok(Storage::build(bytes, block.as_ptr(), Owner::Block { _block: block }))
     }
 
     /// Zeroed bytes that processes forked later see as well, with what either side writes.
@@ -132,10 +130,10 @@ impl Storage {
         Storage::build(self.bytes(), self.ptr(), Owner::Alias { of: self.clone() })
     }
 
-    #[inline]
+    #[inline(always)]
     fn build(bytes: usize, ptr: *mut u8, owner: Owner) -> Storage {
         let inline = UnsafeCell::new(MaybeUninit::uninit());
-        Storage(arc_in_place(|| Inner { version: AtomicU32::new(0), bytes, ptr, inline, owner }))
+        Storage(arc_in_place!(Inner { version: AtomicU32::new(0), bytes, ptr, inline, owner }))
     }
 
     #[inline]

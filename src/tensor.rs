@@ -72,33 +72,29 @@ pub struct ViewOf {
 impl Tensor {
     #[inline]
     fn build(storage: Storage, layout: Layout, dtype: DType) -> Tensor {
-        Tensor::build_with(storage, || layout, dtype, inference_enabled(), None)
+        Tensor::build_with(storage, |l| *l = layout, dtype, inference_enabled())
     }
 
     /// Another tensor over the bytes of `self`: made for inference if `self` is.
     fn build_over(&self, storage: Storage, layout: Layout, dtype: DType) -> Tensor {
-        Tensor::build_with(storage, || layout, dtype, self.0.inference, None)
+        Tensor::build_with(storage, |l| *l = layout, dtype, self.0.inference)
     }
 
-    /// Makes the layout in the tensor's own memory: moving it there costs as much as a small operation.
+    /// The layout is filled in where it stays: moving it there costs as much as a small operation.
     #[inline(always)]
-    fn build_with(
-        storage: Storage,
-        layout: impl FnOnce() -> Layout,
-        dtype: DType,
-        inference: bool,
-        view: Option<ViewOf>,
-    ) -> Tensor {
-        Tensor(arc_in_place(|| Inner {
+    fn build_with(storage: Storage, fill: impl FnOnce(&mut Layout), dtype: DType, inference: bool) -> Tensor {
+        let mut arc = arc_in_place!(Inner {
             storage,
-            layout: layout(),
+            layout: Layout::default(),
             dtype,
             inference,
             producer: None,
-            view,
+            view: None,
             meta: OnceLock::new(),
             python: AtomicPtr::new(std::ptr::null_mut()),
-        }))
+        });
+        fill(&mut arc_get_mut(&mut arc).expect("just made").layout);
+        Tensor(arc)
     }
 
     /// Whether the tensor was made in inference mode.
@@ -135,7 +131,7 @@ impl Tensor {
     pub fn empty(sizes: &[usize], dtype: DType) -> Result<Tensor> {
         let bytes = checked_bytes(sizes, dtype)?;
         let storage = Storage::new(bytes)?;
-        Ok(Tensor::build_with(storage, || Layout::contiguous(sizes), dtype, inference_enabled(), None))
+        Ok(Tensor::build_with(storage, |l| l.set_contiguous(sizes), dtype, inference_enabled()))
     }
 
     /// Uninitialised, with dense strides of some order of the dimensions.
@@ -150,8 +146,11 @@ impl Tensor {
     pub fn empty_as(contiguous: &Tensor, dtype: DType) -> Result<Tensor> {
         let layout = contiguous.layout();
         let storage = Storage::new(layout.numel() * dtype.size())?;
-        let layout = || Layout { offset: 0, ..layout.clone() };
-        Ok(Tensor::build_with(storage, layout, dtype, inference_enabled(), None))
+        let at_start = |l: &mut Layout| {
+            l.copy_from(layout);
+            l.offset = 0;
+        };
+        Ok(Tensor::build_with(storage, at_start, dtype, inference_enabled()))
     }
 
     /// A contiguous tensor that holds `values`.
@@ -190,13 +189,15 @@ impl Tensor {
         let origin = if origin == ViewOrigin::Plain { inherited } else { origin };
         let version = AtomicU32::new(self.storage().version());
         let view = Some(ViewOf { base, origin, version });
-        Tensor::build_with(self.storage().clone(), || layout, dtype, self.0.inference, view)
+        let mut t = self.build_over(self.storage().clone(), layout, dtype);
+        arc_get_mut(&mut t.0).expect("just made").view = view;
+        t
     }
 
     /// The same bytes, cut off from the tape. In-place changes are still seen by both.
     pub fn detach(&self) -> Tensor {
-        let layout = || self.layout().clone();
-        Tensor::build_with(self.storage().clone(), layout, self.dtype(), self.0.inference, None)
+        let fill = |l: &mut Layout| l.copy_from(self.layout());
+        Tensor::build_with(self.storage().clone(), fill, self.dtype(), self.0.inference)
     }
 
     /// The same bytes with a version counter of their own (`Tensor.data`).

@@ -130,7 +130,7 @@ impl<B: Backward + 'static> NodeBuilder<B> {
     /// A node without inputs, with a number of outputs.
     #[inline(always)]
     pub fn new(name: &'static str, outputs: u32, body: impl FnOnce() -> B) -> NodeBuilder<B> {
-        NodeBuilder(arc_in_place(|| Node {
+        NodeBuilder(arc_in_place!(Node {
             name,
             sequence: 0,
             outputs,
@@ -164,7 +164,7 @@ impl<B: Backward + 'static> NodeBuilder<B> {
     }
 
     /// Keeps a tensor for the backward, outside the graph.
-    #[inline]
+    #[inline(always)]
     pub fn save(&mut self, tensor: &Tensor, origin: Origin) {
         let saved = SavedTensor::new(tensor, origin);
         self.node().saved.get_mut().unwrap_or_else(|e| e.into_inner()).tensors.push(saved);

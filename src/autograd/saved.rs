@@ -109,7 +109,8 @@ fn refuse(error: Error) -> Kept {
 const INFERENCE: &str = "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.";
 
 impl SavedTensor {
-    #[inline]
+    /// Inlined, so that `origin` is made where it stays: a copy would wait for its parts to be written.
+    #[inline(always)]
     pub fn new(tensor: &Tensor, origin: Origin) -> SavedTensor {
         if tensor.is_inference() {
             return SavedTensor { kept: refuse(Error::Autograd(INFERENCE.to_owned())), origin };

@@ -174,25 +174,30 @@ unsafe fn typed<S: Element, A: Accumulator>(
                 offset += (rest % n) as isize * stride;
                 rest /= n;
             }
-            let width = if columns { (step - strip * STRIP).min(STRIP) } else { 1 };
             let first = group * step + strip * STRIP;
             // SAFETY: the offsets stay within `kept` and `reduced`, for which the caller vouches.
             unsafe {
                 let source = ends.input.offset(offset);
-                let mut strip = [A::start(reduction); STRIP];
-                walk(&inner, source, &mut |run, n, stride| {
-                    if columns {
+                let write = |i: usize, value: A| {
+                    crate::dispatch!(out.dtype, T => {
+                        ends.out.cast::<T>().add(first + i).write_unaligned(value.cast());
+                    });
+                };
+                if columns {
+                    let width = (step - strip * STRIP).min(STRIP);
+                    let mut strip = [A::start(reduction); STRIP];
+                    walk(&inner, source, &mut |run, n, stride| {
                         for i in 0..n as isize {
                             add_columns::<S, A>(reduction, &mut strip[..width], run.offset(i * stride));
                         }
-                    } else {
-                        strip[0] = add_run::<S, A>(reduction, strip[0], run, n, stride);
-                    }
-                });
-                for (i, value) in strip[..width].iter().enumerate() {
-                    crate::dispatch!(out.dtype, T => {
-                        ends.out.cast::<T>().add(first + i).write_unaligned((*value).cast());
                     });
+                    strip[..width].iter().enumerate().for_each(|(i, value)| write(i, *value));
+                } else {
+                    let mut total = A::start(reduction);
+                    walk(&inner, source, &mut |run, n, stride| {
+                        total = add_run::<S, A>(reduction, total, run, n, stride);
+                    });
+                    write(0, total);
                 }
             }
         }
@@ -287,7 +292,8 @@ unsafe fn add_run<S: Element, A: Accumulator>(
     fn avx512<S: Element, A: Accumulator>(reduction: Reduction, values: &[S]) -> A {
         reduced(reduction, values)
     }
-    if stride == size_of::<S>() as isize && run.cast::<S>().is_aligned() {
+    // Less than a vector is sooner added one by one.
+    if n >= LANES && stride == size_of::<S>() as isize && run.cast::<S>().is_aligned() {
         // SAFETY: the caller vouches for n elements side by side, and they are aligned.
         let values = unsafe { std::slice::from_raw_parts(run.cast::<S>(), n) };
         let part: A = match level() {
