@@ -30,6 +30,7 @@ pub mod graph_math;
 pub mod grid_sample;
 pub mod histogram;
 pub mod index;
+mod index_write;
 pub mod joining;
 pub mod layer_norm;
 pub mod linalg;
@@ -136,6 +137,7 @@ pub fn all() -> &'static [&'static Op] {
             search::OPS,
             recurrence::OPS,
             rnn_cells::OPS,
+            index_write::OPS,
             scatter::OPS,
             softmax::OPS,
             special::OPS,

@@ -20,326 +20,74 @@ use crate::python::tensor::PyTensor;
 use crate::tensor::Tensor;
 
 /// Functions without `out=`.
-const WITHOUT: &[&str] = &[
-    "adaptive_avg_pool1d",
-    "adjoint",
-    "alpha_dropout",
-    "argwhere",
-    "as_strided",
-    "as_strided_scatter",
-    "avg_pool1d",
-    "bartlett_window",
-    "batch_norm",
-    "bilinear",
-    "binary_cross_entropy_with_logits",
-    "bincount",
-    "blackman_window",
-    "broadcast_to",
-    "cdist",
-    "celu",
-    "channel_shuffle",
-    "clone",
-    "combinations",
-    "conj",
-    "constant_pad_nd",
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_tbc",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-    "corrcoef",
-    "cosine_embedding_loss",
-    "cosine_similarity",
-    "count_nonzero",
-    "cov",
-    "cumulative_trapezoid",
-    "det",
-    "diag_embed",
-    "diagflat",
-    "diagonal",
-    "diagonal_scatter",
-    "dist",
-    "embedding",
-    "feature_alpha_dropout",
-    "feature_dropout",
-    "fft.fftshift",
-    "fft.ifftshift",
-    "fill",
-    "flatten",
-    "flip",
-    "fliplr",
-    "flipud",
-    "full_like",
-    "group_norm",
-    "gru_cell",
-    "hamming_window",
-    "hann_window",
-    "hinge_embedding_loss",
-    "imag",
-    "index_fill",
-    "index_put",
-    "instance_norm",
-    "isclose",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "isreal",
-    "kaiser_window",
-    "kl_div",
-    "layer_norm",
-    "linalg.diagonal",
-    "linalg.vander",
-    "logdet",
-    "margin_ranking_loss",
-    "masked_fill",
-    "masked_scatter",
-    "max_pool1d",
-    "max_pool2d",
-    "max_pool3d",
-    "movedim",
-    "narrow",
-    "ones_like",
-    "pairwise_distance",
-    "pdist",
-    "permute",
-    "pinverse",
-    "pixel_shuffle",
-    "pixel_unshuffle",
-    "poisson_nll_loss",
-    "positive",
-    "prelu",
-    "put",
-    "ravel",
-    "real",
-    "relu",
-    "repeat_interleave",
-    "reshape",
-    "resolve_conj",
-    "resolve_neg",
-    "rms_norm",
-    "rnn_relu_cell",
-    "rnn_tanh_cell",
-    "roll",
-    "rot90",
-    "rrelu",
-    "rsub",
-    "select",
-    "select_scatter",
-    "selu",
-    "signal.windows.bartlett",
-    "signal.windows.blackman",
-    "signal.windows.cosine",
-    "signal.windows.exponential",
-    "signal.windows.gaussian",
-    "signal.windows.general_hamming",
-    "signal.windows.hamming",
-    "signal.windows.hann",
-    "signal.windows.kaiser",
-    "signal.windows.nuttall",
-    "squeeze",
-    "stft",
-    "t",
-    "tile",
-    "trace",
-    "transpose",
-    "trapezoid",
-    "tril_indices",
-    "triplet_margin_loss",
-    "triu_indices",
-    "unflatten",
-    "unsqueeze",
-    "vander",
-    "view_as_complex",
-    "view_as_real",
-    "zeros_like",
-];
+const WITHOUT: &str = "
+    adaptive_avg_pool1d adjoint alpha_dropout argwhere as_strided as_strided_scatter avg_pool1d
+    bartlett_window batch_norm bilinear binary_cross_entropy_with_logits bincount blackman_window
+    broadcast_to cdist celu channel_shuffle clone combinations conj constant_pad_nd conv1d conv2d conv3d
+    conv_tbc conv_transpose1d conv_transpose2d conv_transpose3d corrcoef cosine_embedding_loss
+    cosine_similarity count_nonzero cov cumulative_trapezoid det diag_embed diagflat diagonal
+    diagonal_scatter dist embedding feature_alpha_dropout feature_dropout fft.fftshift fft.ifftshift fill
+    flatten flip fliplr flipud full_like group_norm gru_cell hamming_window hann_window
+    hinge_embedding_loss imag index_fill index_put instance_norm isclose isfinite isinf isnan isreal
+    kaiser_window kl_div layer_norm linalg.diagonal linalg.vander logdet margin_ranking_loss masked_fill
+    masked_scatter max_pool1d max_pool2d max_pool3d movedim narrow ones_like pairwise_distance pdist
+    permute pinverse pixel_shuffle pixel_unshuffle poisson_nll_loss positive prelu put ravel real relu
+    repeat_interleave reshape resolve_conj resolve_neg rms_norm rnn_relu_cell rnn_tanh_cell roll rot90
+    rrelu rsub select select_scatter selu signal.windows.bartlett signal.windows.blackman
+    signal.windows.cosine signal.windows.exponential signal.windows.gaussian
+    signal.windows.general_hamming signal.windows.hamming signal.windows.hann signal.windows.kaiser
+    signal.windows.nuttall squeeze stft t tile trace transpose trapezoid tril_indices triplet_margin_loss
+    triu_indices unflatten unsqueeze vander view_as_complex view_as_real zeros_like
+";
 
 /// Functions that write tensors of the result's dtype alone.
-const OF_ONE_DTYPE: &[&str] = &[
-    "abs",
-    "addmm",
-    "addmv",
-    "all",
-    "amax",
-    "amin",
-    "any",
-    "argmax",
-    "argmin",
-    "argsort",
-    "baddbmm",
-    "bitwise_not",
-    "bmm",
-    "bucketize",
-    "ceil",
-    "chain_matmul",
-    "clamp_max",
-    "clamp_min",
-    "complex",
-    "conj_physical",
-    "cross",
-    "diag",
-    "dot",
-    "float_power",
-    "floor",
-    "frac",
-    "gather",
-    "hardshrink",
-    "heaviside",
-    "histc",
-    "index_add",
-    "index_copy",
-    "index_reduce",
-    "index_select",
-    "inverse",
-    "isin",
-    "isneginf",
-    "isposinf",
-    "linalg.cholesky",
-    "linalg.cross",
-    "linalg.det",
-    "linalg.inv",
-    "linalg.lu_solve",
-    "linalg.matrix_norm",
-    "linalg.multi_dot",
-    "linalg.norm",
-    "linalg.solve",
-    "linalg.solve_triangular",
-    "linalg.svdvals",
-    "linalg.vecdot",
-    "linalg.vector_norm",
-    "linear",
-    "log_softmax",
-    "logcumsumexp",
-    "lu_solve",
-    "masked_select",
-    "matmul",
-    "mm",
-    "msort",
-    "multinomial",
-    "mv",
-    "nan_to_num",
-    "nanquantile",
-    "narrow_copy",
-    "neg",
-    "nonzero",
-    "norm",
-    "ormqr",
-    "polar",
-    "quantile",
-    "renorm",
-    "round",
-    "scatter",
-    "scatter_add",
-    "scatter_reduce",
-    "searchsorted",
-    "sgn",
-    "sign",
-    "signbit",
-    "slice_scatter",
-    "softmax",
-    "take",
-    "take_along_dim",
-    "tensordot",
-    "tril",
-    "triu",
-    "trunc",
-    "vdot",
-    "where",
-];
+const OF_ONE_DTYPE: &str = "
+    abs addmm addmv all amax amin any argmax argmin argsort baddbmm bitwise_not bmm bucketize ceil
+    chain_matmul clamp_max clamp_min complex conj_physical cross diag dot float_power floor frac gather
+    hardshrink heaviside histc index_add index_copy index_reduce index_select inverse isin isneginf
+    isposinf linalg.cholesky linalg.cross linalg.det linalg.inv linalg.lu_solve linalg.matrix_norm
+    linalg.multi_dot linalg.norm linalg.solve linalg.solve_triangular linalg.svdvals linalg.vecdot
+    linalg.vector_norm linear log_softmax logcumsumexp lu_solve masked_select matmul mm msort multinomial
+    mv nan_to_num nanquantile narrow_copy neg nonzero norm ormqr polar quantile renorm round scatter
+    scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter softmax take take_along_dim
+    tensordot tril triu trunc vdot where
+";
 
 /// Functions that may not write into what they read, not even if it is the very same tensor.
-const APART: &[&str] = &[
-    "cat",
-    "cross",
-    "diff",
-    "gather",
-    "index_select",
-    "kron",
-    "kthvalue",
-    "linalg.cross",
-    "masked_select",
-    "nonzero",
-    "outer",
-    "take",
-    "take_along_dim",
-];
+const APART: &str = "
+    cat cross diff gather index_select kron kthvalue linalg.cross masked_select nonzero outer take
+    take_along_dim
+";
 
 /// The same, but for their first argument: they change it.
-const APART_FROM_THE_REST: &[&str] =
-    &["addr", "index_add", "index_copy", "index_reduce", "scatter", "scatter_add", "scatter_reduce"];
+const APART_FROM_THE_REST: &str = "
+    addr index_add index_copy index_reduce scatter scatter_add scatter_reduce
+";
 
 /// Functions of broadcast arguments: one that is `out=` too must have the shape of the result already.
-const BROADCASTING: &[&str] = &[
-    "add",
-    "addcdiv",
-    "addcmul",
-    "atan2",
-    "bitwise_and",
-    "bitwise_left_shift",
-    "bitwise_or",
-    "bitwise_right_shift",
-    "bitwise_xor",
-    "clamp",
-    "copysign",
-    "div",
-    "eq",
-    "floor_divide",
-    "fmax",
-    "fmin",
-    "fmod",
-    "gcd",
-    "ge",
-    "gt",
-    "heaviside",
-    "hypot",
-    "igamma",
-    "igammac",
-    "lcm",
-    "le",
-    "logaddexp",
-    "logaddexp2",
-    "logical_and",
-    "logical_or",
-    "logical_xor",
-    "lt",
-    "max",
-    "maximum",
-    "min",
-    "minimum",
-    "mul",
-    "ne",
-    "nextafter",
-    "remainder",
-    "special.chebyshev_polynomial_t",
-    "special.chebyshev_polynomial_u",
-    "special.chebyshev_polynomial_v",
-    "special.chebyshev_polynomial_w",
-    "special.hermite_polynomial_h",
-    "special.hermite_polynomial_he",
-    "special.laguerre_polynomial_l",
-    "special.legendre_polynomial_p",
-    "special.shifted_chebyshev_polynomial_t",
-    "special.shifted_chebyshev_polynomial_u",
-    "special.shifted_chebyshev_polynomial_v",
-    "special.shifted_chebyshev_polynomial_w",
-    "special.xlog1py",
-    "special.zeta",
-    "sub",
-    "where",
-    "xlogy",
-];
+const BROADCASTING: &str = "
+    add addcdiv addcmul atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor
+    clamp copysign div eq floor_divide fmax fmin fmod gcd ge gt heaviside hypot igamma igammac lcm le
+    logaddexp logaddexp2 logical_and logical_or logical_xor lt max maximum min minimum mul ne nextafter
+    remainder special.chebyshev_polynomial_t special.chebyshev_polynomial_u special.chebyshev_polynomial_v
+    special.chebyshev_polynomial_w special.hermite_polynomial_h special.hermite_polynomial_he
+    special.laguerre_polynomial_l special.legendre_polynomial_p special.shifted_chebyshev_polynomial_t
+    special.shifted_chebyshev_polynomial_u special.shifted_chebyshev_polynomial_v
+    special.shifted_chebyshev_polynomial_w special.xlog1py special.zeta sub where xlogy
+";
 
 /// Functions that compute in the dtype of the given tensor.
-const IN_DTYPE_OF_OUT: &[&str] = &[
-    "arange", "cumprod", "cumsum", "eye", "full", "linspace", "logspace", "nansum", "ones", "prod", "range",
-    "sum", "zeros",
-];
+const IN_DTYPE_OF_OUT: &str = "
+    arange cumprod cumsum eye full linspace logspace nansum ones prod range sum zeros
+";
+
+fn is_in(name: &str, list: &str) -> bool {
+    list.split_ascii_whitespace().any(|n| n == name)
+}
 
 /// Whether the function takes `out=` at all.
 pub fn is_taken(name: &str) -> bool {
-    !WITHOUT.contains(&name)
+    !is_in(name, WITHOUT)
 }
 
 /// What `out=` means for the arguments of the call.
@@ -349,7 +97,7 @@ pub fn prepare(
     signature: &Signature,
     values: &mut Values,
 ) -> PyResult<()> {
-    let Some(target) = tensor_of(out).filter(|_| IN_DTYPE_OF_OUT.contains(&name)) else { return Ok(()) };
+    let Some(target) = tensor_of(out).filter(|_| is_in(name, IN_DTYPE_OF_OUT)) else { return Ok(()) };
     let Some(i) = signature.parameters.iter().position(|p| p.kind == Kind::DType) else { return Ok(()) };
     match values[i] {
         Value::DType(asked) if asked != target.dtype() => Err(PyRuntimeError::new_err(format!(
@@ -395,7 +143,7 @@ pub fn write<'py>(
         Output::Tensor(result) => {
             let target = handle(out.cast::<PyTensor>()?);
             check(&target, name, values, &result)?;
-            if OF_ONE_DTYPE.contains(&name) {
+            if is_in(name, OF_ONE_DTYPE) {
                 check_dtype(&target, &result)?;
             }
             write_one(out, &result)
@@ -430,7 +178,7 @@ fn check(out: &Tensor, name: &str, values: &[Value], result: &Tensor) -> Result<
             _ => &[],
         })
     };
-    if out.sizes() != result.sizes() && BROADCASTING.contains(&name) && inputs().any(|t| t.is(out)) {
+    if out.sizes() != result.sizes() && is_in(name, BROADCASTING) && inputs().any(|t| t.is(out)) {
         bail!(
             Shape,
             "output with shape {:?} doesn't match the broadcast shape {:?}",
@@ -447,7 +195,7 @@ fn check(out: &Tensor, name: &str, values: &[Value], result: &Tensor) -> Result<
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. Please clone() the tensor before performing the operation."
         );
     }
-    let (apart, rest_apart) = (APART.contains(&name), APART_FROM_THE_REST.contains(&name));
+    let (apart, rest_apart) = (is_in(name, APART), is_in(name, APART_FROM_THE_REST));
     let shared = |(i, t): (usize, &Tensor)| {
         let apart = apart || (rest_apart && i > 0);
         let reach = |t: &Tensor| t.layout().extent().unwrap_or((0, 0));

@@ -1,0 +1,76 @@
+/// Distance in units of the last place of the float32 nearest to `exact`.
+fn ulps(got: f32, exact: f64) -> f64 {
+    let nearest = exact as f32;
+    if got == nearest || (got.is_nan() && exact.is_nan()) {
+        return 0.0;
+    }
+    let ulp = (f32::from_bits(nearest.abs().to_bits() + 1) - nearest.abs()).max(f32::from_bits(1)) as f64;
+    (got as f64 - exact).abs() / ulp
+}
+
+fn worst(f: impl Fn(f32) -> f32, exact: impl Fn(f64) -> f64, from: f32, to: f32) -> f64 {
+    let steps = 400_000;
+    (0..=steps)
+        .map(|i| from + (to - from) * (i as f32 / steps as f32))
+        .map(|x| ulps(f(x), exact(x as f64)))
+        .fold(0.0, f64::max)
+}
+
+#[test]
+fn errors_in_ulp_are_as_documented() {
+    use super::{f32_fma as a, f32_plain as b};
+    for (exp, log, tanh) in [
+        (a::exp as fn(f32) -> f32, a::log as fn(f32) -> f32, a::tanh as fn(f32) -> f32),
+        (b::exp, b::log, b::tanh),
+    ] {
+        assert!(worst(exp, f64::exp, -103.0, 88.7) <= 1.5);
+        assert!(worst(log, f64::ln, 1e-40, 1e-36) <= 1.0);
+        assert!(worst(log, f64::ln, 1e-3, 100.0) <= 1.0);
+        assert!(worst(log, f64::ln, 1.0, 1e38) <= 1.0);
+        assert!(worst(tanh, f64::tanh, -10.0, 10.0) <= 2.0);
+    }
+    for (expm1, log1p, erf) in [
+        (a::expm1 as fn(f32) -> f32, a::log1p as fn(f32) -> f32, a::erf as fn(f32) -> f32),
+        (b::expm1, b::log1p, b::erf),
+    ] {
+        for (from, to) in [(-30.0, 88.7), (-1.0, 1.0), (-1e-3, 1e-3)] {
+            assert!(worst(expm1, f64::exp_m1, from, to) <= 2.0, "expm1 on {from} to {to}");
+        }
+        for (from, to) in [(-0.999, 2.0), (-1e-3, 1e-3), (0.0, 1e30)] {
+            assert!(worst(log1p, f64::ln_1p, from, to) <= 3.0, "log1p on {from} to {to}");
+        }
+        for (from, to) in [(-5.0, 5.0), (-1e-2, 1e-2)] {
+            assert!(worst(erf, libm::erf, from, to) <= 2.0, "erf on {from} to {to}");
+        }
+    }
+}
+
+#[test]
+fn special_values() {
+    use super::f32_fma::*;
+    assert!(exp(f32::NAN).is_nan() && log(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());
+    assert_eq!((exp(f32::INFINITY), exp(f32::NEG_INFINITY), exp(0.0)), (f32::INFINITY, 0.0, 1.0));
+    assert_eq!((log(0.0), log(f32::INFINITY), log(1.0)), (f32::NEG_INFINITY, f32::INFINITY, 0.0));
+    assert!(log(-1.0).is_nan() && log(f32::NEG_INFINITY).is_nan());
+    assert_eq!((tanh(40.0), tanh(f32::NEG_INFINITY)), (1.0, -1.0));
+    assert!(expm1(f32::NAN).is_nan() && log1p(f32::NAN).is_nan() && erf(f32::NAN).is_nan());
+    assert_eq!((expm1(f32::INFINITY), expm1(f32::NEG_INFINITY)), (f32::INFINITY, -1.0));
+    assert_eq!((log1p(f32::INFINITY), log1p(-1.0)), (f32::INFINITY, f32::NEG_INFINITY));
+    assert!(log1p(-1.5).is_nan() && log1p(f32::NEG_INFINITY).is_nan());
+    assert_eq!((erf(f32::INFINITY), erf(f32::NEG_INFINITY), erf(4.5)), (1.0, -1.0, 1.0));
+    for zero in [0.0f32, -0.0] {
+        assert_eq!([expm1(zero), log1p(zero), erf(zero)].map(f32::to_bits), [zero.to_bits(); 3]);
+    }
+    assert!(maximum(1.0, f32::NAN).is_nan() && minimum(f32::NAN, 1.0).is_nan());
+    assert_eq!((floor_divide(-7.0, 2.0), remainder(-7.0, 2.0), remainder(7.0, -2.0)), (-4.0, 1.0, -1.0));
+}
+
+#[test]
+fn integer_division_rounds_down() {
+    use super::int::*;
+    use std::num::Wrapping as W;
+    assert_eq!(floor_divide(W(-7), W(2)), W(-4));
+    assert_eq!(remainder(W(-7), W(2)), W(1));
+    assert_eq!(floor_divide(W(i64::MIN), W(-1)), W(i64::MIN));
+    assert_eq!((pow(W(2), W(10)), pow(W(-1), W(-3)), pow(W(2), W(-1))), (W(1024), W(-1), W(0)));
+}
