@@ -57,11 +57,7 @@ impl Layout {
             self.sizes.push(size);
             self.strides.push(1);
         }
-        let mut step = 1isize;
-        for (stride, &size) in self.strides.iter_mut().zip(sizes).rev() {
-            *stride = step;
-            step = step.wrapping_mul(size.max(1) as isize);
-        }
+        write_contiguous_strides(sizes, &mut self.strides);
     }
 }
 
@@ -90,12 +86,17 @@ impl<T: std::fmt::Display> std::fmt::Display for Show<'_, T> {
 /// Row-major strides. Dimensions of size 0 count as 1, as in PyTorch.
 pub fn contiguous_strides(sizes: &[usize]) -> Strides {
     let mut strides: Strides = SmallVec::from_elem(1, sizes.len());
+    write_contiguous_strides(sizes, &mut strides);
+    strides
+}
+
+#[inline]
+fn write_contiguous_strides(sizes: &[usize], strides: &mut [isize]) {
     let mut step = 1isize;
     for (stride, &size) in strides.iter_mut().zip(sizes).rev() {
         *stride = step;
         step = step.wrapping_mul(size.max(1) as isize);
     }
-    strides
 }
 
 /// The order of the dimensions in memory that a caller may ask for.

@@ -45,6 +45,9 @@ def returned(signature: str) -> str:
     return "(" if result.startswith("(") else result
 
 
+TAKE_OUT = {entry["name"] for entry in _C._ops() if entry["takes_out"]}
+
+
 def parameters(signature: str, *, method: bool) -> str:
     """The parameter list of a declaration, in Python."""
     inside = signature[signature.index("(") + 1 : signature.rindex(") ->")]
@@ -77,7 +80,7 @@ def parameters(signature: str, *, method: bool) -> str:
     if "ScalarType? dtype" in signature and creates:
         out.extend(FACTORY)
     outs = {"Tensor": "Tensor", "(": "Sequence[Tensor]"}.get(returned(signature))
-    if outs and not method:
+    if outs and not method and name in TAKE_OUT:
         if not starred:
             out.append("*")
         out.append(f"out: {outs} | None = None")

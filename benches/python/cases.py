@@ -159,6 +159,8 @@ def layers() -> list[Case]:
         "nn.MultiheadAttention(128, 4, batch_first=True)": f"{SEQUENCE}; x = x, x, x",
         "nn.TransformerEncoderLayer(128, 4, 256, 0.0, batch_first=True)": SEQUENCE,
     }
+    sampling = "x = torch.randn(8, 16, 32, 32, requires_grad=True); g = torch.rand(8, 32, 32, 2)"
+    sample = "torch.nn.functional.grid_sample(x, g.mul(2).sub_(1), align_corners=False)"
     first = "first = lambda y: y[0] if isinstance(y, tuple) else y"
     arguments = "x = x if isinstance(x, tuple) else (x,)"
     return [
@@ -170,6 +172,15 @@ def layers() -> list[Case]:
             "layer.eval() and first(layer(*x)).detach()",
         )
         for layer, data in table.items()
+    ] + [
+        Case("grid_sample", 0.67, sampling, f"{sample}.sum().backward()", f"{sample}.detach()"),
+        Case(
+            "grid_sample, the grid's gradient too",
+            0.67,
+            f"{sampling}; g.requires_grad_()",
+            f"{sample}.sum().backward()",
+            f"{sample}.detach()",
+        ),
     ]
 
 

@@ -21,13 +21,15 @@ unsafe impl Sync for Ends {}
 pub unsafe fn copy(dst: Operand, src: Operand, loops: &Loops) {
     let ends = Ends { dst: dst.ptr, src: src.ptr };
     if dst.dtype == src.dtype {
-        match dst.dtype.size() {
-            // SAFETY: the caller's promise; elements of one size are copied as they are.
-            1 => unsafe { run::<u8, u8>(ends, loops) },
-            2 => unsafe { run::<i16, i16>(ends, loops) },
-            4 => unsafe { run::<i32, i32>(ends, loops) },
-            8 => unsafe { run::<i64, i64>(ends, loops) },
-            _ => unsafe { run::<crate::dtype::C128, crate::dtype::C128>(ends, loops) },
+        // SAFETY: the caller's promise; elements of one size are copied as they are.
+        unsafe {
+            match dst.dtype.size() {
+                1 => run::<u8, u8>(ends, loops),
+                2 => run::<i16, i16>(ends, loops),
+                4 => run::<i32, i32>(ends, loops),
+                8 => run::<i64, i64>(ends, loops),
+                _ => run::<crate::dtype::C128, crate::dtype::C128>(ends, loops),
+            }
         }
     } else {
         // SAFETY: the caller's promise, with the types of the operands.

@@ -198,7 +198,7 @@ impl Sampling {
         })
     }
 
-    /// The elements that the points `from..to` of an image meet: for all channels the same.
+    /// The elements that some points of an image meet: for all channels the same.
     ///
     /// # Safety
     /// `grid` has the coordinates of all points of the image.
@@ -231,9 +231,7 @@ impl Sampling {
             met.ends.push(met.list.len());
         }
     }
-}
 
-impl Sampling {
     /// [`Sampling::meet`] for linear interpolation in images, which is what nearly everybody asks for.
     ///
     /// # Safety

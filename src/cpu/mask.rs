@@ -92,20 +92,29 @@ unsafe fn move_blocks(
     memory: Memory,
     ends: impl Fn(usize, usize) -> (usize, usize) + Sync,
 ) {
-    unsafe fn copy_one<T: Copy>(memory: &Memory, (from, to): (usize, usize)) {
-        // SAFETY: the caller of `move_blocks` vouches for the blocks.
-        unsafe {
-            let value = memory.source.cast::<T>().add(from).read_unaligned();
-            memory.target.cast::<T>().add(to).write_unaligned(value);
-        }
+    unsafe fn each<T: Copy>(
+        mask: &[u8],
+        before: &[usize],
+        memory: &Memory,
+        ends: &(impl Fn(usize, usize) -> (usize, usize) + Sync),
+    ) {
+        for_each_hit(mask, before, 1.0, &|i, k| {
+            let (from, to) = ends(i, k);
+            // SAFETY: the caller of `move_blocks` vouches for the blocks.
+            unsafe {
+                let value = memory.source.cast::<T>().add(from).read_unaligned();
+                memory.target.cast::<T>().add(to).write_unaligned(value);
+            }
+        });
     }
     let memory = &memory; // the whole struct, which is Sync, not its fields
-    // SAFETY: the caller's promise.
     match bytes {
-        1 => for_each_hit(mask, before, 1.0, &|i, k| unsafe { copy_one::<u8>(memory, ends(i, k)) }),
-        2 => for_each_hit(mask, before, 1.0, &|i, k| unsafe { copy_one::<u16>(memory, ends(i, k)) }),
-        4 => for_each_hit(mask, before, 1.0, &|i, k| unsafe { copy_one::<u32>(memory, ends(i, k)) }),
-        8 => for_each_hit(mask, before, 1.0, &|i, k| unsafe { copy_one::<u64>(memory, ends(i, k)) }),
+        // SAFETY: the caller's promise; here and in the next lines.
+        1 => unsafe { each::<u8>(mask, before, memory, &ends) },
+        2 => unsafe { each::<u16>(mask, before, memory, &ends) },
+        4 => unsafe { each::<u32>(mask, before, memory, &ends) },
+        // SAFETY: as above.
+        8 => unsafe { each::<u64>(mask, before, memory, &ends) },
         _ => for_each_hit(mask, before, 2.0 + bytes as f64 * 0.1, &|i, k| {
             let (from, to) = ends(i, k);
             // SAFETY: the caller's promise.

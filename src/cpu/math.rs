@@ -18,13 +18,10 @@ macro_rules! f32_functions {
                 fma(a, b, c)
             }
 
-            /// Within 1 ulp. Two-term Cody-Waite reduction and a polynomial of degree 6.
+            /// `k` and `p` of exp(x) = 2^k (1 + p): two-term Cody-Waite reduction and a polynomial of degree 6.
             #[inline(always)]
-            pub fn exp(x: f32) -> f32 {
+            fn exp_parts(x: f32) -> (i32, f32) {
                 const MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to an integer
-                // Comparisons written so that NaN passes through.
-                let x = if x > 89.0 { 89.0 } else { x };
-                let x = if x < -104.0 { -104.0 } else { x };
                 let t = fma(x, std::f32::consts::LOG2_E, MAGIC);
                 let n = t - MAGIC;
                 let k = t.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
@@ -35,11 +32,24 @@ macro_rules! f32_functions {
                 let p = fma(p, r, 4.166_579_6e-2);
                 let p = fma(p, r, 1.666_666_5e-1);
                 let p = fma(p, r, 5.0e-1);
-                let p = fma(p, r * r, r) + 1.0;
+                (k, fma(p, r * r, r))
+            }
+
+            #[inline(always)]
+            fn power_of_two(k: i32) -> f32 {
+                f32::from_bits(((k + 127) << 23) as u32)
+            }
+
+            /// Within 1.5 ulp.
+            #[inline(always)]
+            pub fn exp(x: f32) -> f32 {
+                // Comparisons written so that NaN passes through.
+                let x = if x > 89.0 { 89.0 } else { x };
+                let x = if x < -104.0 { -104.0 } else { x };
+                let (k, p) = exp_parts(x);
                 // 2^k in two factors, so that results may overflow or be denormal.
                 let half = k >> 1;
-                let power = |e: i32| f32::from_bits(((e + 127) << 23) as u32);
-                p * power(half) * power(k - half)
+                (p + 1.0) * power_of_two(half) * power_of_two(k - half)
             }
 
             /// Within 1 ulp. Cephes' polynomial on [sqrt(1/2), sqrt(2)).
@@ -90,22 +100,11 @@ macro_rules! f32_functions {
             /// exp(x) - 1, within 2 ulp: as `exp`, but 1 is taken off 2^k rather than added to the polynomial.
             #[inline(always)]
             pub fn expm1(x: f32) -> f32 {
-                const MAGIC: f32 = 12_582_912.0;
                 // Beyond, 1 is less than half a last place, and -1 is the result.
                 let clipped = if x > 20.0 { 20.0 } else { x };
                 let clipped = if clipped < -20.0 { -20.0 } else { clipped };
-                let t = fma(clipped, std::f32::consts::LOG2_E, MAGIC);
-                let n = t - MAGIC;
-                let k = t.to_bits().wrapping_sub(MAGIC.to_bits()) as i32;
-                let r = fma(n, -0.693_359_4, clipped);
-                let r = fma(n, 2.121_944_4e-4, r);
-                let p = fma(1.987_569_1e-4, r, 1.398_2e-3);
-                let p = fma(p, r, 8.333_452e-3);
-                let p = fma(p, r, 4.166_579_6e-2);
-                let p = fma(p, r, 1.666_666_5e-1);
-                let p = fma(p, r, 5.0e-1);
-                let p = fma(p, r * r, r);
-                let power = f32::from_bits(((k + 127) << 23) as u32);
+                let (k, p) = exp_parts(clipped);
+                let power = power_of_two(k);
                 let y = fma(p, power, power - 1.0);
                 // Keeps the sign of zero.
                 let y = if x == 0.0 { x } else { y };

@@ -141,10 +141,10 @@ impl<T: Real> Rows<T> {
         let mut sum = 0.0;
         for image in 0..n {
             let x = self.x.wrapping_add(self.row(image, channel));
-            // SAFETY: a row has `l` elements.
             sum += sums(
                 s,
                 l,
+                // SAFETY: a row has `l` elements; here and in the next line.
                 |i| unsafe { [s.load(x.add(i)), s.zero()] },
                 |i| unsafe { [*x.add(i), T::zero()] },
             )[0];
@@ -158,12 +158,13 @@ impl<T: Real> Rows<T> {
             let [d, q] = sums(
                 s,
                 l,
-                // SAFETY: a row has `l` elements.
                 |i| {
+                    // SAFETY: a row has `l` elements.
                     let d = s.sub(unsafe { s.load(x.add(i)) }, one);
                     [d, s.mul(d, d)]
                 },
                 |i| {
+                    // SAFETY: as above.
                     let d = unsafe { *x.add(i) } - center;
                     [d, d * d]
                 },

@@ -444,9 +444,8 @@ pub const OPS: &[Op] = &[
     .method()
     .doc("The part from start, length indices long.")
     .samples("t(3, 4), 1, 1, 2 | t(3, 4), 0, -2, 1"),
-    Op::new("narrow(Tensor input, int dim, Tensor start, int length) -> Tensor", |a| {
-        // A start that is one integer was read as a number.
-        let _ = a;
+    // A start that is one integer has been read as a number.
+    Op::new("narrow(Tensor input, int dim, Tensor start, int length) -> Tensor", |_| {
         bail!(Shape, "start must be an 0-dim integral Tensor.")
     })
     .method(),

@@ -564,6 +564,7 @@ fn _ops(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
         }
         entry.set_item("variants", variants)?;
         entry.set_item("samples", samples(op))?;
+        entry.set_item("takes_out", out::is_taken(op.name()))?;
         entry.set_item("differentiable", op.differentiable && !op.signature.ends_with("bool"))?;
         entry.set_item("domain", op.domain)?;
         list.append(entry)?;
