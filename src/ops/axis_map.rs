@@ -41,7 +41,7 @@ pub fn apply(x: &Tensor, maps: &Maps, kind: Kind) -> Result<Tensor> {
     let maps = maps.clone();
     Ok(autograd::record(out, kind.name, &[x], &[], move |cx| {
         let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
-        let back = maps.iter().rev().map(|(dim, map)| Ok((*dim, map.transposed()?)));
+        let back = maps.iter().map(|(dim, map)| Ok((*dim, map.transposed()?)));
         let back: Maps = back.collect::<Result<Vec<_>>>()?.into();
         let gx = apply(g, &back, Kind { tied: false, ..kind })?;
         Ok(smallvec![Some(if kind.tied { plane::tied(gx, cx)? } else { gx })])
@@ -61,11 +61,12 @@ fn compute(x: &Tensor, maps: &Maps) -> Result<Tensor> {
     let mut value = copy::contiguous(&if half { copy::to_dtype(&x, DType::F32)? } else { x.clone() })?;
     // What shrinks most goes first: less is left for the others. Of equal ones the last dim, the slowest, sees
     // the fewest elements: it goes first where they grow.
+    let grows = maps.iter().all(|(_, map)| map.outputs() > map.inputs());
     let mut order: Vec<&(usize, AxisMap)> = maps.iter().collect();
-    if maps.iter().all(|(_, map)| map.outputs() > map.inputs()) {
-        order.reverse();
-    }
-    order.sort_by(|(_, a), (_, b)| (a.outputs() * b.inputs()).cmp(&(b.outputs() * a.inputs())));
+    order.sort_by(|(i, a), (j, b)| {
+        let ratio = (a.outputs() * b.inputs()).cmp(&(b.outputs() * a.inputs()));
+        ratio.then(if grows { j.cmp(i) } else { i.cmp(j) })
+    });
     for (dim, map) in order {
         value = along(&value, *dim, map)?;
     }
