@@ -12,7 +12,7 @@ pub mod saved;
 pub mod variable;
 
 pub use engine::{backward, grad};
-pub use mode::{grad_enabled, inference_enabled, no_grad, set_grad_enabled};
+pub use mode::{enable_grad, grad_enabled, inference_enabled, no_grad, set_grad_enabled};
 pub use node::{Backprop, Edge, Grads, Node, NodeRef};
 pub use saved::Save;
 pub use variable::GradMeta;

@@ -235,14 +235,13 @@ impl Tensor {
     }
 
     /// The same value as made by `edge`.
+    #[inline]
     pub fn with_producer(mut self, edge: Edge) -> Tensor {
         if let Some(inner) = arc_get_mut(&mut self.0) {
             inner.producer = Some(edge);
             return self;
         }
-        let mut t = self.detach();
-        arc_get_mut(&mut t.0).expect("just made").producer = Some(edge);
-        t
+        self.detach().with_producer(edge)
     }
 
     /// Gives the node behind a fresh result another name, if it was made since number `since` and

@@ -45,12 +45,21 @@ pub fn set_grad_enabled(enabled: bool) -> bool {
 
 /// Runs `body` with recording off.
 pub fn no_grad<R>(body: impl FnOnce() -> R) -> R {
-    struct Restore(bool);
+    with_mode(Mode { grad: false, ..mode() }, body)
+}
+
+/// Runs `body` with recording on, whatever is around it: for formulas that go through a graph of their own.
+pub fn enable_grad<R>(body: impl FnOnce() -> R) -> R {
+    with_mode(Mode { grad: true, inference: false }, body)
+}
+
+fn with_mode<R>(mode: Mode, body: impl FnOnce() -> R) -> R {
+    struct Restore(Mode);
     impl Drop for Restore {
         fn drop(&mut self) {
-            set_grad_enabled(self.0);
+            set_mode(self.0);
         }
     }
-    let _restore = Restore(set_grad_enabled(false));
+    let _restore = Restore(set_mode(mode));
     body()
 }

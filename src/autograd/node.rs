@@ -154,8 +154,13 @@ impl<B: Backward + 'static> NodeBuilder<B> {
     /// The next input: its gradient will flow to where the tensor's gradient flows.
     #[inline]
     pub fn input(&mut self, tensor: &Tensor) {
-        let edge = tensor.gradient_edge();
-        self.node().edges.push(edge);
+        // Field by field where it stays: an edge that a function returns goes through memory.
+        if let Some((node, output)) = tensor.borrowed_edge() {
+            self.node().edges.push(Some(Edge { node: node.clone(), output }));
+        } else {
+            let edge = tensor.gradient_edge();
+            self.node().edges.push(edge);
+        }
     }
 
     /// An input without a gradient.
@@ -350,10 +355,8 @@ impl<B: ?Sized> Drop for Node<B> {
             drop_later(std::mem::take(&mut self.edges));
         }
         let saved = self.saved.get_mut().unwrap_or_else(|e| e.into_inner());
-        for saved in &mut saved.tensors {
-            if let Origin::Made(edge) = std::mem::replace(&mut saved.origin, Origin::Other) {
-                drop_later(smallvec![Some(edge)]);
-            }
+        for edge in saved.tensors.iter_mut().filter_map(SavedTensor::take_made) {
+            drop_later(smallvec![Some(edge)]);
         }
     }
 }

@@ -24,29 +24,29 @@ pub enum Save<'a> {
 }
 
 /// Where a saved tensor stood.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub enum Origin {
     Input(u32),
     Output(u32),
     Other,
-    /// Made by a node that has nothing to do with the one that saves.
-    Made(Edge),
 }
 
+/// A tensor that a node keeps. Plain fields with what is rare apart: one is made in every recorded
+/// operation, and an enum that holds tensors is built on the stack and then copied.
 pub struct SavedTensor {
-    kept: Kept,
+    /// None where a hook packed it, or where it could not be saved and the operation has reported it.
+    tensor: Option<Tensor>,
+    version: u32,
     pub origin: Origin,
+    rare: Option<Box<Rare>>,
 }
 
-enum Kept {
-    Plain {
-        tensor: Tensor,
-        version: u32,
-    },
-    /// What a pack hook made of it.
-    Packed(Arc<Box<dyn Packed>>),
-    /// The tensor could not be saved; the operation has reported it.
-    Refused,
+#[derive(Default)]
+struct Rare {
+    /// What a pack hook made of the tensor.
+    packed: Option<Arc<Box<dyn Packed>>>,
+    /// Where it was made, if by a node that has nothing to do with the one that saves.
+    made: Option<Edge>,
 }
 
 /// What is kept of a node: taken away when the graph is freed.
@@ -100,62 +100,72 @@ pub fn take_refusal() -> Option<Error> {
     REFUSED.with(|r| r.borrow_mut().take())
 }
 
-fn refuse(error: Error) -> Kept {
+#[cold]
+fn refuse(error: Error) {
     ANY_REFUSED.store(true, Ordering::Relaxed);
     REFUSED.with(|r| *r.borrow_mut() = Some(error));
-    Kept::Refused
 }
 
 const INFERENCE: &str = "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.";
 
 impl SavedTensor {
-    /// Inlined, so that `origin` is made where it stays: a copy would wait for its parts to be written.
-    #[inline(always)]
+    #[inline]
     pub fn new(tensor: &Tensor, origin: Origin) -> SavedTensor {
-        if tensor.is_inference() {
-            return SavedTensor { kept: refuse(Error::Autograd(INFERENCE.to_owned())), origin };
+        if tensor.is_inference() || PACKING.with(Cell::get) {
+            return SavedTensor::by_hook(tensor, origin);
         }
-        let kept = if PACKING.with(Cell::get) {
-            pack(tensor, &origin)
-        } else {
-            Kept::Plain { tensor: tensor.detached(), version: tensor.version() }
+        SavedTensor { tensor: Some(tensor.detached()), version: tensor.version(), origin, rare: None }
+    }
+
+    /// A tensor that `edge` made, a node that has nothing to do with the one that saves.
+    pub fn made_by(tensor: &Tensor, edge: Edge) -> SavedTensor {
+        let mut saved = SavedTensor::new(tensor, Origin::Other);
+        saved.rare.get_or_insert_default().made = Some(edge);
+        saved
+    }
+
+    #[cold]
+    fn by_hook(tensor: &Tensor, origin: Origin) -> SavedTensor {
+        let mut saved = SavedTensor { tensor: None, version: tensor.version(), origin, rare: None };
+        if tensor.is_inference() {
+            refuse(Error::Autograd(INFERENCE.to_owned()));
+            return saved;
+        }
+        if REFUSED.with_borrow(Option::is_some) {
+            return saved;
+        }
+        let Some(hook) = PACKERS.with_borrow(|p| p.last().cloned()) else {
+            saved.tensor = Some(tensor.detached());
+            return saved;
         };
-        SavedTensor { kept, origin }
+        // An output that knew its node would keep it alive for ever.
+        let tensor = if matches!(origin, Origin::Output(_)) { &tensor.detach() } else { tensor };
+        match no_grad(|| hook.pack(tensor)) {
+            Ok(packed) => saved.rare.get_or_insert_default().packed = Some(Arc::new(packed)),
+            Err(error) => refuse(error),
+        }
+        saved
+    }
+
+    fn packed(&self) -> Option<&Arc<Box<dyn Packed>>> {
+        self.rare.as_ref()?.packed.as_ref()
+    }
+
+    /// The node that made the tensor, if it is kept here, to be dropped apart.
+    #[inline]
+    pub fn take_made(&mut self) -> Option<Edge> {
+        self.rare.as_mut()?.made.take()
     }
 
     /// What belongs to the floor above, if anything does.
     pub fn foreign(&self) -> Option<&(dyn Any + Send + Sync)> {
-        match &self.kept {
-            Kept::Packed(packed) if Arc::strong_count(packed) == 1 => Some(packed.foreign()),
-            _ => None,
-        }
-    }
-}
-
-#[cold]
-fn pack(tensor: &Tensor, origin: &Origin) -> Kept {
-    if REFUSED.with_borrow(Option::is_some) {
-        return Kept::Refused;
-    }
-    let hook = PACKERS.with_borrow(|p| p.last().cloned());
-    let Some(hook) = hook else {
-        return Kept::Plain { tensor: tensor.detached(), version: tensor.version() };
-    };
-    // An output that knew its node would keep it alive for ever.
-    let tensor = if matches!(origin, Origin::Output(_)) { &tensor.detach() } else { tensor };
-    match no_grad(|| hook.pack(tensor)) {
-        Ok(packed) => Kept::Packed(Arc::new(packed)),
-        Err(error) => refuse(error),
+        self.packed().filter(|packed| Arc::strong_count(packed) == 1).map(|packed| packed.foreign())
     }
 }
 
 /// The `i`-th thing that `node` saved, with its place in the graph if it is to be tied to it again.
 pub fn unpack(node: &NodeRef, saved: &Mutex<SavedState>, i: usize, tied: bool) -> Result<Tensor> {
-    enum Found {
-        Plain(Tensor),
-        Packed(Arc<Box<dyn Packed>>),
-    }
-    let (found, origin) = {
+    let (plain, packed, origin, made) = {
         let state = saved.lock().unwrap_or_else(|e| e.into_inner());
         if state.released {
             bail!(
@@ -164,19 +174,16 @@ pub fn unpack(node: &NodeRef, saved: &Mutex<SavedState>, i: usize, tied: bool) -
             );
         }
         let s = &state.tensors[i];
-        let found = match &s.kept {
-            Kept::Plain { tensor, version } => {
-                check_version(node, tensor, *version, &s.origin)?;
-                Found::Plain(tensor.clone())
-            }
-            Kept::Packed(packed) => Found::Packed(packed.clone()),
-            Kept::Refused => bail!(Autograd, "a tensor that this gradient needs could not be saved"),
-        };
-        (found, s.origin.clone())
+        if let Some(tensor) = &s.tensor {
+            check_version(node, tensor, s.version, s.origin)?;
+        }
+        let made = s.rare.as_ref().and_then(|rare| rare.made.clone());
+        (s.tensor.clone(), s.packed().cloned(), s.origin, made)
     };
-    let tensor = match found {
-        Found::Plain(tensor) => tensor,
-        Found::Packed(packed) => packed.unpack()?,
+    let tensor = match (plain, packed) {
+        (Some(tensor), _) => tensor,
+        (None, Some(packed)) => packed.unpack()?,
+        (None, None) => bail!(Autograd, "a tensor that this gradient needs could not be saved"),
     };
     if !tied {
         return Ok(tensor);
@@ -184,8 +191,7 @@ pub fn unpack(node: &NodeRef, saved: &Mutex<SavedState>, i: usize, tied: bool) -
     let edge = match origin {
         Origin::Input(i) => node.edges()[i as usize].clone(),
         Origin::Output(output) => Some(Edge { node: node.clone(), output }),
-        Origin::Made(edge) => Some(edge),
-        Origin::Other => None,
+        Origin::Other => made,
     };
     Ok(match edge {
         // A leaf was kept itself.
@@ -195,7 +201,7 @@ pub fn unpack(node: &NodeRef, saved: &Mutex<SavedState>, i: usize, tied: bool) -
     })
 }
 
-fn check_version(node: &node::NodeRef, tensor: &Tensor, version: u32, origin: &Origin) -> Result<()> {
+fn check_version(node: &node::NodeRef, tensor: &Tensor, version: u32, origin: Origin) -> Result<()> {
     let now = tensor.version();
     if now == version {
         return Ok(());

@@ -191,6 +191,28 @@ impl Tensor {
         edge.or_else(|| self.edge_of_variable(self.meta_if_any()?))
     }
 
+    /// [`Tensor::gradient_edge`] where it stands, for a tensor whose edge can be looked at without a lock.
+    #[inline]
+    pub fn borrowed_edge(&self) -> Option<(&NodeRef, u32)> {
+        if self.view_of().is_some() {
+            return None;
+        }
+        match self.meta_if_any() {
+            None => self.original_producer().map(|edge| (&edge.node, edge.output)),
+            Some(meta) if meta.has_producer() || !meta.requires_grad.load(Ordering::Relaxed) => None,
+            Some(meta) => Some((self.accumulator_of(meta), 0)),
+        }
+    }
+
+    /// The node that collects the gradient of this leaf. A parameter is asked often: without the lock.
+    fn accumulator_of<'a>(&self, meta: &'a Arc<GradMeta>) -> &'a NodeRef {
+        meta.accumulator.get_or_init(|| {
+            meta.state().tensor = self.downgrade();
+            let body = AccumulateGrad { meta: Arc::downgrade(meta), adding: Mutex::new(()) };
+            Node::plain("AccumulateGrad", SmallVec::new(), 1, body)
+        })
+    }
+
     fn edge_of_variable(&self, meta: &Arc<GradMeta>) -> Option<Edge> {
         if !meta.requires_grad.load(Ordering::Relaxed) {
             return None;
@@ -198,13 +220,7 @@ impl Tensor {
         if meta.has_producer() {
             return meta.state().producer.clone();
         }
-        // A parameter is asked often: without the lock.
-        let node = meta.accumulator.get_or_init(|| {
-            meta.state().tensor = self.downgrade();
-            let body = AccumulateGrad { meta: Arc::downgrade(meta), adding: Mutex::new(()) };
-            Node::plain("AccumulateGrad", SmallVec::new(), 1, body)
-        });
-        Some(Edge { node: node.clone(), output: 0 })
+        Some(Edge { node: self.accumulator_of(meta).clone(), output: 0 })
     }
 
     /// Makes a leaf ask for gradients, or not.

@@ -42,6 +42,8 @@ struct Tap<T> {
     index: usize,
     weight: T,
     slope: T,
+    /// The weight's second and third power of a small step, as in its Taylor series.
+    higher: [T; 2],
 }
 
 /// The taps of an axis; those beyond the edges are left out.
@@ -145,7 +147,8 @@ impl Sampling {
         let (x, slope) = self.inside(x, size);
         let (index, low) = x.below();
         let tap = |index: i64, weight: T, slope: T| {
-            ((index as u64) < size as u64).then_some(Tap { index: index as usize, weight, slope })
+            let higher = [T::zero(); 2];
+            ((index as u64) < size as u64).then_some(Tap { index: index as usize, weight, slope, higher })
         };
         let slope = slope * scale;
         [tap(index, low + T::one() - x, -slope), tap(index.saturating_add(1), x - low, slope)]
@@ -154,16 +157,20 @@ impl Sampling {
     fn taps<T: Real>(&self, coordinate: T, size: usize) -> Taps<T> {
         let one = T::one();
         let (x, scale) = self.place(coordinate, size);
-        let mut taps = Taps { list: [Tap { index: 0, weight: T::zero(), slope: T::zero() }; 4], len: 0 };
-        let mut push = |at: T, weight: T, slope: T| {
+        let nothing = Tap { index: 0, weight: T::zero(), slope: T::zero(), higher: [T::zero(); 2] };
+        let mut taps = Taps { list: [nothing; 4], len: 0 };
+        let mut push = |at: T, [weight, slope, second, third]: [T; 4]| {
             // Not a number, and what is far away, lies nowhere.
             if let Some(index) = at.to_i64().filter(|&i| i >= 0 && (i as u64) < size as u64) {
-                taps.list[taps.len] = Tap { index: index as usize, weight, slope };
+                let higher = [second * scale * scale, third * scale * scale * scale];
+                taps.list[taps.len] = Tap { index: index as usize, weight, slope: slope * scale, higher };
                 taps.len += 1;
             }
         };
         match self.interpolation {
-            Interpolation::Nearest => push(self.inside(x, size).0.nearest(), one, T::zero()),
+            Interpolation::Nearest => {
+                push(self.inside(x, size).0.nearest(), [one, T::zero(), T::zero(), T::zero()]);
+            }
             Interpolation::Linear => {
                 for tap in self.neighbours(coordinate, size).into_iter().flatten() {
                     taps.list[taps.len] = tap;
@@ -175,8 +182,7 @@ impl Sampling {
                 let part = x - low;
                 for k in 0..4 {
                     let step = number::<T>(k as f64 - 1.0);
-                    let (weight, slope) = cubic(part - step);
-                    push(self.inside(low + step, size).0.trunc(), weight, slope * scale);
+                    push(self.inside(low + step, size).0.trunc(), cubic(part - step));
                 }
             }
         }
@@ -188,7 +194,7 @@ impl Sampling {
     /// # Safety
     /// `grid` has the coordinates of the point.
     unsafe fn taps_of<T: Real>(&self, grid: *const T) -> [Taps<T>; 3] {
-        let single = Tap { index: 0, weight: T::one(), slope: T::zero() };
+        let single = Tap { index: 0, weight: T::one(), slope: T::zero(), higher: [T::zero(); 2] };
         std::array::from_fn(|axis| {
             if axis + self.dims < 3 {
                 return Taps { list: [single; 4], len: 1 };
@@ -289,18 +295,48 @@ impl<T> Met<T> {
 /// does the part of a channel they lie in.
 const BLOCK: usize = 128;
 
-/// Cubic convolution (Keys, 1981) with the slope -0.75 at a distance, and its derivative.
-fn cubic<T: Real>(distance: T) -> (T, T) {
+/// Cubic convolution (Keys, 1981) with the slope -0.75 at a distance: the coefficients of its Taylor
+/// series there.
+fn cubic<T: Real>(distance: T) -> [T; 4] {
     let a = number::<T>(-0.75);
     let [one, two, three, four, five, eight] = [1.0, 2.0, 3.0, 4.0, 5.0, 8.0].map(number::<T>);
     let x = distance.abs();
     let sign = if distance < T::zero() { -one } else { one };
     if x <= one {
         let weight = ((a + two) * x - (a + three)) * x * x + one;
-        (weight, sign * (three * (a + two) * x - two * (a + three)) * x)
+        let slope = sign * (three * (a + two) * x - two * (a + three)) * x;
+        [weight, slope, three * (a + two) * x - (a + three), sign * (a + two)]
     } else {
         let weight = ((a * x - five * a) * x + eight * a) * x - four * a;
-        (weight, sign * ((three * a * x - two * five * a) * x + eight * a))
+        let slope = sign * ((three * a * x - two * five * a) * x + eight * a);
+        [weight, slope, (three * x - five) * a, sign * a]
+    }
+}
+
+/// The element that a tap of a point meets along an axis, and the tap's weight as a polynomial of a small
+/// step of the coordinate. Taps beyond the edges have no weight.
+pub struct Series<T> {
+    pub index: i64,
+    pub coefficients: [T; 4],
+}
+
+impl Sampling {
+    /// Number of taps along an axis, and of coefficients of their weights that are not zero.
+    pub fn taps_and_terms(&self) -> (usize, usize) {
+        match self.interpolation {
+            Interpolation::Nearest => (1, 1),
+            Interpolation::Linear => (2, 2),
+            Interpolation::Cubic => (4, 4),
+        }
+    }
+
+    /// The taps of a coordinate along an axis of the input (0 the depth).
+    pub fn series<T: Real>(&self, coordinate: T, axis: usize) -> [Series<T>; 4] {
+        let taps = self.taps(coordinate, self.sizes[axis]);
+        taps.list.map(|tap| Series {
+            index: tap.index as i64,
+            coefficients: [tap.weight, tap.slope, tap.higher[0], tap.higher[1]],
+        })
     }
 }
 

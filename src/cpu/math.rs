@@ -513,9 +513,11 @@ macro_rules! real_functions {
             }
         }
         super::in_double_precision! { $t:
-            lgamma(x) digamma(x) erfcx(x) erfinv(x) ndtri(x) log_ndtr(x) i0(x) i0e(x) i1(x) i1e(x) k0(x) k0e(x)
-            k1(x) k1e(x) spherical_j0(x) igamma(a, x) igammac(a, x) zeta(x, q) polygamma(x, n)
-            airy_ai(x)
+            lgamma(x) digamma(x) erfcx(x) erfinv(x) ndtri(x) log_ndtr(x) igamma(a, x) igammac(a, x) zeta(x, q)
+            polygamma(x, n)
+        }
+        super::in_double_precision! { $t in bessel:
+            i0(x) i0e(x) i1(x) i1e(x) k0(x) k0e(x) k1(x) k1e(x) spherical_j0(x) airy_ai(x)
         }
         super::in_double_precision! { $t in polynomial:
             chebyshev_t(x, n) chebyshev_u(x, n) chebyshev_v(x, n) chebyshev_w(x, n) hermite_h(x, n) hermite_he(x, n)

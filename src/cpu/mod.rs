@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod axis;
+pub mod bessel;
 pub mod box_muller;
 pub mod conv;
 pub mod copy;

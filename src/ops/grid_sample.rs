@@ -2,14 +2,18 @@
 
 use smallvec::{SmallVec, smallvec};
 
-use crate::autograd::{self, Grads, Save};
+use crate::autograd::engine::{self, Root, Start, Walk};
+use crate::autograd::{self, Backprop, Grads, Save};
 use crate::bail;
 use crate::cpu::grid_sample::{self as kernel, Beyond, Interpolation, Sampling};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Show, Sizes};
-use crate::ops::copy;
+use crate::ops::arithmetic::{add, mul, sub};
+use crate::ops::gather::gather;
 use crate::ops::registry::{Args, Op};
+use crate::ops::{copy, view};
+use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 fn computed(x: &Tensor) -> Result<Tensor> {
@@ -135,14 +139,128 @@ fn gradients(g: &Tensor, x: &Tensor, grid: &Tensor, s: Sampling, wanted: [bool; 
         grads.push(grad.map(|t| copy::to_dtype(&t, like.dtype())).transpose()?);
     }
     if autograd::needs_grad(&[g, x, grid]) {
-        // The gradient is not differentiable again; asking for it is an error.
         let found: SmallVec<[Tensor; 4]> = grads.iter().flatten().cloned().collect();
-        let recorded = autograd::record_many(found, "NotImplemented", &[g, x, grid], &[], |_| {
-            bail!(Autograd, "derivative for aten::grid_sampler_backward is not implemented")
+        let save = [Save::Input(0), Save::Input(1), Save::Input(2)];
+        let name =
+            if s.dims == 2 { "GridSampler2DBackwardBackward0" } else { "GridSampler3DBackwardBackward0" };
+        let recorded = autograd::record_many(found, name, &[g, x, grid], &save, move |cx| {
+            second_gradients(cx, s, wanted)
         });
         grads.iter_mut().flatten().zip(recorded).for_each(|(grad, new)| *grad = new);
     }
     Ok(grads)
+}
+
+/// The gradients of the gradients, through the graph of the composed sampling. The inputs are told apart by
+/// views of them: one may have been computed from another.
+fn second_gradients(cx: &Backprop, s: Sampling, wanted: [bool; 2]) -> Result<Grads> {
+    let create_graph = autograd::grad_enabled();
+    let inputs: Vec<Tensor> = autograd::enable_grad(|| {
+        (0..3)
+            .map(|i| {
+                let saved = cx.saved(i)?;
+                let input = if create_graph { view::alias(&saved) } else { saved.detach() };
+                if !input.requires_grad() {
+                    input.set_requires_grad(true)?;
+                }
+                Ok(input)
+            })
+            .collect::<Result<_>>()
+    })?;
+    let [g, x, grid] = &inputs[..] else { bail!(Autograd, "grid_sampler saves three tensors") };
+    let edges = |tensors: &[&Tensor]| tensors.iter().filter_map(|t| t.gradient_edge()).collect::<Vec<_>>();
+    autograd::enable_grad(|| {
+        let walk = Walk { retain_graph: true, create_graph: true };
+        let y = composed(x, grid, &s)?;
+        let first = engine::grad(&[Root::new(y, Some(g.clone()))], &edges(&[x, grid]), walk)?;
+        let asked = first.into_iter().zip(wanted).filter_map(|(t, wanted)| wanted.then_some(t));
+        let roots: Vec<Root> = asked
+            .zip(cx.grads)
+            .filter_map(|(t, v)| Some(Root::new(t?, Some(v.clone()?))))
+            .filter(|root| matches!(&root.at, Start::Tensor(t) if t.requires_grad()))
+            .collect();
+        let found = engine::grad(&roots, &edges(&[g, x, grid]), Walk { retain_graph: true, create_graph })?;
+        Ok(found.into_iter().enumerate().map(|(i, t)| t.filter(|_| cx.needs(i))).collect())
+    })
+}
+
+/// The same values from operations that can be differentiated any number of times.
+fn composed(x: &Tensor, grid: &Tensor, s: &Sampling) -> Result<Tensor> {
+    let wide = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
+    let (image, points) = (copy::to_dtype(x, wide)?, copy::to_dtype(grid, wide)?);
+    let image = view::reshape(&image, &[s.n as i64, s.c as i64, -1])?;
+    let mut meetings: Vec<(Tensor, Tensor)> = Vec::new();
+    for axis in 3 - s.dims..3 {
+        let coordinate = view::reshape(&view::select(&points, -1, 2 - axis as i64)?, &[s.n as i64, -1])?;
+        let taps = taps_along(&coordinate, axis, s)?;
+        if meetings.is_empty() {
+            meetings = taps;
+            continue;
+        }
+        let pairs = meetings.iter().flat_map(|outer| taps.iter().map(move |inner| (outer, inner)));
+        meetings = pairs
+            .map(|((outer, w), (inner, v))| {
+                Ok((add(&mul(outer, Scalar::Int(s.sizes[axis] as i64))?, inner)?, mul(w, v)?))
+            })
+            .collect::<Result<_>>()?;
+    }
+    let mut sum: Option<Tensor> = None;
+    for (index, weight) in meetings {
+        let index = view::expand(&view::unsqueeze(&index, 1)?, &[-1, s.c as i64, -1])?;
+        let part = mul(&gather(&image, 2, &index)?, &view::unsqueeze(&weight, 1)?)?;
+        sum = Some(match sum {
+            Some(sum) => add(&sum, &part)?,
+            None => part,
+        });
+    }
+    let Some(sum) = sum else { bail!(Shape, "grid_sampler(): no axis to sample along") };
+    let sizes: Sizes = x.sizes()[..2].iter().chain(&grid.sizes()[1..=s.dims]).copied().collect();
+    copy::to_dtype(&view::reshape_to(&sum, &sizes)?, x.dtype())
+}
+
+/// For every tap along an axis the index that it meets and its weight, both (n, points); the weight as a
+/// function of the coordinate.
+fn taps_along(coordinate: &Tensor, axis: usize, s: &Sampling) -> Result<Vec<(Tensor, Tensor)>> {
+    let at = copy::contiguous(&coordinate.detach())?;
+    let step = sub(coordinate, &at)?;
+    let (taps, terms) = s.taps_and_terms();
+    let mut out = Vec::new();
+    for tap in 0..taps {
+        let index = Tensor::empty(at.sizes(), DType::I64)?;
+        let coefficients: Vec<Tensor> =
+            (0..terms).map(|_| Tensor::empty(at.sizes(), at.dtype())).collect::<Result<_>>()?;
+        if at.dtype() == DType::F64 {
+            write_series::<f64>(&at, &index, &coefficients, (tap, axis), s);
+        } else {
+            write_series::<f32>(&at, &index, &coefficients, (tap, axis), s);
+        }
+        // Horner's scheme.
+        let mut weight = coefficients[terms - 1].clone();
+        for coefficient in coefficients[..terms - 1].iter().rev() {
+            weight = add(&mul(&weight, &step)?, coefficient)?;
+        }
+        out.push((index, weight));
+    }
+    Ok(out)
+}
+
+fn write_series<T: kernel::Real>(
+    at: &Tensor,
+    index: &Tensor,
+    coefficients: &[Tensor],
+    (tap, axis): (usize, usize),
+    s: &Sampling,
+) {
+    for i in 0..at.numel() {
+        // SAFETY: all tensors are contiguous with as many elements as `at`, and of these types.
+        unsafe {
+            let series = &s.series(*at.ptr().cast::<T>().add(i), axis)[tap];
+            index.ptr().cast::<i64>().add(i).write(series.index);
+            for (to, &value) in coefficients.iter().zip(&series.coefficients) {
+                to.ptr().cast::<T>().add(i).write(value);
+            }
+        }
+    }
 }
 
 pub const OPS: &[Op] = &[

@@ -34,6 +34,30 @@ gx, ggrid = x.grad, grid.grad
     )
 
 
+@pytest.mark.parametrize("wanted", ["x, grid", "x", "grid"])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+def test_second_gradient_of_grid_sample(mode: str, padding: str, wanted: str) -> None:
+    """Of both inputs, where one is computed from the other and where one needs no gradient."""
+    hold(
+        f"""
+x = t(2, 2, 4, 3)
+grid = t(2, 3, 2, 2, low=-1.4, high=1.4)
+if {wanted == "grid"}:
+    x = x.detach()
+if {wanted == "x"}:
+    grid = grid.detach()
+if {wanted == "x, grid"}:
+    grid = grid + x[:, :1, :3, :2].unsqueeze(-1)[:, 0] * 0.1
+y = F.grid_sample(x, grid, mode={mode!r}, padding_mode={padding!r}, align_corners=False)
+first = torch.autograd.grad((y * y * y).sum(), [{wanted}], create_graph=True)
+second = torch.autograd.grad(sum((g * g).sum() for g in first), [{wanted}])
+""",
+        dtype="float64",
+        requires_grad=True,
+    )
+
+
 PROGRAMS = {
     "grid without pixels": "y = F.grid_sample(t(1, 1, 0, 3), t(1, 1, 1, 2), align_corners=False)",
     "grid of another dtype": "y = F.grid_sample(t(1, 1, 2, 3), t(1, 1, 1, 2).double(), align_corners=False)",

@@ -292,20 +292,15 @@ fn save(
         // Counted among the inputs, tensors alone: as the edges are.
         let input = given.iter().flatten().position(|g| g.is(&t));
         let output = position(returned, &t);
-        let origin = match (input, output) {
-            (Some(i), _) if position(dirty, &t).is_none() => Origin::Input(i as u32),
-            (_, Some(o)) => Origin::Output(o as u32),
-            (Some(i), _) => Origin::Input(i as u32),
-            (None, None) => match t.producer() {
-                Some(edge) => Origin::Made(edge),
-                None if t.requires_grad() => match t.gradient_edge() {
-                    Some(edge) => Origin::Made(edge),
-                    None => Origin::Other,
-                },
-                None => Origin::Other,
+        kept.push(match (input, output) {
+            (Some(i), _) if position(dirty, &t).is_none() => SavedTensor::new(&t, Origin::Input(i as u32)),
+            (_, Some(o)) => SavedTensor::new(&t, Origin::Output(o as u32)),
+            (Some(i), _) => SavedTensor::new(&t, Origin::Input(i as u32)),
+            (None, None) => match t.gradient_edge() {
+                Some(edge) => SavedTensor::made_by(&t, edge),
+                None => SavedTensor::new(&t, Origin::Other),
             },
-        };
-        kept.push(SavedTensor::new(&t, origin));
+        });
     }
     node.saved_state().tensors.extend(kept);
     Ok(())

@@ -92,14 +92,14 @@ impl PyNode {
     /// What was saved under a name of PyTorch's: `_saved_self`, `_saved_other`, `_saved_result`.
     fn saved_as(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
         let node = self.node()?;
-        let wanted = |origin: &Origin| match (name, origin) {
+        let wanted = |origin: Origin| match (name, origin) {
             ("self", Origin::Input(0)) | ("other", Origin::Input(1)) | ("result", Origin::Output(0)) => true,
             ("tensors" | "weight" | "mat2", Origin::Input(1)) => name != "tensors",
             _ => false,
         };
         let (found, released) = {
             let state = node.saved_state();
-            (state.tensors.iter().position(|s| wanted(&s.origin)), state.released)
+            (state.tensors.iter().position(|s| wanted(s.origin)), state.released)
         };
         match found {
             Some(i) => Ok(Some(wrap(py, node.saved(i)?)?.unbind())),
