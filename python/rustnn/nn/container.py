@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections import OrderedDict
 
+from rustnn.nn.error_note import note_layer
 from rustnn.nn.module import Module, indent
 
 TYPE_CHECKING = False
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
 __all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
+
+
+_MODULE_CALL = Module.__call__  # programs that watch all calls put a function of theirs in its place
 
 
 def _is_iterable(value: object) -> bool:
@@ -90,10 +94,17 @@ class Sequential(_Row):
             self.add_module(str(name) if isinstance(name, int) else name, module)
 
     def forward(self, input: Any) -> Any:
-        modules: Any = self._modules.values()
-        for module in modules:
-            # The same as module(input), without the detour where there is nothing to see on it.
-            input = module(input) if module._hooked else module.forward(input)
+        module: Any = None
+        watched = Module.__call__ is not _MODULE_CALL
+        try:
+            for module in self._modules.values():
+                # The same as module(input), without the detour where there is nothing to see on it.
+                input = module(input) if watched or module._hooked else module.forward(input)
+        except Exception as error:
+            if module is None:
+                raise TypeError("'NoneType' object is not callable") from None
+            note_layer(error, module, (input,), {})
+            raise
         return input
 
     def __getitem__(self, index: Any) -> Any:

@@ -6,11 +6,13 @@ A module without hooks never comes here: ``Module.__call__`` looks at one flag a
 
 from __future__ import annotations
 
-import weakref
-from collections import OrderedDict
+from rustnn._C import Tensor
+from rustnn.nn import global_hooks
+from rustnn.utils.hooks import RemovableHandle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections import OrderedDict
     from collections.abc import Callable
     from typing import Any
 
@@ -18,47 +20,7 @@ if TYPE_CHECKING:
 
     Hook = Callable[..., Any]
 
-__all__ = ["HookMixin", "RemovableHandle", "call_with_hooks"]
-
-
-class RemovableHandle:
-    """What registering a hook returns; ``remove()`` takes the hook out again. Also a context manager."""
-
-    id: int
-    next_id: int = 0
-
-    def __init__(self, hooks_dict: Any, *, extra_dict: Any = None) -> None:
-        self.hooks_dict_ref = weakref.ref(hooks_dict)
-        self.id = RemovableHandle.next_id
-        RemovableHandle.next_id += 1
-        if extra_dict is None:
-            extra_dict = ()
-        elif isinstance(extra_dict, dict):
-            extra_dict = (extra_dict,)
-        self.extra_dict_ref = tuple(weakref.ref(table) for table in extra_dict)
-
-    def remove(self) -> None:
-        """Forget the hook; a second call does nothing."""
-        for reference in (self.hooks_dict_ref, *self.extra_dict_ref):
-            table = reference()
-            if table is not None:
-                table.pop(self.id, None)
-
-    def __getstate__(self) -> Any:
-        return self.hooks_dict_ref(), self.id, tuple(reference() for reference in self.extra_dict_ref)
-
-    def __setstate__(self, state: Any) -> None:
-        table, self.id, extra = state
-        # A table that died before pickling is replaced by an empty one, so that remove() stays harmless.
-        self.hooks_dict_ref = weakref.ref(table if table is not None else OrderedDict())
-        self.extra_dict_ref = tuple(weakref.ref(t if t is not None else OrderedDict()) for t in extra)
-        RemovableHandle.next_id = max(RemovableHandle.next_id, self.id + 1)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
+__all__ = ["HookMixin", "call_with_hooks"]
 
 
 class HookMixin:
@@ -69,9 +31,13 @@ class HookMixin:
     _forward_hooks_always_called: OrderedDict[int, bool]
     _forward_pre_hooks: OrderedDict[int, Hook]
     _forward_pre_hooks_with_kwargs: OrderedDict[int, bool]
+    _backward_pre_hooks: OrderedDict[int, Hook]
+    _backward_hooks: OrderedDict[int, Hook]
+    _is_full_backward_hook: bool | None
 
     # False: calling the module is calling its ``forward``, and nothing else. Set on an instance by its first
-    # hook (and never cleared), on a class that has its own ``__call__``, and on all by a hook of all modules.
+    # hook (cleared by the first call without any), on a class that has its own ``__call__``, and on all while
+    # there is a hook of all modules.
     _hooked: bool = False
 
     def register_forward_pre_hook(
@@ -113,47 +79,116 @@ class HookMixin:
         self._hooked = True
         return handle
 
-    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Not yet: use ``Tensor.register_hook`` on the module's input or output."""
-        raise NotImplementedError(_NO_BACKWARD_HOOKS)
-
     def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Not yet: use ``Tensor.register_hook`` on the module's input or output."""
-        raise NotImplementedError(_NO_BACKWARD_HOOKS)
+        """Call ``hook(module, grad_output)`` whenever the gradients of the module's outputs are known.
+
+        What it returns, if not ``None``, takes their place. ``grad_output`` is a tuple, with None for outputs
+        that are no tensors.
+        """
+        return self._register_backward(self._backward_pre_hooks, hook, prepend)
 
     def register_backward_hook(self, hook: Hook) -> RemovableHandle:
-        """Not yet: use ``Tensor.register_hook`` on the module's input or output."""
-        raise NotImplementedError(_NO_BACKWARD_HOOKS)
+        """The old kind of ``register_full_backward_hook``: it sees the gradients of the last operation of
+        ``forward`` only, and warns where that matters."""
+        if self._is_full_backward_hook is True:
+            raise RuntimeError(_TWO_KINDS)
+        self._is_full_backward_hook = False
+        return self._register_backward(self._backward_hooks, hook)
+
+    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Call ``hook(module, grad_input, grad_output)`` whenever the gradients of the module's inputs are
+        known.
+
+        What it returns, if not ``None``, takes the place of ``grad_input``. Both are tuples, with None for
+        what is no tensor; only positional arguments count as inputs. Inputs and outputs must not be changed
+        in place.
+        """
+        if self._is_full_backward_hook is False:
+            raise RuntimeError(_TWO_KINDS)
+        self._is_full_backward_hook = True
+        return self._register_backward(self._backward_hooks, hook, prepend)
+
+    def _register_backward(
+        self, table: OrderedDict[int, Hook], hook: Hook, prepend: bool = False
+    ) -> RemovableHandle:
+        handle = RemovableHandle(table)
+        table[handle.id] = hook
+        if prepend:
+            table.move_to_end(handle.id, last=False)
+        self._hooked = True
+        return handle
+
+    def _has_hooks(self) -> bool:
+        """Whether a call has a hook to look for, the module's own or one of all modules."""
+        return bool(
+            self._forward_hooks
+            or self._forward_pre_hooks
+            or self._backward_hooks
+            or self._backward_pre_hooks
+            or global_hooks.has_call_hooks()
+        )
+
+    def _get_backward_hooks(self) -> tuple[list[Hook], list[Hook]]:
+        """The full backward hooks and those of the old kind; the ones of all modules come first."""
+        full: list[Hook] = []
+        old: list[Hook] = []
+        for kind, hooks in (
+            (global_hooks._global_is_full_backward_hook, global_hooks._global_backward_hooks),
+            (self._is_full_backward_hook, self._backward_hooks),
+        ):
+            (full if kind else old).extend(hooks.values())
+        return full, old
+
+    def _get_backward_pre_hooks(self) -> list[Hook]:
+        return [*global_hooks._global_backward_pre_hooks.values(), *self._backward_pre_hooks.values()]
 
 
-_NO_BACKWARD_HOOKS = (
-    "rustnn does not have backward hooks of modules yet; "
-    "use Tensor.register_hook on the module's input or output"
+_TWO_KINDS = (
+    "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only one "
+    "of them."
 )
-
-# Hooks of every module: see register_module_forward_hook in module.py.
-global_forward_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
-global_forward_hooks: OrderedDict[int, Hook] = OrderedDict()
-global_forward_hooks_with_kwargs: OrderedDict[int, bool] = OrderedDict()
-global_forward_hooks_always_called: OrderedDict[int, bool] = OrderedDict()
 
 
 def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``module.forward(*args, **kwargs)`` between the module's hooks; those of all modules come first."""
-    if not (
-        module._forward_pre_hooks or module._forward_hooks or global_forward_pre_hooks or global_forward_hooks
-    ):
-        return module.forward(*args, **kwargs)
+    if not module._has_hooks():
+        # Its hooks are gone: from now on its calls need not look. Asked again, as one may just have come.
+        module.__dict__.pop("_hooked", None)
+        if not module._has_hooks():
+            return module.forward(*args, **kwargs)
+        module.__dict__["_hooked"] = True
     called: set[int] = set()
     result = None
     try:
         args, kwargs = _run_pre_hooks(module, args, kwargs)
+        around = None
+        full, old = module._get_backward_hooks()
+        before = module._get_backward_pre_hooks()
+        if full or before:
+            from rustnn.nn.backward_hooks import BackwardHook
+
+            around = BackwardHook(module, full, before)
+            args = around.setup_input_hook(args)
         result = module.forward(*args, **kwargs)
         for hook_id, hook, with_kwargs, _always in _forward_hooks(module):
             called.add(hook_id)
             new = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
             if new is not None:
                 result = new
+        if around is not None:
+            if not isinstance(result, (Tensor, tuple)):
+                import warnings
+
+                warnings.warn(
+                    "For backward hooks to be called, module output should be a Tensor or a tuple of Tensors "
+                    f"but received {type(result)}",
+                    stacklevel=3,
+                )
+            result = around.setup_output_hook(result)
+        if old:
+            from rustnn.nn.backward_hooks import register_old_hooks
+
+            register_old_hooks(module, old, args, result)
         return result
     except Exception:
         for hook_id, hook, with_kwargs, always in _forward_hooks(module):
@@ -166,8 +201,9 @@ def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
             except Exception as error:
                 import warnings
 
+                whose = "module" if hook_id in module._forward_hooks else "global module"
                 warnings.warn(
-                    "module forward hook with ``always_call=True`` raised an exception that was silenced "
+                    f"{whose} forward hook with ``always_call=True`` raised an exception that was silenced "
                     f"as another error was raised in forward: {error}",
                     stacklevel=2,
                 )
@@ -177,7 +213,11 @@ def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
 def _forward_hooks(module: Module) -> list[tuple[int, Hook, bool, bool]]:
     """(id, hook, with_kwargs, always_call) of every hook in the order of their calls."""
     tables = (
-        (global_forward_hooks, global_forward_hooks_with_kwargs, global_forward_hooks_always_called),
+        (
+            global_hooks._global_forward_hooks,
+            global_hooks._global_forward_hooks_with_kwargs,
+            global_hooks._global_forward_hooks_always_called,
+        ),
         (module._forward_hooks, module._forward_hooks_with_kwargs, module._forward_hooks_always_called),
     )
     return [
@@ -187,7 +227,7 @@ def _forward_hooks(module: Module) -> list[tuple[int, Hook, bool, bool]]:
 
 def _run_pre_hooks(module: Module, args: Any, kwargs: Any) -> tuple[Any, Any]:
     """The arguments as the pre-hooks leave them."""
-    for hook in list(global_forward_pre_hooks.values()):
+    for hook in list(global_hooks._global_forward_pre_hooks.values()):
         new = hook(module, args)
         if new is not None:
             args = new if isinstance(new, tuple) else (new,)

@@ -6,8 +6,22 @@ from collections import OrderedDict
 
 from rustnn._C import Tensor
 from rustnn.autograd import no_grad
-from rustnn.nn import hooks
-from rustnn.nn.hooks import HookMixin, RemovableHandle, call_with_hooks
+from rustnn.nn.error_note import note_layer
+from rustnn.nn.global_hooks import (
+    _global_buffer_registration_hooks,
+    _global_module_registration_hooks,
+    _global_parameter_registration_hooks,
+    register_module_backward_hook,
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+    replaced,
+)
+from rustnn.nn.hooks import HookMixin, call_with_hooks
 from rustnn.nn.move import MoveMixin
 from rustnn.nn.parameter import Buffer, Parameter
 from rustnn.nn.state_dict import StateDictMixin
@@ -17,7 +31,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any, Self
 
-__all__ = ["Module", "register_module_forward_hook", "register_module_forward_pre_hook"]
+__all__ = [
+    "Module",
+    "register_module_backward_hook",
+    "register_module_buffer_registration_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+]
 
 
 def typename(value: object) -> str:
@@ -91,11 +115,17 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
             cls._hooked = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._hooked:
-            return call_with_hooks(self, args, kwargs)
-        if kwargs:
-            return self.forward(*args, **kwargs)
-        return self.forward(*args)  # the usual call, spared the unpacking of an empty dict
+        try:
+            if self._hooked:
+                return call_with_hooks(self, args, kwargs)
+            if kwargs:
+                return self.forward(*args, **kwargs)
+            return self.forward(*args)  # the usual call, spared the unpacking of an empty dict
+        except Exception as error:
+            note_layer(error, self, args, kwargs)
+            raise
+
+    _call_impl = _wrapped_call_impl = __call__  # PyTorch's names for the call without and with compilation
 
     # ---- attributes ----------------------------------------------------------------------------------------
 
@@ -137,6 +167,8 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
             if "_modules" not in tables:
                 raise AttributeError("cannot assign module before Module.__init__() call")
             self._forget(name, "_parameters", "_buffers")
+            if _global_module_registration_hooks:
+                value = replaced(_global_module_registration_hooks, self, name, value)
             self._modules[name] = value
             return
         if name in tables.get("_modules", ()):
@@ -145,7 +177,9 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
                     f"cannot assign '{typename(value)}' as child module '{name}' (rustnn.nn.Module or None "
                     "expected)"
                 )
-            self._modules[name] = None
+            if _global_module_registration_hooks:
+                value = replaced(_global_module_registration_hooks, self, name, value)
+            self._modules[name] = value
             return
         if isinstance(value, Buffer):
             if "_buffers" not in tables:
@@ -197,7 +231,7 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         # Pickles of older releases lack the younger tables.
         for name, make in _LATER_TABLES.items():
             self.__dict__.setdefault(name, make())
-        if self._forward_hooks or self._forward_pre_hooks:
+        if self._has_hooks():
             self._hooked = True
 
     # ---- registering ---------------------------------------------------------------------------------------
@@ -232,6 +266,8 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
                 f"To express '{name}' as a function of another Tensor, compute the value in the forward() "
                 "method."
             )
+        if _global_parameter_registration_hooks and param is not None:
+            param = replaced(_global_parameter_registration_hooks, self, name, param)
         self._parameters[name] = param
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
@@ -247,6 +283,8 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
                 f"cannot assign '{typename(tensor)}' object to buffer '{name}' (rustnn Tensor or None "
                 "required)"
             )
+        if _global_buffer_registration_hooks:
+            tensor = replaced(_global_buffer_registration_hooks, self, name, tensor)
         self._buffers[name] = tensor
         if persistent:
             self._non_persistent_buffers_set.discard(name)
@@ -260,6 +298,8 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         if "_modules" not in self.__dict__:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '_modules'")
         self._check_name("module", name, "_modules")
+        if _global_module_registration_hooks:
+            module = replaced(_global_module_registration_hooks, self, name, module)
         self._modules[name] = module
 
     def register_module(self, name: str, module: Module | None) -> None:
@@ -483,29 +523,3 @@ _LATER_TABLES: dict[str, Callable[[], Any]] = {
 def indent(text: str, spaces: int = 2) -> str:
     """``text`` with every line but the first moved to the right."""
     return text.replace("\n", "\n" + " " * spaces)
-
-
-def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, args)`` before the ``forward`` of every module there is.
-
-    For debugging and profiling.
-    """
-    handle = RemovableHandle(hooks.global_forward_pre_hooks)
-    hooks.global_forward_pre_hooks[handle.id] = hook
-    HookMixin._hooked = True
-    return handle
-
-
-def register_module_forward_hook(
-    hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
-) -> RemovableHandle:
-    """Call ``hook(module, args, output)`` after the ``forward`` of every module there is."""
-    extra = (hooks.global_forward_hooks_with_kwargs, hooks.global_forward_hooks_always_called)
-    handle = RemovableHandle(hooks.global_forward_hooks, extra_dict=extra)
-    hooks.global_forward_hooks[handle.id] = hook
-    if with_kwargs:
-        hooks.global_forward_hooks_with_kwargs[handle.id] = True
-    if always_call:
-        hooks.global_forward_hooks_always_called[handle.id] = True
-    HookMixin._hooked = True
-    return handle

@@ -10,7 +10,7 @@ from collections import OrderedDict, namedtuple
 
 from rustnn._C import Tensor
 from rustnn.autograd import no_grad
-from rustnn.nn.hooks import RemovableHandle
+from rustnn.utils.hooks import RemovableHandle
 from rustnn.nn.parameter import Parameter, is_lazy
 
 TYPE_CHECKING = False

@@ -7,7 +7,7 @@ from functools import wraps
 
 from rustnn._C import Tensor
 from rustnn.autograd import enable_grad, no_grad
-from rustnn.nn.hooks import RemovableHandle
+from rustnn.utils.hooks import RemovableHandle
 from rustnn.nn.module import typename
 
 TYPE_CHECKING = False

@@ -1,0 +1,93 @@
+"""`nn.Module` and the containers as people use and abuse them: small programs, run with both libraries.
+
+All that a program leaves behind is compared: values, the class and the text of exceptions, warnings. The name of
+the library in a text is left out of it.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from parity.compare import Different, compare
+from parity.module_programs import PRELUDE, PROGRAMS
+from parity.programs import CANDIDATE, REFERENCE
+
+
+def plain(text: object) -> str:
+    """A text without the library's name, addresses, and PyTorch's folder of layers."""
+    words = str(text).replace("rustnn", "torch").replace("torch.nn.modules.", "torch.nn.")
+    return re.sub(r"0x[0-9a-f]+", "0x", words)
+
+
+def outcome(program: str, lib: ModuleType) -> dict[str, Any]:
+    """The variables that the program sets, how it ended and what it warned of."""
+
+    def attempt(function: Any, *args: Any, **kwargs: Any) -> Any:
+        """What the call returns, or what it raises, as text."""
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            return f"{type(error).__name__}: {plain(error)}"
+
+    namespace: dict[str, Any] = {"torch": lib, "nn": lib.nn, "F": lib.nn.functional, "__name__": "program"}
+    namespace.update(attempt=attempt, plain=plain)
+    lib.manual_seed(0)
+    exec(compile_once(PRELUDE), namespace)
+    given = set(namespace)
+    error = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            exec(compile_once(program), namespace)
+        except Exception as raised:
+            error = raised
+    found = {k: v for k, v in namespace.items() if k not in given and not k.startswith("_")}
+    found["the exception"] = None if error is None else f"{type(error).__name__}: {plain(error)}"
+    found["the warnings"] = [f"{w.category.__name__}: {plain(w.message)}" for w in caught]
+    return found
+
+
+def compile_once(program: str) -> Any:
+    return compile(program, "<program>", "exec")
+
+
+@pytest.mark.parametrize("program", [pytest.param(p, id=p.splitlines()[0].lstrip("# ")) for p in PROGRAMS])
+def test_program(program: str) -> None:
+    theirs = outcome(program, REFERENCE)
+    if (theirs["the exception"] or "").startswith(("NameError", "SyntaxError")):
+        raise AssertionError(f"the program itself is wrong: {theirs['the exception']}")
+    ours = outcome(program, CANDIDATE)
+    if ours["the exception"] != theirs["the exception"]:
+        raise Different(f"ended with {ours['the exception']}; PyTorch's with {theirs['the exception']}")
+    compare(ours, theirs, "", strides=False)
+
+
+def members(cls: type) -> set[str]:
+    return {name for name in dir(cls) if not name.startswith("__") or name in ("__dir__", "__setstate__")}
+
+
+#: Names of PyTorch's that are left out, and why.
+LEFT_OUT = {"T_destination": "a type variable", "_maybe_warn_non_full_backward_hook": "internal"}
+
+
+@pytest.mark.parametrize(
+    "name", ["Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"]
+)
+def test_all_names_are_there(name: str) -> None:
+    missing = members(getattr(REFERENCE.nn, name)) - members(getattr(CANDIDATE.nn, name)) - set(LEFT_OUT)
+    assert not missing
+
+
+def test_instances_have_the_same_attributes() -> None:
+    ours, theirs = vars(CANDIDATE.nn.Module()), vars(REFERENCE.nn.Module())
+    assert {k: str(v) for k, v in ours.items()} == {k: str(v) for k, v in theirs.items()}
+
+
+def test_the_module_of_modules_exports_the_same() -> None:
+    theirs = REFERENCE.nn.modules.module.__all__
+    assert set(theirs) <= set(CANDIDATE.nn.modules.module.__all__)
