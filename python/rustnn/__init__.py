@@ -117,6 +117,7 @@ OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {"__module__": __na
 
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (
+    "__future__",
     "accelerator",
     "amp",
     "backends",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rustnn import _C
+from rustnn._C import Tensor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from rustnn._C import Tensor
     from rustnn.nn import Module
 
 __all__ = ["functional_call", "stack_module_state"]
@@ -34,7 +34,16 @@ def functional_call(
     """
     given: dict[str, Tensor] = {}
     dicts = parameter_and_buffer_dicts
-    for names in (dicts,) if isinstance(dicts, dict) else dicts:
+    if isinstance(dicts, dict):
+        dicts = (dicts,)
+    if not isinstance(dicts, (list, tuple, str)):
+        raise ValueError(
+            "Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got "
+            f"{type(dicts)}"
+        )
+    if not all(isinstance(names, dict) for names in dicts):
+        raise ValueError("Expected all elements of parameter_and_buffer_dicts to be dictionaries")
+    for names in dicts:
         doubled = given.keys() & names.keys()
         if doubled:
             raise ValueError(
@@ -43,12 +52,17 @@ def functional_call(
             )
         given.update(names)
     places = _places(module)
-    unknown = sorted(given.keys() - places.keys())
-    missing = sorted(places.keys() - given.keys())
-    if unknown and strict:
-        raise RuntimeError(f"Error(s) in loading: unexpected key(s): {', '.join(unknown)}.")
-    if missing and strict:
-        raise RuntimeError(f"Error(s) in loading: missing key(s): {', '.join(missing)}.")
+    if strict:
+        unknown = sorted(given.keys() - places.keys())
+        missing = sorted(places.keys() - given.keys())
+        wrong = [
+            f"{kind} key(s): {', '.join(map(repr, names))}."
+            for kind, names in (("Unexpected", unknown), ("Missing", missing))
+            if names
+        ]
+        if wrong:
+            lines = "\n\t".join(wrong)
+            raise RuntimeError(f"Error(s) in reparametrizing for {module._get_name()}:\n\t{lines}")
     given = {name: tensor for name, tensor in given.items() if name in places}
     if tie_weights:
         given = _tied(places, given)
@@ -56,6 +70,8 @@ def functional_call(
     try:
         for name, tensor in given.items():
             table, key = places[name]
+            if not isinstance(tensor, Tensor):
+                raise TypeError(f"{tensor!r} is not an instance of rustnn.Tensor")
             before.append((table, key, table[key]))
             table[key] = tensor
         if args is None:
@@ -86,7 +102,10 @@ def _tied(places: dict[str, tuple[dict[str, Any], str]], given: dict[str, Tensor
     for group in names.values():
         values = {id(given[name]): given[name] for name in group if name in given}
         if len(values) > 1:
-            raise ValueError(f"functional_call got multiple values for keys {group}, which are tied")
+            raise ValueError(
+                f"functional_call got multiple values for keys {sorted(group)}, which are tied. Consider "
+                "using tie_weights=False"
+            )
         for value in values.values():
             tied.update(dict.fromkeys(group, value))
     return tied

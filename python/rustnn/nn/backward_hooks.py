@@ -70,15 +70,18 @@ class BackwardHook:
         self.grad_outputs: Any = None
         self.inputs: _Places | None = None
         self.n_inputs = -1
-        self.outputs = _Places(())
 
     def setup_input_hook(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments, behind a node whose hook calls ``user_hooks``."""
         self.n_inputs = len(args)
         args, node = _through_identity(args)
         if node is not None:
-            self.inputs = _Places(args)
-            node.register_hook(self._at_inputs)
+            places = self.inputs = _Places(args)
+
+            def hook(grad_input: tuple[Any, ...], grad_output: tuple[Any, ...]) -> Any:
+                return self._at_inputs(places, grad_input)
+
+            node.register_hook(hook)
         return args
 
     def setup_output_hook(self, args: Any) -> Any:
@@ -86,21 +89,22 @@ class BackwardHook:
         values = args if isinstance(args, tuple) else (args,)
         values, node = _through_identity(values)
         if node is not None:
-            self.outputs = _Places(values)
-            node.register_hook(self._at_outputs)
+            places = _Places(values)
+
+            def hook(grad_input: tuple[Any, ...], grad_output: tuple[Any, ...]) -> Any:
+                return self._at_outputs(places, grad_output)
+
+            node.register_hook(hook)
         return values if isinstance(args, tuple) else values[0]
 
-    def _at_inputs(self, grad_input: tuple[Any, ...], grad_output: tuple[Any, ...]) -> Any:
+    def _at_inputs(self, places: _Places, grad_input: tuple[Any, ...]) -> Any:
         if self.grad_outputs is None:
             return None  # the gradient came to the inputs by another way than through the module's outputs
-        assert self.inputs is not None
-        gradients: Any = self.inputs.spread(grad_input)
+        gradients: Any = places.spread(grad_input)
         for hook in self.user_hooks:
             new = hook(self.module, gradients, self.grad_outputs)
             if new is None:
                 continue
-            if not isinstance(new, tuple):
-                new = (new,)
             if len(new) != len(gradients):
                 raise RuntimeError(
                     f"Backward hook returned an invalid number of grad_input, got {len(new)}, but expected "
@@ -108,17 +112,15 @@ class BackwardHook:
                 )
             gradients = new
         self.grad_outputs = None
-        return self.inputs.gathered(gradients)
+        return places.gathered(gradients)
 
-    def _at_outputs(self, grad_input: tuple[Any, ...], grad_output: tuple[Any, ...]) -> Any:
-        gradients: Any = self.outputs.spread(grad_output)
+    def _at_outputs(self, places: _Places, grad_output: tuple[Any, ...]) -> Any:
+        gradients: Any = places.spread(grad_output)
         count = len(gradients)
         for hook in self.user_pre_hooks:
             new = hook(self.module, gradients)
             if new is None:
                 continue
-            if not isinstance(new, tuple):
-                new = (new,)
             if len(new) != count:
                 raise RuntimeError(
                     f"Backward pre hook returned an invalid number of grad_output, got {len(new)}, but "
@@ -127,6 +129,7 @@ class BackwardHook:
             gradients = new
         self.grad_outputs = gradients
         if self.inputs is None:  # no input needs a gradient, so there is no node to wait for
+            _warn_of_no_inputs()
             nothing = (None,) * self.n_inputs
             for hook in self.user_hooks:
                 new = hook(self.module, nothing, gradients)
@@ -136,7 +139,7 @@ class BackwardHook:
                         "None or None for all gradients."
                     )
             self.grad_outputs = None
-        return self.outputs.gathered(gradients)
+        return places.gathered(gradients)
 
 
 def _through_identity(values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
@@ -170,6 +173,16 @@ def register_old_hooks(module: Module, hooks: list[Hook], inputs: Any, result: A
     _warn_of_what_is_missing(inputs, result, node)
 
 
+def _warn_of_no_inputs() -> None:
+    import warnings
+
+    warnings.warn(
+        "Full backward hook is firing when gradients are computed with respect to module outputs since no "
+        "inputs require gradients.",
+        stacklevel=3,
+    )
+
+
 def _with_module(hook: Hook, module: Module) -> Hook:
     def called(*gradients: Any) -> Any:
         return hook(module, *gradients)
@@ -187,7 +200,10 @@ def _warn_of_what_is_missing(inputs: Any, result: Any, node: Any) -> None:
     given = (inputs,) if isinstance(inputs, Tensor) else inputs
     single = "a single Tensor or a tuple of Tensors"
     if not all_tensors(results):
-        case, lost = f"non-full backward hooks on a Module that does not return {single}", "some of the grad_output"
+        case, lost = (
+            f"non-full backward hooks on a Module that does not return {single}",
+            "some of the grad_output",
+        )
     elif not all_tensors(given):
         case = f"non-full backward hooks on a Module that does not take as input {single}"
         lost = "some of the grad_input"
@@ -203,8 +219,8 @@ def _warn_of_what_is_missing(inputs: Any, result: Any, node: Any) -> None:
     import warnings
 
     warnings.warn(
-        f"Using {case} is deprecated and will be removed in future versions. This hook will be missing {lost}. "
-        "Please use register_full_backward_hook to get the documented behavior.",
+        f"Using {case} is deprecated and will be removed in future versions. This hook will be missing "
+        f"{lost}. Please use register_full_backward_hook to get the documented behavior.",
         FutureWarning,
         stacklevel=4,
     )

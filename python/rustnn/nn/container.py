@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import operator
 from collections import OrderedDict
 
 from rustnn.nn.error_note import note_layer
+from rustnn.nn.hooks import hook_reasons
 from rustnn.nn.module import Module, indent
 
 TYPE_CHECKING = False
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 __all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
 
 
-_MODULE_CALL = Module.__call__  # programs that watch all calls put a function of theirs in its place
+# Programs that watch all calls put a function of theirs in the place of Module.__call__. Each call of a
+# Sequential asks whether one has; the namespace itself tells that faster than the class.
+_MODULE_CALL = Module.__call__
+_MODULE_NAMES: dict[str, Any] = gc.get_referents(vars(Module))[0]
 
 
 def _is_iterable(value: object) -> bool:
@@ -36,6 +41,14 @@ class Container(Module):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()
+        import warnings
+
+        warnings.warn(
+            "`nn.Container` is deprecated. All of its functionality is now implemented in `nn.Module`. "
+            "Subclass that instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
         for name, module in kwargs.items():
             self.add_module(name, module)
 
@@ -94,12 +107,16 @@ class Sequential(_Row):
             self.add_module(str(name) if isinstance(name, int) else name, module)
 
     def forward(self, input: Any) -> Any:
-        module: Any = None
-        watched = Module.__call__ is not _MODULE_CALL
+        modules: Any = self._modules.values()
         try:
-            for module in self._modules.values():
-                # The same as module(input), without the detour where there is nothing to see on it.
-                input = module(input) if watched or module._hooked else module.forward(input)
+            watched = _MODULE_NAMES["__call__"] is not _MODULE_CALL
+            # module.forward(input) is module(input) without the detour where there is nothing to see on it.
+            if watched or hook_reasons:
+                for module in modules:
+                    input = module(input) if watched or module._hooked else module.forward(input)
+            else:
+                for module in modules:
+                    input = module.forward(input)
         except Exception as error:
             if module is None:
                 raise TypeError("'NoneType' object is not callable") from None

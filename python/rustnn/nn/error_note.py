@@ -1,7 +1,8 @@
 """Which layer it was: a note on an exception that leaves the call of a module.
 
-The innermost module writes it: what it is, what it expects, what it was given. Each module further out that the
-exception leaves puts its name for the inner one in front, so that the note ends up with the path from the root:
+The innermost module writes it: what it is, what it expects, what it was given. Each module further out that
+the exception leaves puts its name for the inner one in front, so that the note ends up with the path from the
+root:
 
     encoder.layers.0.linear1 (Linear 512 -> 2048): expected last dimension 512, got input [32, 10, 256]
 
@@ -73,10 +74,7 @@ def _note(error: BaseException, module: Module, args: tuple[Any, ...], kwargs: d
     given, mixed = _describe_call(module, args, kwargs)
     if mixed:  # sizes are not all that can be wrong
         expected = f"{expected} of {mixed}" if expected else f"dtype {mixed}"
-    if expected:
-        complaint = f"expected {expected}, got {given}"
-    else:
-        complaint = f"got {given}"
+    complaint = f"expected {expected}, got {given}" if expected else f"got {given}"
     error.add_note(LayerNote.make(module, "", layer, complaint))
 
 

@@ -46,9 +46,10 @@ class _CallHooks(OrderedDict[int, "Hook"]):
 
 
 def _tell_modules() -> None:
-    from rustnn.nn.hooks import HookMixin
+    from rustnn.nn.hooks import HookMixin, hook_reasons
 
     HookMixin._hooked = has_call_hooks()
+    (hook_reasons.add if HookMixin._hooked else hook_reasons.discard)("all modules")
 
 
 _global_forward_pre_hooks: OrderedDict[int, Hook] = _CallHooks()

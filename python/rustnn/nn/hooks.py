@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
     Hook = Callable[..., Any]
 
-__all__ = ["HookMixin", "call_with_hooks"]
+__all__ = ["HookMixin", "call_with_hooks", "hook_reasons"]
+
+
+#: Why calls must ask modules for their hooks: "modules" once one has had a hook, "all modules" while there is a
+#: hook of all modules, "classes" once a class has its own way of being called or unpickled. Empty in most
+#: programs, whose calls then ask nothing.
+hook_reasons: set[str] = set()
 
 
 class HookMixin:
@@ -37,7 +43,7 @@ class HookMixin:
 
     # False: calling the module is calling its ``forward``, and nothing else. Set on an instance by its first
     # hook (cleared by the first call without any), on a class that has its own ``__call__``, and on all while
-    # there is a hook of all modules.
+    # there is a hook of all modules. Only asked if `hook_reasons` is not empty.
     _hooked: bool = False
 
     def register_forward_pre_hook(
@@ -55,7 +61,7 @@ class HookMixin:
             self._forward_pre_hooks_with_kwargs[handle.id] = True
         if prepend:
             self._forward_pre_hooks.move_to_end(handle.id, last=False)
-        self._hooked = True
+        self._look_for_hooks()
         return handle
 
     def register_forward_hook(
@@ -76,7 +82,7 @@ class HookMixin:
             self._forward_hooks_always_called[handle.id] = True
         if prepend:
             self._forward_hooks.move_to_end(handle.id, last=False)
-        self._hooked = True
+        self._look_for_hooks()
         return handle
 
     def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
@@ -115,8 +121,13 @@ class HookMixin:
         table[handle.id] = hook
         if prepend:
             table.move_to_end(handle.id, last=False)
-        self._hooked = True
+        self._look_for_hooks()
         return handle
+
+    def _look_for_hooks(self) -> None:
+        """From now on, calls of this module look for hooks."""
+        self.__dict__["_hooked"] = True
+        hook_reasons.add("modules")
 
     def _has_hooks(self) -> bool:
         """Whether a call has a hook to look for, the module's own or one of all modules."""
@@ -156,7 +167,7 @@ def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
         module.__dict__.pop("_hooked", None)
         if not module._has_hooks():
             return module.forward(*args, **kwargs)
-        module.__dict__["_hooked"] = True
+        module._look_for_hooks()
     called: set[int] = set()
     result = None
     try:

@@ -21,7 +21,7 @@ from rustnn.nn.global_hooks import (
     register_module_parameter_registration_hook,
     replaced,
 )
-from rustnn.nn.hooks import HookMixin, call_with_hooks
+from rustnn.nn.hooks import HookMixin, call_with_hooks, hook_reasons
 from rustnn.nn.move import MoveMixin
 from rustnn.nn.parameter import Buffer, Parameter
 from rustnn.nn.state_dict import StateDictMixin
@@ -48,7 +48,7 @@ def typename(value: object) -> str:
     """The name of a value's type as error messages give it."""
     if isinstance(value, Tensor):
         return str(value.type())
-    module = getattr(value, "__module__", None)
+    module = getattr(value, "__module__", type(value).__module__)
     name: str = getattr(value, "__qualname__", type(value).__name__)
     return name if module in ("builtins", None) else f"{module}.{name}"
 
@@ -113,10 +113,15 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         super().__init_subclass__(**kwargs)
         if cls.__call__ is not Module.__call__:
             cls._hooked = True
+            special = True
+        else:
+            special = "__setstate__" in cls.__dict__  # it may bring hooks that nobody registered here
+        if special and not cls.__module__.startswith("rustnn."):
+            hook_reasons.add("classes")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if self._hooked:
+            if hook_reasons and self._hooked:
                 return call_with_hooks(self, args, kwargs)
             if kwargs:
                 return self.forward(*args, **kwargs)
@@ -126,6 +131,16 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
             raise
 
     _call_impl = _wrapped_call_impl = __call__  # PyTorch's names for the call without and with compilation
+    _compiled_call_impl: None = None
+
+    def _slow_forward(self, *input: Any, **kwargs: Any) -> Any:
+        return self.forward(*input, **kwargs)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Ask for this module's calls to be compiled: they run eagerly, as before. See ``rustnn.compile``."""
+        from rustnn.compiler import compile
+
+        compile(self, *args, **kwargs)
 
     # ---- attributes ----------------------------------------------------------------------------------------
 
@@ -184,12 +199,9 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         if isinstance(value, Buffer):
             if "_buffers" not in tables:
                 raise AttributeError("cannot assign buffer before Module.__init__() call")
-            known = name in self._buffers
-            self._forget(name, "_parameters", "_modules", keep_persistence=known)
-            if known:
-                self._buffers[name] = value
-            else:
-                self.register_buffer(name, value, value.persistent)
+            self._parameters.pop(name, None)
+            self._modules.pop(name, None)
+            self.register_buffer(name, value, value.persistent)
             return
         if name in tables.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):
@@ -197,19 +209,18 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
                     f"cannot assign '{typename(value)}' as buffer '{name}' "
                     "(rustnn.nn.Buffer, rustnn.Tensor or None expected)"
                 )
+            if _global_buffer_registration_hooks:
+                value = replaced(_global_buffer_registration_hooks, self, name, value)
             self._buffers[name] = value
             return
-        if "_modules" not in tables and name not in tables:
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '_modules'")
         object.__setattr__(self, name, value)
 
-    def _forget(self, name: str, *tables: str, keep_persistence: bool = False) -> None:
+    def _forget(self, name: str, *tables: str) -> None:
         """Take ``name`` out of the instance's dict and of these tables: something else is to have it."""
         self.__dict__.pop(name, None)
         for table in tables:
             self.__dict__[table].pop(name, None)
-        if not keep_persistence:
-            self._non_persistent_buffers_set.discard(name)
+        self._non_persistent_buffers_set.discard(name)
 
     def __delattr__(self, name: str) -> None:
         if name in self._parameters:
@@ -232,7 +243,7 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         for name, make in _LATER_TABLES.items():
             self.__dict__.setdefault(name, make())
         if self._has_hooks():
-            self._hooked = True
+            self._look_for_hooks()
 
     # ---- registering ---------------------------------------------------------------------------------------
 
@@ -505,6 +516,12 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         body = lines[0] if single else "\n  " + "\n  ".join(lines) + "\n" if lines else ""
         return f"{self._get_name()}({body})"
 
+
+# Errors in a call's arguments name the class that the user knows.
+for _part in (HookMixin, StateDictMixin, MoveMixin):
+    for _name, _member in vars(_part).items():
+        if hasattr(_member, "__code__"):
+            _member.__qualname__ = f"Module.{_name}"
 
 _LATER_TABLES: dict[str, Callable[[], Any]] = {
     "_forward_pre_hooks": OrderedDict,

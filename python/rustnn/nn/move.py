@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from rustnn import _C
+from rustnn import __future__ as future
 from rustnn._C import Tensor
 from rustnn.autograd import no_grad
-from rustnn.nn.parameter import is_lazy
+from rustnn.nn.parameter import Parameter, is_lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from rustnn.nn.module import Module
-    from rustnn.nn.parameter import Parameter
 
 __all__ = ["MoveMixin"]
 
@@ -35,10 +35,17 @@ class MoveMixin:
                 if module is not None:
                     module._apply(fn)
         with no_grad():
-            for parameter in self._parameters.values():
+            for name, parameter in self._parameters.items():
                 if parameter is None:
                     continue
                 gradient = parameter.grad
+                if future._overwrite_module_params_on_conversion:
+                    parameter = self._parameters[name] = Parameter(
+                        fn(parameter.data), parameter.requires_grad
+                    )
+                    if gradient is not None:
+                        parameter.grad = fn(gradient.detach()).requires_grad_(gradient.requires_grad)
+                    continue
                 # An uninitialised one is asked itself: it refuses what needs a shape.
                 parameter.data = fn(parameter).data if is_lazy(parameter) else fn(parameter.data)
                 if gradient is not None:
@@ -56,10 +63,19 @@ class MoveMixin:
         A dtype must be floating point or complex, and only floating point and complex members take it.
         TypeError for another dtype.
         """
-        device, dtype, non_blocking, memory_format = _parse_to(*args, **kwargs)
+        device, dtype, non_blocking, memory_format = _parse_to(args, kwargs)
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
             raise TypeError(
                 f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+            )
+        if dtype is not None and dtype.is_complex:
+            import warnings
+
+            warnings.warn(
+                "Complex modules are a new feature under active development whose design may change, and "
+                "some modules might not work as expected when using complex tensors as parameters or "
+                "buffers.",
+                stacklevel=2,
             )
         extra: dict[str, Any] = {"non_blocking": True} if non_blocking else {}
 
@@ -106,6 +122,18 @@ class MoveMixin:
         """All members move to a GPU, the current one unless told which."""
         return self._apply(lambda tensor: tensor.cuda(device))
 
+    def ipu(self, device: Any = None) -> Self:
+        """RuntimeError: there are no such devices."""
+        return self.to(_C.device("ipu", device))
+
+    def xpu(self, device: Any = None) -> Self:
+        """RuntimeError: there are no such devices."""
+        return self.to(_C.device("xpu", device))
+
+    def mtia(self, device: Any = None) -> Self:
+        """RuntimeError: there are no such devices."""
+        return self.to(_C.device("mtia", device))
+
     def share_memory(self) -> Self:
         """All members move to memory that other processes can see."""
         return self._apply(lambda tensor: tensor.share_memory_())
@@ -115,32 +143,55 @@ class MoveMixin:
         return self._apply(lambda tensor: _C.empty_like(tensor, device=device), recurse=recurse)
 
 
-def _parse_to(
-    *args: Any,
-    device: Any = None,
-    dtype: Any = None,
-    tensor: Tensor | None = None,
-    non_blocking: bool = False,
-    copy: bool = False,
-    memory_format: Any = None,
-) -> tuple[Any, Any, bool, Any]:
+_TO_FLAGS = "bool non_blocking = False, bool copy = False, *, torch.memory_format memory_format = None)"
+_TO_FORMS = (
+    f"(torch.device device = None, torch.dtype dtype = None, {_TO_FLAGS}",
+    f"(torch.dtype dtype, {_TO_FLAGS}",
+    f"(Tensor tensor, {_TO_FLAGS}",
+)
+
+
+def _parse_to(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool, Any]:
     """(device, dtype, non_blocking, memory_format) from the forms of ``to``'s arguments."""
-    rest = list(args)
-    if rest and isinstance(rest[0], Tensor):
-        tensor = rest.pop(0)
-    elif rest and isinstance(rest[0], _C.dtype):
-        dtype = rest.pop(0)
-    elif rest:
-        device = rest.pop(0)
-        if rest and (rest[0] is None or isinstance(rest[0], _C.dtype)):
-            dtype = rest.pop(0)
-    if rest:
-        non_blocking = bool(rest.pop(0))
-    if len(rest) > 1 or any(not isinstance(flag, bool) for flag in rest):
-        got = ", ".join(type(value).__name__ for value in args)
-        raise TypeError(f"to() received an invalid combination of arguments - got ({got})")
-    if tensor is not None:
-        device, dtype = tensor.device, tensor.dtype
+    names: tuple[str, ...] = ("device", "dtype", "non_blocking", "copy")
+    if "tensor" in kwargs or (args and isinstance(args[0], Tensor)):
+        names = ("tensor", "non_blocking", "copy")
+    elif args and isinstance(args[0], _C.dtype):
+        names = ("dtype", "non_blocking", "copy")
+    kinds: dict[str, Any] = {
+        "device": (str, int, _C.device, type(None)),
+        "dtype": (_C.dtype, type(None)),
+        "tensor": Tensor,
+        "non_blocking": bool,
+        "copy": bool,
+        "memory_format": (_C.memory_format, type(None)),
+    }
+    given = dict(zip(names, args, strict=False))
+    fits = len(args) <= len(names) and not given.keys() & kwargs.keys()
+    given.update(kwargs)
+    for name, value in given.items():
+        fits = fits and name in (*names, "memory_format") and isinstance(value, kinds[name])
+    if not fits:
+        got = ", ".join(_kind(value) for value in args)
+        named = "".join(f"{name}={_kind(value)}, " for name, value in kwargs.items())
+        got += ", " * bool(got and named) + named
+        raise TypeError(
+            f"to() received an invalid combination of arguments - got ({got}), but expected one of:\n * "
+            + "\n * ".join(_TO_FORMS)
+            + "\n"
+        )
+    if given.get("copy"):
+        raise RuntimeError(".to() does not accept copy argument")
+    device, dtype = given.get("device"), given.get("dtype")
+    if "tensor" in given:
+        device, dtype = given["tensor"].device, given["tensor"].dtype
     if isinstance(device, (str, int)):
         device = _C.device(device) if isinstance(device, str) else _C.device("cuda", device)
-    return device, dtype, non_blocking, memory_format
+    return device, dtype, given.get("non_blocking", False), given.get("memory_format")
+
+
+def _kind(value: object) -> str:
+    """The type of an argument as errors of ``to`` tell it."""
+    if isinstance(value, (_C.dtype, _C.device, _C.memory_format)):
+        return f"torch.{type(value).__name__}"
+    return type(value).__name__

@@ -177,7 +177,7 @@ class UninitializedTensorMixin:
 
 
 def _refusing(name: str) -> Callable[..., Any]:
-    function = getattr(Tensor, name)
+    function = getattr(Tensor, {"ndimension": "dim"}.get(name, name))
 
     def refuse(self: UninitializedTensorMixin, *args: Any, **kwargs: Any) -> Any:
         raise self._refusal(function)

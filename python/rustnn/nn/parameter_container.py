@@ -89,6 +89,8 @@ class ParameterList(Module):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterList should not be called.")
 
+    forward = __call__
+
 
 class ParameterDict(Module):
     """A dict of parameters (tensors become parameters) with names. It cannot be called."""
@@ -208,3 +210,5 @@ class ParameterDict(Module):
 
     def __call__(self, input: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")
+
+    forward = __call__

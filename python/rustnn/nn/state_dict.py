@@ -10,8 +10,8 @@ from collections import OrderedDict, namedtuple
 
 from rustnn._C import Tensor
 from rustnn.autograd import no_grad
-from rustnn.utils.hooks import RemovableHandle
 from rustnn.nn.parameter import Parameter, is_lazy
+from rustnn.utils.hooks import RemovableHandle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,9 +70,11 @@ class StateDictMixin:
                 category=FutureWarning,
                 stacklevel=2,
             )
-            values = [destination, prefix, keep_vars]
-            values[: len(args)] = args
-            destination, prefix, keep_vars = values
+            destination, prefix, keep_vars = (
+                (*args, destination, prefix, keep_vars)[:3]
+                if len(args) > 2
+                else (*args, *(destination, prefix, keep_vars)[len(args) :])
+            )
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()

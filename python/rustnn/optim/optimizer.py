@@ -7,8 +7,8 @@ from functools import wraps
 
 from rustnn._C import Tensor
 from rustnn.autograd import enable_grad, no_grad
-from rustnn.utils.hooks import RemovableHandle
 from rustnn.nn.module import typename
+from rustnn.utils.hooks import RemovableHandle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
