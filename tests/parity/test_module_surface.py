@@ -6,6 +6,7 @@ the library in a text is left out of it.
 
 from __future__ import annotations
 
+import inspect
 import re
 import warnings
 from types import ModuleType
@@ -70,6 +71,9 @@ def test_program(program: str) -> None:
     compare(ours, theirs, "", strides=False, rtol=2e-4)
 
 
+CONTAINERS = ["Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"]
+
+
 def members(cls: type) -> set[str]:
     return {name for name in dir(cls) if not name.startswith("__") or name in ("__dir__", "__setstate__")}
 
@@ -85,12 +89,37 @@ LEFT_OUT = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", ["Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"]
-)
+@pytest.mark.parametrize("name", CONTAINERS)
 def test_all_names_are_there(name: str) -> None:
     missing = members(getattr(REFERENCE.nn, name)) - members(getattr(CANDIDATE.nn, name)) - set(LEFT_OUT)
     assert not missing
+
+
+def parameters(function: Any) -> list[tuple[str, Any, Any]]:
+    """Name, kind and default of each parameter."""
+    return [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_signatures_are_the_same(name: str) -> None:
+    """Of all public methods; a static method and a function of the instance count as one."""
+    ours, theirs = getattr(CANDIDATE.nn, name), getattr(REFERENCE.nn, name)
+    for method, function in inspect.getmembers(theirs, inspect.isfunction):
+        if (method.startswith("_") and method != "__init__") or (name, method) in SIGNATURES_APART:
+            continue
+        assert (method, parameters(getattr(ours, method))) == (method, parameters(function))
+
+
+#: Methods that are called alike, but declared in another way.
+SIGNATURES_APART = {
+    ("ParameterDict", "fromkeys"): "a class method here, so that the class can be asked as well",
+}
+
+
+@pytest.mark.parametrize("name", REFERENCE.nn.modules.module.__all__)
+def test_signatures_of_the_hooks_of_all_modules(name: str) -> None:
+    ours, theirs = getattr(CANDIDATE.nn.modules.module, name), getattr(REFERENCE.nn.modules.module, name)
+    assert parameters(ours) == parameters(theirs)
 
 
 def test_instances_have_the_same_attributes() -> None:

@@ -98,15 +98,19 @@ def _describe_call(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     names = _argument_names(module)
     words, mixed = [], False
     for i, value in enumerate(args):
+        if value is None:
+            continue
         name = names[i] if i < len(names) else ""
         text, other = _describe(value, dtype)
         mixed |= other
         words.append(f"{name} {text}" if name else text)
     for name, value in kwargs.items():
+        if value is None or isinstance(value, bool):
+            continue  # a switch, which has no size
         text, other = _describe(value, dtype)
         mixed |= other
         words.append(f"{name} {text}")
-    return ", ".join(words) or "no arguments", str(dtype).removeprefix("rustnn.") if mixed else ""
+    return ", ".join(words) or "no arguments", _short(dtype) if mixed else ""
 
 
 def _argument_names(module: Module) -> tuple[str, ...]:
@@ -143,4 +147,4 @@ def _describe(value: Any, dtype: Any) -> tuple[str, bool]:
 
 
 def _short(dtype: Any) -> str:
-    return str(dtype).removeprefix("rustnn.")
+    return str(dtype).removeprefix("torch.")

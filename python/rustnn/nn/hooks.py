@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["HookMixin", "call_with_hooks", "hook_reasons"]
 
 
-#: Why calls must ask modules for their hooks: "modules" once one has had a hook, "all modules" while there is a
-#: hook of all modules, "classes" once a class has its own way of being called or unpickled. Empty in most
+#: Why calls must ask modules for their hooks: "modules" once one has had a hook, "all modules" while there is
+#: a hook of all modules, "classes" once a class has its own way of being called or unpickled. Empty in most
 #: programs, whose calls then ask nothing.
 hook_reasons: set[str] = set()
 

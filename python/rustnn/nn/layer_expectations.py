@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rustnn.nn.parameter import is_lazy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +18,8 @@ _SPACE = {1: "L", 2: "H, W", 3: "D, H, W"}
 
 def expectation(module: Module) -> tuple[str, str]:
     """(settings that tell the layer from others of its kind, what it expects); both may be empty."""
+    if any(is_lazy(parameter) for parameter in module._parameters.values()):
+        return "", ""  # it takes what comes
     for kind in type(module).__mro__:
         if kind.__module__.startswith("rustnn.nn.") and kind.__name__ in _EXPECTATIONS:
             return _EXPECTATIONS[kind.__name__](module)
@@ -126,6 +130,11 @@ def _group_norm(m: Any) -> tuple[str, str]:
     return f"{m.num_channels} in {m.num_groups} groups", f"input [N, {m.num_channels}, ...]"
 
 
+def _prelu(m: Any) -> tuple[str, str]:
+    n = m.num_parameters
+    return str(n), f"input [N, {n}, ...]" if n != 1 else "any input"
+
+
 def _row_norm(m: Any) -> tuple[str, str]:
     shape = tuple(m.normalized_shape)
     sizes = ", ".join(map(str, shape))
@@ -197,6 +206,7 @@ _EXPECTATIONS: dict[str, Callable[[Any], tuple[str, str]]] = {
     "GroupNorm": _group_norm,
     "LayerNorm": _row_norm,
     "RMSNorm": _row_norm,
+    "PReLU": _prelu,
     "PixelShuffle": _pixels(grows=True),
     "PixelUnshuffle": _pixels(grows=False),
     "Embedding": _embedding,

@@ -53,7 +53,7 @@ def typename(value: object) -> str:
     return name if module in ("builtins", None) else f"{module}.{name}"
 
 
-def _no_forward(self: Module, *args: Any, **kwargs: Any) -> Any:
+def _forward_unimplemented(self: Module, *input: Any) -> None:
     """Subclasses say here what they compute.
 
     Call the module, not this method: the call also runs the hooks.
@@ -72,7 +72,7 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
     training: bool
     call_super_init: bool = False
     dump_patches: bool = False
-    forward: Callable[..., Any] = _no_forward
+    forward: Callable[..., Any] = _forward_unimplemented
 
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]

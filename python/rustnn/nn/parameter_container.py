@@ -89,7 +89,9 @@ class ParameterList(Module):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterList should not be called.")
 
-    forward = __call__
+    def forward(self, *input: Any) -> None:
+        """RuntimeError, as from a call."""
+        self(*input)
 
 
 class ParameterDict(Module):
@@ -211,4 +213,6 @@ class ParameterDict(Module):
     def __call__(self, input: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")
 
-    forward = __call__
+    def forward(self, *input: Any) -> None:
+        """RuntimeError, as from a call."""
+        self(*input)
