@@ -92,6 +92,7 @@ class _Name:
 
 _REBUILD_TENSOR = _Name("torch._utils", "_rebuild_tensor_v2")
 _REBUILD_PARAMETER = _Name("torch._utils", "_rebuild_parameter")
+_REBUILD_WITH_STATE = _Name("torch._utils", "_rebuild_parameter_with_state")
 _SIZE = _Name("torch", "Size")
 _DEVICE = _Name("torch", "device")
 _STORAGE_TYPES = {dtype: _Name("torch", name) for dtype, name in _STORAGE_NAMES.items()}
@@ -147,17 +148,19 @@ def _pickle(obj: object, protocol: int) -> tuple[bytes, list[_Storage]]:
             if is_lazy(value):
                 return NotImplemented
             if isinstance(value, Parameter):
-                return _REBUILD_PARAMETER, (value.detach(), value.requires_grad, OrderedDict())
+                parts: tuple[Any, ...] = (value.detach(), value.requires_grad, OrderedDict())
+                state = vars(value)
+                return (_REBUILD_WITH_STATE, (*parts, state)) if state else (_REBUILD_PARAMETER, parts)
             if isinstance(value, Tensor):
                 if type(value) is not Tensor and type(value) is not Buffer:
                     return NotImplemented
-                parts = (
+                place = (
                     storage_of(value),
                     value.storage_offset(),
                     tuple(value.size()),
                     tuple(value.stride()),
                 )
-                return _REBUILD_TENSOR, (*parts, value.requires_grad and value.is_leaf, OrderedDict())
+                return _REBUILD_TENSOR, (*place, value.requires_grad and value.is_leaf, OrderedDict())
             if isinstance(value, _Name):
                 return value.name
             if isinstance(value, _C.dtype):
@@ -398,6 +401,15 @@ def _rebuild_parameter(data: Any, requires_grad: Any, hooks: Any = None) -> Para
     return Parameter(data, bool(requires_grad))
 
 
+def _rebuild_parameter_with_state(data: Any, requires_grad: Any, hooks: Any, state: Any) -> Parameter:
+    """A parameter with attributes of the user's own, which are a dict, or that and a dict of slots."""
+    parameter = _rebuild_parameter(data, requires_grad)
+    attributes = state[0] if isinstance(state, tuple) and len(state) == 2 else state
+    if isinstance(attributes, dict):
+        vars(parameter).update(attributes)
+    return parameter
+
+
 def _rebuild_from_type(function: Any, kind: Any, args: Any, state: Any) -> Any:
     """A tensor that PyTorch saved with attributes of its own: they are dropped, the tensor is kept."""
     if function not in (_rebuild_tensor, _rebuild_parameter):
@@ -409,6 +421,7 @@ _TENSOR_GLOBALS: dict[str, Any] = {
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
+    "torch._utils._rebuild_parameter_with_state": _rebuild_parameter_with_state,
     "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
 }
 _VALUES: dict[str, Any] = {

@@ -55,7 +55,9 @@ class Parameter(Tensor):
         return "Parameter containing:\n" + super().__repr__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return _rebuild_parameter, (self.detach(), self.requires_grad, OrderedDict())
+        parts: tuple[Any, ...] = (self.detach(), self.requires_grad, OrderedDict())
+        state = vars(self)
+        return (_rebuild_parameter_with_state, (*parts, state)) if state else (_rebuild_parameter, parts)
 
 
 class Buffer(Tensor):
@@ -90,6 +92,15 @@ class Buffer(Tensor):
 def _rebuild_parameter(data: Tensor, requires_grad: bool, backward_hooks: Any) -> Parameter:
     """What a pickle calls to make a parameter again."""
     return Parameter(data, requires_grad)
+
+
+def _rebuild_parameter_with_state(
+    data: Tensor, requires_grad: bool, backward_hooks: Any, state: dict[str, Any]
+) -> Parameter:
+    """What a pickle calls to make a parameter again that has attributes of the user's own."""
+    parameter = Parameter(data, requires_grad)
+    vars(parameter).update(state)
+    return parameter
 
 
 #: Methods that know nothing of `__torch_function__` and that an uninitialised tensor refuses all the same.
