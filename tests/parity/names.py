@@ -26,6 +26,7 @@ PARTS = [
     "nn",
     "nn.functional",
     "nn.init",
+    "nn.modules.module",
     "nn.parameter",
     "nn.utils",
     "nn.utils.clip_grad",
@@ -36,7 +37,12 @@ PARTS = [
     "nn.utils.stateless",
 ]
 #: How programs call what belongs to a part, besides its full name.
-SHORT = {"nn.functional": ["F", "functional"], "nn.init": ["init"], "nn.utils.rnn": ["rnn"]}
+SHORT = {
+    "nn.functional": ["F", "functional"],
+    "nn.init": ["init"],
+    "nn.modules.module": ["_mm"],
+    "nn.utils.rnn": ["rnn"],
+}
 #: Why a name is missing: a regular expression for `part.name`, and the reason.
 REASONS = [
     (r"nn\.DataParallel", "copies a model to several GPUs; rustnn computes on one device"),
@@ -69,7 +75,7 @@ def find(lib: ModuleType, part: str) -> object | None:
 def tested() -> tuple[str, set[str]]:
     """The text of all parity tests, and the operations whose samples they run."""
     text = "\n".join(
-        path.read_text(encoding="utf-8") for path in sorted(HERE.glob("*.py")) if path.name != "names.py"
+        path.read_text(encoding="utf-8") for path in sorted(HERE.rglob("*.py")) if path.name != "names.py"
     )
     return text, {op.name for op in listed() if op.samples}
 

@@ -78,6 +78,8 @@ class LazyModuleMixin(_Module):
         del module._load_hook
         if module.cls_to_become is not None:
             module.__class__ = module.cls_to_become
+        if not module._has_hooks():
+            module.__dict__.pop("_hooked", None)  # its calls need no longer look for hooks
 
     def _replicate_for_data_parallel(self) -> None:
         raise RuntimeError(

@@ -13,6 +13,7 @@ from parity.module_programs import (
     odd_uses,
     reprs,
     states,
+    unusual_hooks,
     walks,
 )
 
@@ -98,6 +99,7 @@ PROGRAMS = [
         moves,
         states,
         hooks,
+        unusual_hooks,
         global_hooks,
         reprs,
         copies,

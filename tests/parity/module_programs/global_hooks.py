@@ -56,7 +56,8 @@ y = nn.Tanh()(grid(2).requires_grad_()).grad_fn.name()
 # global registration hooks
 from importlib import import_module
 _mm = import_module(torch.__name__ + ".nn.modules.module"); seen = []
-_hs = [getattr(_mm, f"register_module_{k}_registration_hook")(lambda m, n, v, k=k: seen.append((k, type(m).__name__, n, *shapes([v])))) for k in ("buffer", "module", "parameter")]
+def _told(kind): return lambda m, n, v: seen.append((kind, type(m).__name__, n, *shapes([v])))
+_hs = [_mm.register_module_buffer_registration_hook(_told("buffer")), _mm.register_module_module_registration_hook(_told("module")), _mm.register_module_parameter_registration_hook(_told("parameter"))]
 try: _m = Net(); _m.extra = nn.Tanh(); _m.scale = None; _m.first = None; _m.steps = torch.ones(2); _m.new = nn.Buffer(torch.ones(1)); _m.add_module("added", nn.ELU()); _m.add_module("none", None); _m.scale = param(3)
 finally: [h.remove() for h in _hs]
 Net()
