@@ -162,30 +162,34 @@ _TWO_KINDS = (
 
 def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``module.forward(*args, **kwargs)`` between the module's hooks; those of all modules come first."""
-    if not module._has_hooks():
+    everywhere = "all modules" in hook_reasons
+    own = module.__dict__  # read as a dict: attributes of modules take longer
+    if not (everywhere or module._has_hooks()):
         # Its hooks are gone: from now on its calls need not look. Asked again, as one may just have come.
-        module.__dict__.pop("_hooked", None)
+        own.pop("_hooked", None)
         if not module._has_hooks():
             return module.forward(*args, **kwargs)
         module._look_for_hooks()
     called: set[int] = set()
-    result = None
+    result = around = old = None
     try:
-        args, kwargs = _run_pre_hooks(module, args, kwargs)
-        around = None
-        full, old = module._get_backward_hooks()
-        before = module._get_backward_pre_hooks()
-        if full or before:
-            from rustnn.nn.backward_hooks import BackwardHook
+        if everywhere or own["_forward_pre_hooks"]:
+            args, kwargs = _run_pre_hooks(module, args, kwargs)
+        if everywhere or own["_backward_hooks"] or own["_backward_pre_hooks"]:
+            full, old = module._get_backward_hooks()
+            before = module._get_backward_pre_hooks()
+            if full or before:
+                from rustnn.nn.backward_hooks import BackwardHook
 
-            around = BackwardHook(module, full, before)
-            args = around.setup_input_hook(args)
+                around = BackwardHook(module, full, before)
+                args = around.setup_input_hook(args)
         result = module.forward(*args, **kwargs)
-        for hook_id, hook, with_kwargs, _always in _forward_hooks(module):
-            called.add(hook_id)
-            new = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
-            if new is not None:
-                result = new
+        if everywhere or own["_forward_hooks"]:
+            for hook_id, hook, with_kwargs, _always in _forward_hooks(module):
+                called.add(hook_id)
+                new = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+                if new is not None:
+                    result = new
         if around is not None:
             if not isinstance(result, (Tensor, tuple)):
                 import warnings
@@ -223,14 +227,14 @@ def call_with_hooks(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any
 
 def _forward_hooks(module: Module) -> list[tuple[int, Hook, bool, bool]]:
     """(id, hook, with_kwargs, always_call) of every hook in the order of their calls."""
-    tables = (
-        (
+    tables = [(module._forward_hooks, module._forward_hooks_with_kwargs, module._forward_hooks_always_called)]
+    if global_hooks._global_forward_hooks:
+        of_all = (
             global_hooks._global_forward_hooks,
             global_hooks._global_forward_hooks_with_kwargs,
             global_hooks._global_forward_hooks_always_called,
-        ),
-        (module._forward_hooks, module._forward_hooks_with_kwargs, module._forward_hooks_always_called),
-    )
+        )
+        tables.insert(0, of_all)
     return [
         (key, hook, key in kw, key in always) for hooks, kw, always in tables for key, hook in hooks.items()
     ]
