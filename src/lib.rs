@@ -12,6 +12,7 @@
 //! - `python`: the module `rustnn._C`; no arithmetic
 
 pub mod alloc;
+pub mod autocast;
 pub mod autograd;
 pub mod cpu;
 pub mod dtype;

@@ -4,6 +4,7 @@
 //! `Tensor`, [`indexing`] reads `x[...]`; the other files are one class or one conversion each.
 
 mod arguments;
+mod autocast;
 mod autograd;
 mod convert;
 mod data;
@@ -41,6 +42,7 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     tensor::register(m)?;
     threads::register(m)?;
     autograd::register(m)?;
+    autocast::register(m)?;
     data::register(m)?;
     numpy::register(m)?;
     dlpack::register(m)?;

@@ -54,6 +54,20 @@ if TYPE_CHECKING:
     from rustnn import utils as utils
     from rustnn import version as version
     from rustnn.amp import autocast as autocast
+    from rustnn.amp.autocast_mode import autocast_decrement_nesting as autocast_decrement_nesting
+    from rustnn.amp.autocast_mode import autocast_increment_nesting as autocast_increment_nesting
+    from rustnn.amp.autocast_mode import get_autocast_cpu_dtype as get_autocast_cpu_dtype
+    from rustnn.amp.autocast_mode import get_autocast_dtype as get_autocast_dtype
+    from rustnn.amp.autocast_mode import get_autocast_gpu_dtype as get_autocast_gpu_dtype
+    from rustnn.amp.autocast_mode import is_autocast_cache_enabled as is_autocast_cache_enabled
+    from rustnn.amp.autocast_mode import is_autocast_cpu_enabled as is_autocast_cpu_enabled
+    from rustnn.amp.autocast_mode import is_autocast_enabled as is_autocast_enabled
+    from rustnn.amp.autocast_mode import set_autocast_cache_enabled as set_autocast_cache_enabled
+    from rustnn.amp.autocast_mode import set_autocast_cpu_dtype as set_autocast_cpu_dtype
+    from rustnn.amp.autocast_mode import set_autocast_cpu_enabled as set_autocast_cpu_enabled
+    from rustnn.amp.autocast_mode import set_autocast_dtype as set_autocast_dtype
+    from rustnn.amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
+    from rustnn.amp.autocast_mode import set_autocast_gpu_dtype as set_autocast_gpu_dtype
     from rustnn.compiler import compile as compile
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import from_file as from_file
@@ -149,6 +163,20 @@ _modules = (
 _names = {
     "__version__": "version",
     "autocast": "amp",
+    "autocast_decrement_nesting": "amp.autocast_mode",
+    "autocast_increment_nesting": "amp.autocast_mode",
+    "get_autocast_cpu_dtype": "amp.autocast_mode",
+    "get_autocast_dtype": "amp.autocast_mode",
+    "get_autocast_gpu_dtype": "amp.autocast_mode",
+    "is_autocast_cache_enabled": "amp.autocast_mode",
+    "is_autocast_cpu_enabled": "amp.autocast_mode",
+    "is_autocast_enabled": "amp.autocast_mode",
+    "set_autocast_cache_enabled": "amp.autocast_mode",
+    "set_autocast_cpu_dtype": "amp.autocast_mode",
+    "set_autocast_cpu_enabled": "amp.autocast_mode",
+    "set_autocast_dtype": "amp.autocast_mode",
+    "set_autocast_enabled": "amp.autocast_mode",
+    "set_autocast_gpu_dtype": "amp.autocast_mode",
     "broadcast_shapes": "functional",
     "compile": "compiler",
     "from_file": "functional",

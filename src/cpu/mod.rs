@@ -36,3 +36,4 @@ pub mod simd;
 pub mod softmax;
 pub mod sort;
 pub mod special;
+pub mod triangle;

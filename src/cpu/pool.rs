@@ -127,7 +127,8 @@ impl PoolShape {
     }
 }
 
-/// Outputs of a row that are swept together, their best values and codes on the stack.
+/// Outputs of a row that are swept together, their best values and codes on the stack: as many as this, or
+/// [`WHOLE`] where rows are short, as filling the stack would take longer than the sweep.
 const STRIP: usize = 128;
 
 /// Sweeps run over whole multiples of this many outputs where they may: rows are often short, and
@@ -216,19 +217,24 @@ impl<T: Number> Forward<T> {
             // SAFETY: the plane is one of the call's.
             let x = unsafe { std::slice::from_raw_parts(self.x.add(plane * p.h * p.w), p.h * p.w) };
             for row in 0..oh {
+                if ow <= WHOLE {
+                    self.strip::<WHOLE>(x, row, 0..ow, (plane * oh + row) * ow);
+                    continue;
+                }
                 for first in (0..ow).step_by(STRIP) {
-                    self.strip(x, row, first..ow.min(first + STRIP), (plane * oh + row) * ow + first);
+                    let strip = first..ow.min(first + STRIP);
+                    self.strip::<STRIP>(x, row, strip, (plane * oh + row) * ow + first);
                 }
             }
         }
     }
 
     #[inline(always)]
-    fn strip(&self, x: &[T], row: usize, strip: Range<usize>, at: usize) {
+    fn strip<const LEN: usize>(&self, x: &[T], row: usize, strip: Range<usize>, at: usize) {
         let p = &self.shape;
         let len = strip.len();
-        let whole = len.next_multiple_of(WHOLE).min(STRIP);
-        let (mut best, mut codes) = ([T::LOWEST; STRIP], [0; STRIP]);
+        let whole = len.next_multiple_of(WHOLE).min(LEN);
+        let (mut best, mut codes) = ([T::LOWEST; LEN], [0; LEN]);
         let top = if row * p.stride[0] < p.padding[0] { p.first_tap(0, row) * p.kernel[1] } else { 0 };
         codes[..whole].fill(top as u32);
         for (col, code) in

@@ -5,6 +5,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::autograd::{self, Save};
 use crate::bail;
 use crate::cpu::gemm::{self, Batch, Bias, Mat, Product};
+use crate::cpu::triangle::{self, Triangle};
 use crate::dtype::{C64, C128, DType};
 use crate::error::Result;
 use crate::layout::{Show, Sizes, broadcast};
@@ -410,18 +411,21 @@ pub fn triangle(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
             if lower { "tril" } else { "triu" }
         );
     }
-    let (n, m) = (x.size(x.ndim() - 2), x.size(x.ndim() - 1));
-    let range =
-        |k: usize| creation::arange(Scalar::Int(0), Scalar::Int(k as i64), Scalar::Int(1), DType::I64);
-    let (rows, columns) = (view::unsqueeze(&range(n)?, 1)?, range(m)?);
-    let edge = add(&rows, Scalar::Int(diagonal))?;
-    let keep = if lower { table::le(&columns, &edge)? } else { table::ge(&columns, &edge)? };
-    let zero = match x.dtype() {
-        DType::Bool => Scalar::Bool(false),
-        d if d.is_integral() => Scalar::Int(0),
-        _ => Scalar::Float(0.0),
-    };
-    copy::to_dtype(&table::select(&keep, x, zero)?, x.dtype())
+    let source = copy::contiguous(&x.detached())?;
+    let out = Tensor::empty(x.sizes(), x.dtype())?;
+    if out.numel() > 0 {
+        let (rows, columns, size) = (x.size(x.ndim() - 2), x.size(x.ndim() - 1), x.dtype().size());
+        let part = Triangle { rows, columns, size, diagonal, lower };
+        // SAFETY: contiguous tensors of the same sizes, as bytes; `out` is fresh.
+        unsafe { triangle::triangle(&part, out.numel() / (rows * columns), source.ptr(), out.ptr()) };
+    }
+    if !autograd::needs_grad(&[x]) {
+        return Ok(out);
+    }
+    let name = if lower { "tril" } else { "triu" };
+    Ok(autograd::record(out, name, &[x], &[], move |cx| {
+        Ok(smallvec![cx.grad().map(|g| triangle(g, diagonal, lower)).transpose()?])
+    }))
 }
 
 fn matmul_call(a: &Args) -> Result<crate::ops::registry::Output> {

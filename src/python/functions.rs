@@ -13,6 +13,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use smallvec::SmallVec;
 
+use crate::autocast::{self, Policy};
 use crate::autograd;
 use crate::ops::node_names::NodeName;
 use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
@@ -33,6 +34,8 @@ struct Group {
     inplace: bool,
     /// What the nodes of its results are called, if not like the operation.
     node: Option<NodeName>,
+    /// What mixed precision does with its arguments.
+    policy: Policy,
 }
 
 impl Group {
@@ -62,7 +65,8 @@ fn groups(py: Python<'_>) -> &'static [Group] {
                 Some(group) => group.overloads.push(entry),
                 None => {
                     let node = ops::node_names::of(op.name()).filter(|_| !inplace);
-                    groups.push(Group { name, overloads: vec![entry], inplace, node });
+                    let policy = if inplace { Policy::Neutral } else { autocast::policy_of(op.name()) };
+                    groups.push(Group { name, overloads: vec![entry], inplace, node, policy });
                 }
             }
         };
@@ -238,6 +242,8 @@ fn call_group<'py>(
             Ok(extras) => {
                 if let Some(target) = &extras.out {
                     out::prepare(target.bind(py), op.name(), signature, &mut values)?;
+                } else if group.policy != Policy::Neutral && autocast::enabled() {
+                    autocast::cast_arguments(group.policy, &mut values)?;
                 }
                 return run(py, group, op, &values, extras, this, call);
             }

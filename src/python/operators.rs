@@ -6,6 +6,7 @@
 use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 
+use crate::autocast;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::pointwise::{Arg, Row, apply, apply_inplace};
@@ -264,7 +265,11 @@ impl PyTensor {
             return Ok(result);
         }
         let Some(other) = tensor_of(other) else { return Ok(py.NotImplemented().into_bound(py)) };
-        let this = handle(slf);
+        let (mut this, mut other) = (handle(slf), other);
+        if autocast::enabled() {
+            let short = autocast::state().dtype;
+            (this, other) = (autocast::cast(&this, short)?, autocast::cast(&other, short)?);
+        }
         let result = if this.numel().saturating_add(other.numel()) > RELEASE_GIL {
             without_gil(py, || matmul::matmul(&this, &other))
         } else {

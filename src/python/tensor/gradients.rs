@@ -21,7 +21,13 @@ impl PyTensor {
 
     #[pyo3(signature = (requires_grad=true))]
     fn requires_grad_<'py>(slf: Bound<'py, Self>, requires_grad: bool) -> PyResult<Bound<'py, Self>> {
-        slf.get().tensor().set_requires_grad(requires_grad)?;
+        let tensor = slf.get().tensor();
+        if requires_grad && !tensor.dtype().is_differentiable() {
+            return Err(PyRuntimeError::new_err(
+                "only Tensors of floating point dtype can require gradients",
+            ));
+        }
+        tensor.set_requires_grad(requires_grad)?;
         Ok(slf)
     }
 

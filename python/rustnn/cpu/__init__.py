@@ -35,3 +35,11 @@ def set_device(device: Any) -> None:
 
 def synchronize(device: Any = None) -> None:
     """Waits for what runs: nothing does, once an operation has returned."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "amp":
+        from importlib import import_module
+
+        return import_module("rustnn.cpu.amp")
+    raise AttributeError(f"module 'rustnn.cpu' has no attribute '{name}'")
