@@ -28,27 +28,27 @@ pub enum Policy {
 type Names = &'static str;
 
 const SHORT: Names = "
-    addbmm addmm baddbmm bmm chain_matmul conv1d conv2d conv3d conv_tbc conv_transpose1d conv_transpose2d
-    conv_transpose3d convolution corrcoef cov einsum inner linalg.matrix_power linalg.multi_dot linalg.vecdot linear
-    matmul matrix_power mm nn.functional.scaled_dot_product_attention prelu rnn_relu_cell rnn_tanh_cell tensordot";
+    addbmm addmm affine_grid_generator baddbmm bmm chain_matmul conv1d conv2d conv3d conv_tbc conv_transpose1d
+    conv_transpose2d conv_transpose3d convolution corrcoef cov einsum inner linalg.matrix_power linalg.multi_dot
+    linalg.vecdot linear matmul matrix_power mm nn.functional.scaled_dot_product_attention prelu rnn_relu_cell
+    rnn_tanh_cell tensordot";
 
 const SINGLE: Names = "
-    _recurrence bilinear binary_cross_entropy_with_logits cdist cholesky cholesky_inverse cholesky_solve
-    cosine_embedding_loss ctc_loss fft.fft fft.fft2 fft.fftn fft.hfft fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.irfft
-    fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn geqrf grid_sampler gru_cell hinge_embedding_loss inverse istft
-    kl_div linalg.cholesky linalg.cholesky_ex linalg.cond linalg.eig linalg.eigh linalg.eigvals linalg.eigvalsh
-    linalg.householder_product linalg.inv linalg.inv_ex linalg.lstsq linalg.matrix_norm linalg.matrix_rank
-    linalg.pinv linalg.qr linalg.solve linalg.svd linalg.svdvals linalg.tensorinv linalg.tensorsolve lstm_cell lu
-    lu_solve margin_ranking_loss max_pool3d nanquantile nn.functional.adaptive_avg_pool3d
+    _recurrence binary_cross_entropy_with_logits cdist cholesky cholesky_inverse cholesky_solve
+    cosine_embedding_loss ctc_loss fft.fft fft.fft2 fft.fftn fft.hfft fft.ifft fft.ifft2 fft.ifftn fft.ihfft
+    fft.irfft fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn geqrf grid_sampler hinge_embedding_loss inverse
+    istft kl_div linalg.cholesky linalg.cholesky_ex linalg.cond linalg.eig linalg.eigh linalg.eigvals
+    linalg.eigvalsh linalg.householder_product linalg.inv linalg.inv_ex linalg.lstsq linalg.matrix_rank
+    linalg.pinv linalg.qr linalg.solve linalg.svd linalg.svdvals linalg.tensorinv linalg.tensorsolve lu lu_solve
+    margin_ranking_loss max_pool3d nanquantile nn.functional.adaptive_avg_pool3d
     nn.functional.adaptive_max_pool3d_with_indices nn.functional.avg_pool3d nn.functional.binary_cross_entropy
     nn.functional.cross_entropy nn.functional.huber_loss nn.functional.l1_loss nn.functional.lp_pool3d
-    nn.functional.max_pool3d_with_indices nn.functional.max_unpool1d nn.functional.max_unpool2d
-    nn.functional.max_unpool3d nn.functional.mse_loss nn.functional.multi_margin_loss
-    nn.functional.multilabel_margin_loss nn.functional.nll_loss nn.functional.smooth_l1_loss
-    nn.functional.soft_margin_loss orgqr ormqr pinverse poisson_nll_loss polar prod qr quantile stft svd trace
-    triangular_solve triplet_margin_loss view_as_complex";
+    nn.functional.max_unpool1d nn.functional.max_unpool2d nn.functional.max_unpool3d nn.functional.mse_loss
+    nn.functional.multi_margin_loss nn.functional.multilabel_margin_loss nn.functional.nll_loss
+    nn.functional.smooth_l1_loss nn.functional.soft_margin_loss orgqr ormqr pinverse poisson_nll_loss polar prod
+    qr quantile stft svd trace triangular_solve triplet_margin_loss view_as_complex";
 
-const WIDEST: Names = "index_copy";
+const WIDEST: Names = "gru_cell index_copy lstm_cell";
 
 /// The policy of an operation, by its name in the registry.
 pub fn policy_of(name: &str) -> Policy {

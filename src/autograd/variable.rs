@@ -361,6 +361,11 @@ fn accumulate(meta: &GradMeta, incoming: &Tensor) -> Result<()> {
         let state = meta.state();
         (state.grad.clone(), state.tensor.upgrade())
     };
+    // Some formulas compute in another dtype than the leaf's, where an operation took several.
+    let incoming = match &variable {
+        Some(v) if v.dtype() != incoming.dtype() => &ops::copy::to_dtype(incoming, v.dtype())?,
+        _ => incoming,
+    };
     let total = match present {
         None if grad_enabled() => ops::copy::clone(incoming)?,
         None if incoming.is_unique() && fits(incoming, variable.as_ref()) => incoming.detached(),

@@ -132,8 +132,9 @@ impl PoolShape {
 const STRIP: usize = 128;
 
 /// Sweeps run over whole multiples of this many outputs where they may: rows are often short, and
-/// what a loop does beyond whole vectors it does one by one.
+/// what a loop does beyond whole vectors it does one by one. Rows of up to [`FEW`] are left to that.
 const WHOLE: usize = 16;
+const FEW: usize = 4;
 
 /// Takes what is larger, or NaN, into the best of neighbouring outputs; `x` is the first one's tap.
 #[inline(always)]
@@ -233,7 +234,7 @@ impl<T: Number> Forward<T> {
     fn strip<const LEN: usize>(&self, x: &[T], row: usize, strip: Range<usize>, at: usize) {
         let p = &self.shape;
         let len = strip.len();
-        let whole = len.next_multiple_of(WHOLE).min(LEN);
+        let whole = if len <= FEW { len } else { len.next_multiple_of(WHOLE).min(LEN) };
         let (mut best, mut codes) = ([T::LOWEST; LEN], [0; LEN]);
         let top = if row * p.stride[0] < p.padding[0] { p.first_tap(0, row) * p.kernel[1] } else { 0 };
         codes[..whole].fill(top as u32);

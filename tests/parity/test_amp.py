@@ -37,7 +37,7 @@ def dtype_under_autocast(lib: ModuleType, call: Call, dtype: str) -> Any:
         return next((found for found in map(floating, items) if found), None)
 
     arguments, keywords = call.arguments(lib, call.data(lib))
-    arguments = [converted(value) for value in arguments]
+    arguments = tuple(converted(value) for value in arguments)
     keywords = {name: converted(value) for name, value in keywords.items()}
     try:
         with warnings.catch_warnings(), lib.autocast("cpu", dtype=lib.bfloat16):
@@ -82,7 +82,7 @@ PROGRAMS = {
     "no such device": "torch.autocast('foo')",
     "no device": "torch.autocast(3)",
     "a device without": "torch.autocast('meta')",
-    "another dtype": "c = torch.autocast('cpu', dtype=torch.float64)\na = c._enabled",
+    "another dtype": "_c = torch.autocast('cpu', dtype=torch.float64)\na = _c._enabled",
     "available": "a = [torch.amp.is_autocast_available(_d) for _d in ('cpu', 'cuda', 'meta')]",
     "available on nothing": "torch.amp.is_autocast_available('foo')",
     "functions of the user": """

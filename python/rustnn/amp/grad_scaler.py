@@ -91,7 +91,7 @@ class GradScaler:
                 return value * scale
             if isinstance(value, Iterable):
                 items = (scaled(item) for item in value)
-                return type(value)(items) if isinstance(value, (list, tuple)) else items  # type: ignore[call-arg]
+                return type(value)(items) if isinstance(value, (list, tuple)) else items
             raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
         return scaled(outputs)
