@@ -205,8 +205,8 @@ class Subset(Dataset):
         kind = type(self)
         if kind.__getitem__ is not Subset.__getitem__ and kind.__getitems__ is Subset.__getitems__:
             raise NotImplementedError(
-                f"{kind.__name__} overrides __getitem__ but not __getitems__, by which a DataLoader takes the "
-                "samples of a Subset. Define that as well: "
+                f"{kind.__name__} overrides __getitem__ but not __getitems__, by which a DataLoader takes "
+                "the samples of a Subset. Define that as well: "
                 "def __getitems__(self, indices): return [self[i] for i in indices]"
             )
         self.dataset = dataset
