@@ -193,7 +193,7 @@ def outcome(text: str, lib: Any) -> Any:
     message = str(result)
     if "Original Traceback" in message:
         lines = message.rstrip().splitlines()
-        start = max(i for i, line in enumerate(lines) if line.startswith("    ") or line.startswith("  File"))
+        start = max(i for i, line in enumerate(lines) if line.startswith(("    ", "  File")))
         message = "\n".join([*lines[:2], *lines[start + 1 :]])
     message = re.sub(r"\(pid\(s\) [\d, ]+\)", "(pid)", message)
     message = re.sub(r"0x[0-9a-f]+", "0x", message).replace("rustnn", "torch")

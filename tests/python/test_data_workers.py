@@ -257,6 +257,8 @@ def test_memory_does_not_grow_with_epochs(persistent, nothing_left):
         for _, pages, files in loader:
             largest = [max(largest[0], pages.max().item()), max(largest[1], files.max().item())]
         peaks.append(largest)
+        for _ in loader:  # a pass that is left early gives its memory back as well
+            break
     assert peaks[-1][0] - peaks[2][0] < 500, peaks
     assert peaks[-1][1] <= peaks[2][1] + 1, peaks
     mine = int(Path("/proc/self/statm").read_text().split()[1])

@@ -133,6 +133,10 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
 
     def _reset(self, loader: DataLoader, first_iter: bool = False) -> None:
         super()._reset(loader, first_iter)
+        if not first_iter:
+            for number, result in self._tasks.values():
+                if result is not None:
+                    self._workers[number].mappings.skip(result[3])
         # Numbers of tasks go on from pass to pass, so that results of an unfinished pass are known as such.
         self._first_idx = self._rcvd_idx = self._send_idx
         # The tasks of this pass whose batch is not given out: which worker, and the result once it is there.
