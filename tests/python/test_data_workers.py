@@ -544,25 +544,41 @@ def test_workers_of_one_loader_do_not_hold_those_of_another(nothing_left):
         os.waitpid(child, 0)
 
 
-def test_workers_may_be_forked_while_threads_compute(nothing_left):
+@ours_alone
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda: rustnn.rand(500000),
+        lambda: [rustnn.ones(20000 + 1000 * i) for i in range(50)],
+        lambda: rustnn.ones(300, 300) @ rustnn.ones(300, 300),
+        lambda: rustnn.manual_seed(1),
+    ],
+    ids=["drawing", "allocating", "in the pool", "seeding"],
+)
+def test_workers_may_be_forked_while_threads_compute(work, nothing_left):
+    """Whatever locks they hold at that moment: a worker finds all open."""
     done = threading.Event()
 
     def compute():
         while not done.is_set():
-            a = rustnn.ones(300, 300)
-            (a @ a).sum()
-            rustnn.ones(2, 50000).add_(1)
+            work()
 
     threads = [threading.Thread(target=compute) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
         for _ in range(10):
-            assert len(list(DataLoader(Rows(4, 50000), batch_size=2, num_workers=2, timeout=20))) == 2
+            loader = DataLoader(Drawn(4), batch_size=2, num_workers=2, timeout=20)
+            assert [batch.shape[1] for batch in loader] == [50000, 50000]
     finally:
         done.set()
         for thread in threads:
             thread.join()
+
+
+class Drawn(Rows):
+    def __getitem__(self, i):
+        return rustnn.rand(50000)
 
 
 class Threads(Rows):
