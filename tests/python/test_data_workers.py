@@ -218,6 +218,22 @@ def test_batches_that_are_kept_do_not_use_up_files(nothing_left):
     del batches
 
 
+class Wordy(Dataset):
+    """Batches of many small things."""
+
+    def __len__(self):
+        return 400000
+
+    def __getitem__(self, i):
+        return str(i)
+
+
+def test_tasks_and_batches_that_fill_the_sockets(nothing_left):
+    loader = DataLoader(Wordy(), batch_size=50000, num_workers=2, prefetch_factor=4, timeout=50)
+    for k, batch in enumerate(loader):
+        assert (batch[0], len(batch)) == (str(50000 * k), 50000)
+
+
 class Keeper(Dataset):
     """Its collate function keeps what it made, in the worker."""
 
@@ -500,13 +516,20 @@ def test_workers_end_with_the_main_process(tmp_path, method, persistent, how):
     file.write_text(PROGRAM.format(method=method, persistent=persistent, busy=persistent))
     before = shared_files()
     process = subprocess.Popen(
-        [sys.executable, str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     workers = [int(process.stdout.readline()) for _ in range(2)]
     assert len(set(workers)) == 2
     time.sleep(0.05)
     start = time.monotonic()
-    process.send_signal(how)
+    if how is signal.SIGINT:  # as a terminal does: to all of them
+        os.killpg(process.pid, how)
+    else:
+        process.send_signal(how)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == -how
     if how is signal.SIGINT:

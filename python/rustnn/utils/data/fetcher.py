@@ -6,7 +6,7 @@ from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.utils.data import collate as collating
 from rustnn.utils.data.dataset import IterableDataset, Subset, TensorDataset
-from rustnn.utils.data.worker_error import SampleNote
+from rustnn.utils.data.worker_error import note_sample
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class MapFetcher:
             try:
                 sample = self._dataset[indices]
             except Exception as error:
-                error.add_note(SampleNote(f"sample {indices!r} of the data set"))
+                note_sample(error, f"sample {indices!r} of the data set")
                 raise
             return self._collate(sample)
         if self._gathers and type(indices) is list:
@@ -55,7 +55,7 @@ class MapFetcher:
             try:
                 samples = self._getitems(indices)
             except Exception as error:
-                error.add_note(SampleNote(f"samples {indices!r} of the data set"))
+                note_sample(error, f"samples {indices!r} of the data set")
                 raise
         else:
             samples = []
@@ -64,16 +64,14 @@ class MapFetcher:
                 try:
                     samples.append(dataset[i])
                 except Exception as error:
-                    error.add_note(SampleNote(f"sample {i!r} of the data set"))
+                    note_sample(error, f"sample {i!r} of the data set")
                     raise
         try:
             return self._collate(samples)
         except Exception as error:
             at = _odd_one(samples, self._collate)
             if at is not None and type(indices) is list and len(indices) == len(samples):
-                error.add_note(
-                    SampleNote(f"sample {indices[at]!r} of the data set does not go with {indices[0]!r}")
-                )
+                note_sample(error, f"sample {indices[at]!r} of the data set does not go with {indices[0]!r}")
             raise
 
 
@@ -96,7 +94,7 @@ class IterableFetcher:
         except StopIteration:
             raise
         except Exception as error:
-            error.add_note(SampleNote(f"sample {self._taken} of the data set's iterator"))
+            note_sample(error, f"sample {self._taken} of the data set's iterator")
             raise
         self._taken += 1
         return sample
@@ -122,10 +120,8 @@ class IterableFetcher:
         except Exception as error:
             at = _odd_one(samples, self._collate)
             if at is not None:
-                error.add_note(
-                    SampleNote(
-                        f"sample {first + at} of the data set's iterator does not go with sample {first}"
-                    )
+                note_sample(
+                    error, f"sample {first + at} of the data set's iterator does not go with sample {first}"
                 )
             raise
 

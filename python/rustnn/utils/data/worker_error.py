@@ -6,13 +6,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-__all__ = ["ExceptionWrapper", "SampleNote"]
+__all__ = ["ExceptionWrapper", "note_sample"]
 
 
 class SampleNote(str):
     """A note on an exception that says which sample was at fault."""
 
     __slots__ = ()
+
+
+def note_sample(error: BaseException, text: str) -> None:
+    """Say on the exception which sample was at fault; once, even if it is raised again and again."""
+    note = SampleNote(text)
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
 
 
 class KeyErrorMessage(str):

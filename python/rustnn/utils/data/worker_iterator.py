@@ -8,7 +8,7 @@ import os
 import pickle
 import signal
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import cycle
 from time import monotonic
 from weakref import finalize
@@ -20,6 +20,7 @@ from rustnn.utils.data.worker import DATA, END, worker_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from rustnn.utils.data.dataloader import DataLoader
@@ -62,7 +63,7 @@ class _Worker:
         # Ended with this process at the latest.
         self.process.daemon = True
         try:
-            with forked_for(theirs):
+            with forked_for(theirs), _interrupts_held():
                 self.process.start()
         except BaseException:
             self.channel.close()
@@ -82,6 +83,19 @@ class _Worker:
             self.mappings.admit(new, dropped, files)
             results.append((task, (kind, packed, pieces, used)))
         return results
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits: a process that starts meanwhile begins with it blocked, until it has made up its mind."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _stop(workers: list[_Worker], owner: int) -> None:
