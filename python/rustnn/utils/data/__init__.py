@@ -23,7 +23,7 @@ from rustnn.utils.data.sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
-from rustnn.utils.data.worker import get_worker_info
+from rustnn.utils.data.worker_info import get_worker_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

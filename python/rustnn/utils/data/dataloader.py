@@ -10,7 +10,7 @@ from rustnn.utils.data.collate import default_collate, default_convert
 from rustnn.utils.data.dataset import IterableDataset
 from rustnn.utils.data.iterator import _BaseDataLoaderIter, _SingleProcessDataLoaderIter
 from rustnn.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
-from rustnn.utils.data.worker import get_worker_info
+from rustnn.utils.data.worker_info import get_worker_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

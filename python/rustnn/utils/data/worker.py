@@ -8,8 +8,11 @@ import pickle
 
 from rustnn import _C
 from rustnn.utils.data import collate as collating
+from rustnn.utils.data import worker_info
 from rustnn.utils.data.fetcher import IterableFetcher, make_fetcher
+from rustnn.utils.data.shared_memory import Arena
 from rustnn.utils.data.worker_error import ExceptionWrapper
+from rustnn.utils.data.worker_info import WorkerInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,52 +21,11 @@ if TYPE_CHECKING:
 
     from rustnn.utils.data.channel import Channel
     from rustnn.utils.data.fetcher import MapFetcher
-    from rustnn.utils.data.shared_memory import Arena
 
-__all__ = ["WorkerInfo", "get_worker_info"]
+__all__ = ["seed_everything", "worker_main"]
 
 # Kinds of results.
 DATA, ERROR, END = range(3)
-
-
-class WorkerInfo:
-    """What a worker knows of itself.
-
-    ``id`` counts from 0 to ``num_workers`` - 1, ``seed`` is what its random numbers start from, ``dataset``
-    is its copy of the data set. ``rng`` and ``worker_method`` are there because PyTorch has them.
-    """
-
-    __slots__ = ("dataset", "id", "num_workers", "rng", "seed", "worker_method")
-
-    id: int
-    num_workers: int
-    seed: int
-    dataset: Any
-    rng: None
-    worker_method: str
-
-    def __init__(self, id: int, num_workers: int, seed: int, dataset: Any) -> None:
-        values = {"id": id, "num_workers": num_workers, "seed": seed, "dataset": dataset}
-        for name, value in {**values, "rng": None, "worker_method": "multiprocessing"}.items():
-            object.__setattr__(self, name, value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise RuntimeError(f"Cannot assign attributes to {type(self).__name__} objects")
-
-    def __repr__(self) -> str:
-        fields = ("id", "num_workers", "seed", "dataset", "rng", "worker_method")
-        return f"WorkerInfo({', '.join(f'{name}={getattr(self, name)!r}' for name in fields)})"
-
-
-_info: WorkerInfo | None = None
-
-
-def get_worker_info() -> WorkerInfo | None:
-    """What the worker knows of itself: its number, how many there are, its seed, its data set.
-
-    None in the main process.
-    """
-    return _info
 
 
 def seed_everything(base_seed: int, worker: int) -> int:
@@ -187,14 +149,11 @@ def worker_main(
     spare: int,
 ) -> None:
     """The body of a worker process, forked or spawned."""
-    global _info
-    from rustnn.utils.data.shared_memory import Arena
-
     parent = os.getppid()
     _own_signals()
     _C.set_num_threads(1)
     seed = seed_everything(base_seed, worker)
-    _info = WorkerInfo(worker, num_workers, seed, dataset)
+    worker_info.current = WorkerInfo(worker, num_workers, seed, dataset)
     arena = Arena(spare)
     collating.shared_empty = arena.empty
     where = f"in DataLoader worker process {worker}"
