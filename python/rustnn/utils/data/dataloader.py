@@ -102,12 +102,12 @@ class DataLoader:
         iterable = isinstance(dataset, IterableDataset)
         self._dataset_kind = _DatasetKind.Iterable if iterable else _DatasetKind.Map
         if iterable:
-            for name, value, wanted in (
-                ("shuffle", shuffle, (None, False)),
-                ("sampler", sampler, (None,)),
-                ("batch_sampler", batch_sampler, (None,)),
+            for name, value, given in (
+                ("shuffle", shuffle, shuffle is not None and shuffle != False),  # noqa: E712
+                ("sampler", sampler, sampler is not None),
+                ("batch_sampler", batch_sampler, batch_sampler is not None),
             ):
-                if value not in wanted:
+                if given:
                     raise ValueError(
                         f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
                         f"{name}={value}"

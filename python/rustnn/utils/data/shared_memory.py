@@ -102,11 +102,12 @@ class Arena:
         return self._open[-1], offset
 
     def _segment(self, nbytes: int) -> _Segment:
-        for i, segment in enumerate(self._free):
-            if segment.nbytes >= nbytes:
+        # The one that was used last: its pages are in the caches.
+        for i in reversed(range(len(self._free))):
+            if self._free[i].nbytes >= nbytes:
                 return self._free.pop(i)
         if self._free:  # too small for what comes now
-            self._drop(self._free.pop())
+            self._drop(self._free.pop(0))
         # One that the whole batch fits in, if it is like the last ones; more of them grow fast.
         wanted = max(nbytes, self._usual, self._taken)
         segment = _Segment(self._count, -(-wanted // mmap.PAGESIZE) * mmap.PAGESIZE)
