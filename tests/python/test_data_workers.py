@@ -1,8 +1,7 @@
-"""Worker processes: what they hand over, and that nothing is left behind however a loop or a process ends."""
+"""Worker processes: their exceptions, and that nothing is left behind however a loop or a process ends."""
 
 from __future__ import annotations
 
-import gc
 import os
 import random
 import signal
@@ -10,35 +9,26 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
+from left_behind import (  # noqa: F401
+    METHODS,
+    Rows,
+    alive,
+    children,
+    helpers_of_multiprocessing,
+    nothing_left,
+    open_files,
+    ours_alone,
+    shared_files,
+    wait_until,
+    workers_are_counted,
+)
 
 import rustnn
-from rustnn.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset, get_worker_info
+from rustnn.utils.data import DataLoader, IterableDataset, TensorDataset, get_worker_info
 
-pytestmark = [
-    pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts processes and files in /proc"),
-    pytest.mark.filterwarnings("ignore:This DataLoader will create"),
-    pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),
-]
-ours_alone = pytest.mark.skipif(rustnn.__name__ != "rustnn", reason="promised by rustnn alone")
-METHODS = ["fork", "spawn", "forkserver"]
-
-
-class Rows(Dataset):
-    """Sample i is a row of i's; after ``seconds``, and with something else of each kind beside it."""
-
-    def __init__(self, n=64, width=8, seconds=0.0):
-        self.n, self.width, self.seconds = n, width, seconds
-
-    def __len__(self):
-        return self.n
-
-    def __getitem__(self, i):
-        if self.seconds:
-            time.sleep(self.seconds)
-        return {"row": rustnn.full((self.width,), float(i)), "number": i, "text": str(i)}
+pytestmark = [*workers_are_counted, pytest.mark.usefixtures("helpers_of_multiprocessing", "nothing_left")]
 
 
 class Pids(Rows):
@@ -47,73 +37,9 @@ class Pids(Rows):
         return os.getpid()
 
 
-def children():
-    """The processes that this one has started and that still are there, but for helpers of multiprocessing."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            line = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if parent == os.getpid() and b"resource_tracker" not in line and b"forkserver" not in line:
-            found.append(int(entry.name))
-    return found
-
-
-def open_files():
-    gc.collect()
-    names = []
-    for fd in os.listdir("/proc/self/fd"):
-        try:
-            names.append(os.readlink(f"/proc/self/fd/{fd}"))
-        except OSError:
-            continue
-    return [name for name in names if "socket" in name or "memfd" in name or "shm" in name or "pipe" in name]
-
-
-def shared_files():
-    """Named shared memory, and named semaphores, which live there too."""
-    return set(os.listdir("/dev/shm")) if os.path.isdir("/dev/shm") else set()
-
-
-def alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
-
-
-@pytest.fixture
-def nothing_left():
-    """Processes, files and shared memory after the test are those before it."""
-    before = len(open_files()), shared_files()
-    yield
-    gc.collect()
-    assert wait_until(lambda: not children(), 3), "processes are left"
-    assert shared_files() <= before[1]
-    assert wait_until(lambda: len(open_files()) <= before[0], 3), (before[0], open_files())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def helpers_of_multiprocessing():
-    """They stay once they are started, so they are started before anything is counted."""
-    for method in METHODS:
-        list(DataLoader([1, 2], num_workers=1, multiprocessing_context=method))
-
-
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("persistent", [False, True])
-def test_batches_are_those_of_one_process(method, persistent, nothing_left):
+def test_batches_are_those_of_one_process(method, persistent):
     alone = list(DataLoader(Rows(21), batch_size=4))
     loader = DataLoader(
         Rows(21), batch_size=4, num_workers=2, multiprocessing_context=method, persistent_workers=persistent
@@ -123,164 +49,6 @@ def test_batches_are_those_of_one_process(method, persistent, nothing_left):
         assert [b["number"].tolist() for b in batches] == [b["number"].tolist() for b in alone]
         assert [b["row"].tolist() for b in batches] == [b["row"].tolist() for b in alone]
         assert [b["text"] for b in batches] == [b["text"] for b in alone]
-
-
-ODD = {
-    "views": lambda: (lambda base: [base, base[1:], base.t()])(rustnn.arange(6.0).view(2, 3)),
-    "empty": lambda: [rustnn.empty(0, 3), rustnn.tensor(5), rustnn.tensor(True)],
-    "kinds": lambda: [rustnn.ones(3, dtype=rustnn.bfloat16), rustnn.ones(2, dtype=rustnn.complex64)],
-    "part of much": lambda: rustnn.arange(1000000.0)[10:12],
-    "strided": lambda: rustnn.arange(12.0).view(3, 4)[:, ::2],
-    "channels last": lambda: rustnn.ones(2, 3, 4, 5).to(memory_format=rustnn.channels_last),
-    "gradient": lambda: rustnn.ones(3, requires_grad=True),
-    "parameter": lambda: rustnn.nn.Parameter(rustnn.ones(3)),
-    "long": lambda: ["x" * 300000, list(range(30000))],
-    "large": lambda: [rustnn.ones(1 << 20) * i for i in range(5)],
-    "many": lambda: [rustnn.full((3000,), float(i)) for i in range(400)],
-    "nothing": lambda: None,
-}
-
-
-class Odd(Dataset):
-    def __init__(self, name):
-        self.name = name
-
-    def __len__(self):
-        return 3
-
-    def __getitem__(self, i):
-        return ODD[self.name]()
-
-
-def same(a, b):
-    assert type(a) is type(b)
-    if isinstance(a, rustnn.Tensor):
-        assert (a.dtype, a.shape, a.requires_grad) == (b.dtype, b.shape, b.requires_grad)
-        if a.numel() < 1000 and a.numel():
-            assert a.stride() == b.stride()
-        assert rustnn.equal(a, b)
-    elif isinstance(a, (list, tuple)):
-        assert len(a) == len(b)
-        for x, y in zip(a, b, strict=True):
-            same(x, y)
-    else:
-        assert a == b
-
-
-@pytest.mark.parametrize("name", ODD)
-def test_what_travels(name, nothing_left):
-    for sample in DataLoader(Odd(name), batch_size=None, num_workers=1):
-        same(sample, ODD[name]())
-        if name == "views":
-            sample[0][1, 0] = 70
-            assert sample[1][0, 0] == 70
-            assert sample[2][0, 1] == 70
-
-
-@ours_alone
-def test_numpy_arrays_travel_too(nothing_left):
-    np = pytest.importorskip("numpy")
-    data = [np.arange(50000.0), np.ones((3, 4))[:, ::2], np.array(["a"]), np.array([object])]
-    for found, sent in zip(
-        DataLoader(data, batch_size=None, num_workers=1, collate_fn=list_of), data, strict=True
-    ):
-        assert (found[0] == sent).all()
-        assert found[0].flags.writeable
-
-
-def list_of(sample):
-    return [sample]
-
-
-@ours_alone
-def test_memory_is_used_again_when_nobody_looks_at_it(nothing_left):
-    loader = DataLoader(Rows(400, 5000), batch_size=4, num_workers=1)
-    seen = set()
-    held = None
-    for i, batch in enumerate(loader):
-        seen.add(batch["row"].data_ptr())
-        if i == 3:
-            held = batch["row"]
-        assert batch["row"][:, 0].tolist() == [4.0 * i + k for k in range(4)]
-    assert len(seen) < 12, "every batch has memory of its own"
-    assert held[:, -1].tolist() == [12.0, 13.0, 14.0, 15.0]
-    del batch
-
-
-@ours_alone
-def test_batches_that_are_kept_do_not_use_up_files(nothing_left):
-    loader = DataLoader(Rows(600, 50), batch_size=2, num_workers=2)
-    before = len(open_files())
-    batches = list(loader)
-    assert len(open_files()) - before < 100
-    assert [b["row"][0, 0].item() for b in batches] == [2.0 * i for i in range(300)]
-    assert [b["row"][1, -1].item() for b in batches] == [2.0 * i + 1 for i in range(300)]
-    del batches
-
-
-class Wordy(Dataset):
-    """Batches of many small things."""
-
-    def __len__(self):
-        return 400000
-
-    def __getitem__(self, i):
-        return str(i)
-
-
-def test_tasks_and_batches_that_fill_the_sockets(nothing_left):
-    loader = DataLoader(Wordy(), batch_size=50000, num_workers=2, prefetch_factor=4, timeout=50)
-    for k, batch in enumerate(loader):
-        assert (batch[0], len(batch)) == (str(50000 * k), 50000)
-
-
-class Keeper(Dataset):
-    """Its collate function keeps what it made, in the worker."""
-
-    kept: list = []  # noqa: RUF012
-
-    def __len__(self):
-        return 40
-
-    def __getitem__(self, i):
-        return rustnn.full((100,), float(i))
-
-
-def keeping(samples):
-    batch = rustnn.utils.data.default_collate(samples)
-    Keeper.kept.append(batch)
-    return batch, [kept[0, 0].item() for kept in Keeper.kept]
-
-
-def test_what_a_worker_keeps_stays_as_it_was(nothing_left):
-    for i, (batch, kept) in enumerate(DataLoader(Keeper(), 1, num_workers=1, collate_fn=keeping)):
-        assert batch[0, 0] == i
-        assert kept == [float(k) for k in range(i + 1)]
-
-
-@ours_alone
-@pytest.mark.parametrize("persistent", [False, True])
-def test_memory_does_not_grow_with_epochs(persistent, nothing_left):
-    class Memory(Rows):
-        def __getitem__(self, i):
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            return rustnn.full((10000,), float(i)), pages, len(os.listdir("/proc/self/fd"))
-
-    loader = DataLoader(Memory(60), batch_size=4, num_workers=1, persistent_workers=persistent)
-    peaks = []
-    for _ in range(12):
-        largest = [0, 0]
-        for _, pages, files in loader:
-            largest = [max(largest[0], pages.max().item()), max(largest[1], files.max().item())]
-        peaks.append(largest)
-        for _ in loader:  # a pass that is left early gives its memory back as well
-            break
-    assert peaks[-1][0] - peaks[2][0] < 500, peaks
-    assert peaks[-1][1] <= peaks[2][1] + 1, peaks
-    mine = int(Path("/proc/self/statm").read_text().split()[1])
-    for _ in range(5):
-        list(loader)
-    assert int(Path("/proc/self/statm").read_text().split()[1]) - mine < 2000
 
 
 class Faulty(Rows):
@@ -309,7 +77,7 @@ class TwoArguments(Exception):
         (UnicodeDecodeError("utf8", b"1", 0, 1, "odd"), RuntimeError),
     ],
 )
-def test_an_exception_arrives_with_its_traceback(method, error, kind, nothing_left):
+def test_an_exception_arrives_with_its_traceback(method, error, kind):
     loader = DataLoader(Faulty(error), batch_size=4, num_workers=2, multiprocessing_context=method)
     with pytest.raises(kind) as caught:
         list(loader)
@@ -325,7 +93,7 @@ def test_an_exception_arrives_with_its_traceback(method, error, kind, nothing_le
 
 
 @ours_alone
-def test_an_exception_of_a_local_class_arrives_as_its_nearest_base(nothing_left):
+def test_an_exception_of_a_local_class_arrives_as_its_nearest_base():
     class Local(LookupError):
         pass
 
@@ -337,7 +105,7 @@ def test_an_exception_of_a_local_class_arrives_as_its_nearest_base(nothing_left)
 
 @ours_alone
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_sample_at_fault_is_named(workers, nothing_left):
+def test_the_sample_at_fault_is_named(workers):
     samples = [rustnn.zeros(3)] * 8
     samples[6] = rustnn.zeros(4)
     with pytest.raises(RuntimeError, match="stack expects each tensor to be equal size") as caught:
@@ -351,7 +119,7 @@ def test_the_sample_at_fault_is_named(workers, nothing_left):
 
 
 @pytest.mark.parametrize("persistent", [False, True])
-def test_a_loop_goes_on_after_an_exception(persistent, nothing_left):
+def test_a_loop_goes_on_after_an_exception(persistent):
     batches = iter(DataLoader(Faulty(ValueError("x")), 4, num_workers=2, persistent_workers=persistent))
     seen = []
     while True:
@@ -366,7 +134,7 @@ def test_a_loop_goes_on_after_an_exception(persistent, nothing_left):
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("way", ["break", "raise", "unused", "unstarted"])
-def test_a_loop_that_is_left(method, way, nothing_left):
+def test_a_loop_that_is_left(method, way):
     loader = DataLoader(Rows(seconds=0.001), batch_size=2, num_workers=2, multiprocessing_context=method)
     if way == "break":
         for _ in loader:
@@ -381,7 +149,7 @@ def test_a_loop_that_is_left(method, way, nothing_left):
         next(iter(loader))
 
 
-def test_persistent_workers_are_the_same_processes(nothing_left):
+def test_persistent_workers_are_the_same_processes():
     loader = DataLoader(Pids(8), batch_size=2, num_workers=2, persistent_workers=True)
     first, second = ({pid for batch in loader for pid in batch.tolist()} for _ in range(2))
     assert first == second
@@ -393,7 +161,7 @@ def test_persistent_workers_are_the_same_processes(nothing_left):
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGUSR1, signal.SIGTERM, "exit"])
-def test_a_worker_that_dies_is_named(how, nothing_left):
+def test_a_worker_that_dies_is_named(how):
     loader = DataLoader(Pids(200, seconds=0.002), batch_size=2, num_workers=2)
     batches = iter(loader)
     pid = int(next(batches)[0])
@@ -418,7 +186,7 @@ class Suicidal(Rows):
 
 
 @ours_alone
-def test_workers_that_are_killed_leave_nothing_behind(nothing_left):
+def test_workers_that_are_killed_leave_nothing_behind():
     """A hundred times, at any moment of a worker's life."""
     dice = random.Random(0)
     killed = noticed = 0
@@ -456,7 +224,7 @@ def test_workers_that_are_killed_leave_nothing_behind(nothing_left):
     assert len(open_files()) <= files
 
 
-def test_a_batch_that_takes_too_long(nothing_left):
+def test_a_batch_that_takes_too_long():
     start = time.monotonic()
     with pytest.raises(RuntimeError, match=r"timed out after 0\.2 seconds"):
         next(iter(DataLoader(Rows(4, seconds=1.0), batch_size=1, num_workers=1, timeout=0.2)))
@@ -464,7 +232,7 @@ def test_a_batch_that_takes_too_long(nothing_left):
     assert len(list(DataLoader(Rows(4), batch_size=1, num_workers=1, timeout=20))) == 4
 
 
-def test_a_worker_that_does_not_listen_is_ended(monkeypatch, nothing_left):
+def test_a_worker_that_does_not_listen_is_ended(monkeypatch):
     if rustnn.__name__ == "rustnn":
         from rustnn.utils.data import worker_iterator
 
@@ -543,7 +311,7 @@ def test_workers_end_with_the_main_process(tmp_path, method, persistent, how):
 
 
 @ours_alone
-def test_workers_of_one_loader_do_not_hold_those_of_another(nothing_left):
+def test_workers_of_one_loader_do_not_hold_those_of_another():
     """A worker that was forked later has copies of everything open: it must not keep an older one alive."""
     first = iter(DataLoader(Pids(1000, seconds=0.001), batch_size=1, num_workers=1))
     older = int(next(first))
@@ -578,7 +346,7 @@ def test_workers_of_one_loader_do_not_hold_those_of_another(nothing_left):
     ],
     ids=["drawing", "allocating", "in the pool", "seeding"],
 )
-def test_workers_may_be_forked_while_threads_compute(work, nothing_left):
+def test_workers_may_be_forked_while_threads_compute(work):
     """Whatever locks they hold at that moment: a worker finds all open."""
     done = threading.Event()
 
@@ -610,7 +378,7 @@ class Threads(Rows):
         return rustnn.get_num_threads(), (a @ a)[0, 0].item()
 
 
-def test_a_worker_computes_with_one_thread(nothing_left):
+def test_a_worker_computes_with_one_thread():
     threads = rustnn.get_num_threads()
     rustnn.set_num_threads(2)
     a = rustnn.ones(500, 500)
@@ -633,7 +401,7 @@ class Shards(IterableDataset):
 
 
 @pytest.mark.parametrize("persistent", [False, True])
-def test_every_worker_has_its_own_iterator(persistent, nothing_left):
+def test_every_worker_has_its_own_iterator(persistent):
     loader = DataLoader(Shards([3, 0, 7]), batch_size=2, num_workers=3, persistent_workers=persistent)
     for _ in range(2):
         assert [batch.tolist() for batch in loader] == [
@@ -646,7 +414,7 @@ def test_every_worker_has_its_own_iterator(persistent, nothing_left):
         ]
 
 
-def test_a_loop_that_takes_batches_as_they_come(nothing_left):
+def test_a_loop_that_takes_batches_as_they_come():
     class Uneven(Rows):
         def __getitem__(self, i):
             time.sleep(0.2 if i == 0 else 0)
@@ -663,7 +431,7 @@ def test_a_loop_that_takes_batches_as_they_come(nothing_left):
     del loader
 
 
-def test_a_worker_that_cannot_start(nothing_left):
+def test_a_worker_that_cannot_start():
     def fail(number):
         raise ValueError(f"worker {number}")
 
@@ -673,7 +441,7 @@ def test_a_worker_that_cannot_start(nothing_left):
         list(DataLoader([lambda: 1], num_workers=2, multiprocessing_context="spawn"))
 
 
-def test_loaders_within_threads(nothing_left):
+def test_loaders_within_threads():
     results = []
 
     def run():
