@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 use std::sync::Mutex;
 
 use crate::error::{Error, Result};
+use crate::fork::Section;
 
 /// Alignment of every block: a cache line, and the widest vector.
 const ALIGN: usize = 64;
@@ -133,6 +134,7 @@ fn take_cached(capacity: usize) -> Option<NonNull<u8>> {
             |cache: &RefCell<SmallCache>| cache.borrow_mut().classes.get_mut(class_index(capacity))?.1.pop();
         return SMALL.try_with(take).ok()?;
     }
+    let _section = Section::begin();
     let mut cache = LARGE.lock().ok()?;
     let at = cache.blocks.iter().rposition(|b| b.capacity == capacity)?;
     cache.bytes -= capacity;
@@ -162,6 +164,7 @@ fn give_cached(ptr: NonNull<u8>, capacity: usize) -> bool {
     if capacity > LARGE_KEEP / 2 {
         return false;
     }
+    let _section = Section::begin();
     let Ok(mut cache) = LARGE.lock() else { return false };
     cache.bytes += capacity;
     cache.blocks.push(Block { ptr, capacity });

@@ -3,7 +3,7 @@
 //! The floors, from below; imports run downward only:
 //!
 //! - [`error`], [`dtype`], [`scalar`], [`layout`]: plain values
-//! - [`alloc`], [`storage`], [`shared`]: memory
+//! - [`alloc`], [`storage`], [`shared`]: memory; `fork`: what a fork waits for
 //! - [`cpu`]: how a CPU computes; knows pointers and strides
 //! - [`random`]: PyTorch's stream of random numbers
 //! - [`tensor`], [`autograd`]: the handle and the tape
@@ -17,6 +17,7 @@ pub mod autograd;
 pub mod cpu;
 pub mod dtype;
 pub mod error;
+mod fork;
 pub mod layout;
 pub mod ops;
 pub mod optim;

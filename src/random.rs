@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, LazyLock, Mutex};
 
+use crate::fork::Section;
+
 const N: usize = 624;
 const M: usize = 397;
 
@@ -231,7 +233,9 @@ impl Generator {
 
     /// Runs `body` with the stream to itself.
     pub fn with<R>(&self, body: impl FnOnce(&mut Mt19937) -> R) -> R {
-        body(&mut self.0.lock().unwrap_or_else(|e| e.into_inner()))
+        let _section = Section::begin();
+        let mut stream = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        body(&mut stream)
     }
 
     pub fn manual_seed(&self, seed: u64) {

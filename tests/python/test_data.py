@@ -9,11 +9,14 @@ import pytest
 import rustnn
 from rustnn.utils.data import (
     BatchSampler,
+    ChainDataset,
     ConcatDataset,
     DataLoader,
     Dataset,
+    DistributedSampler,
     IterableDataset,
     RandomSampler,
+    StackDataset,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
@@ -185,3 +188,67 @@ def test_a_loader_is_not_changed_afterwards():
         random_split(numbers(), [3, 4])
     with pytest.raises(AssertionError, match="Size mismatch"):
         TensorDataset(rustnn.zeros(2), rustnn.zeros(3))
+
+
+def test_a_gather_is_not_taken_where_it_could_differ():
+    data = numbers()
+    for indices in ([0, 10], [0, -11], [0, 1.5]):
+        with pytest.raises((IndexError, TypeError)):
+            list(DataLoader(data, batch_sampler=[indices]))
+    leaf = TensorDataset(rustnn.arange(4.0).requires_grad_())
+    (batch,) = DataLoader(leaf, 4)
+    batch[0].sum().backward()
+    assert leaf.tensors[0].grad.tolist() == [1, 1, 1, 1]
+
+
+def test_stacked_chained_and_distributed():
+    pair = StackDataset(a=numbers(3), b=[5, 6, 7])
+    assert pair[1]["b"] == 6
+    assert [sample["b"] for sample in pair.__getitems__([2, 0])] == [7, 5]
+    (batch,) = DataLoader(pair, 3)
+    assert batch["b"].tolist() == [5, 6, 7]
+    assert list(ChainDataset([Stream(), Stream()])) == [0, 1, 2, 3, 4] * 2
+    parts = [list(DistributedSampler(range(10), 3, rank)) for rank in range(3)]
+    assert {len(part) for part in parts} == {4}
+    assert set().union(*parts) == set(range(10))
+    with pytest.raises(ValueError, match="process group"):
+        DistributedSampler(range(10))
+    with pytest.raises(ValueError, match="output size mismatch"):
+        StackDataset(Short(), Short()).__getitems__([0, 1])
+
+
+class Short(Dataset):
+    def __len__(self):
+        return 3
+
+    def __getitems__(self, indices):
+        return [1]
+
+
+def test_lengths_that_are_not_true():
+    class Liar(Dataset):
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, index):
+            return [1, 2, 3][index]
+
+    with pytest.raises(IndexError):
+        list(DataLoader(Liar(), 2))
+
+    class Told(Stream):
+        def __len__(self):
+            return 3
+
+    loader = DataLoader(Told(), 1)
+    assert len(loader) == 3
+    with pytest.warns(UserWarning, match="was reported to be 3"):
+        assert len(list(loader)) == 5
+
+
+def test_names_of_data_pipes():
+    if rustnn.__name__ == "rustnn":
+        with pytest.raises(NotImplementedError, match="IterableDataset"):
+            rustnn.utils.data.IterDataPipe
+    with pytest.raises(AttributeError):
+        rustnn.utils.data.NoSuchThing

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-from itertools import islice
+import os
+from itertools import repeat
 from types import GenericAlias
 
-from rustnn import _C
 from rustnn.utils.data.collate import default_collate, default_convert
-from rustnn.utils.data.dataset import IterableDataset, Subset, TensorDataset
-from rustnn.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler, draw_seed
+from rustnn.utils.data.dataset import IterableDataset
+from rustnn.utils.data.iterator import _BaseDataLoaderIter, _SingleProcessDataLoaderIter
+from rustnn.utils.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from rustnn.utils.data.worker_info import get_worker_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-__all__ = ["DataLoader", "get_worker_info"]
+    from rustnn.utils.data.worker_iterator import _MultiProcessingDataLoaderIter
+
+__all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 
-def get_worker_info() -> None:
-    """``None``: what the main process gets; samples are not loaded by other processes yet."""
-    return
+def __getattr__(name: str) -> Any:
+    # Only loops that have workers need what workers need.
+    if name == "_MultiProcessingDataLoaderIter":
+        from rustnn.utils.data import worker_iterator
+
+        return worker_iterator._MultiProcessingDataLoaderIter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _DatasetKind:
+    Map = 0
+    Iterable = 1
+
+
+class _InfiniteConstantSampler(Sampler):
+    """``None`` for ever: samples of an iterable data set have no numbers."""
+
+    def __iter__(self) -> Iterator[None]:
+        return repeat(None)
 
 
 class DataLoader:
@@ -30,12 +50,20 @@ class DataLoader:
 
     ``shuffle`` takes the samples in a new random order in every pass; ``sampler`` or ``batch_sampler`` say
     the order themselves; ``drop_last`` leaves a last, shorter batch out; ``collate_fn`` makes a batch of a
-    list of samples; ``batch_size=None`` yields single samples. ValueError for options that do not go
-    together. ``num_workers`` above 0 is not implemented yet.
+    list of samples; ``batch_size=None`` yields single samples; ``generator`` is where orders and seeds come
+    from. ValueError for options that do not go together.
+
+    With ``num_workers`` above 0 that many processes fetch batches ahead, ``prefetch_factor`` (2) each, and
+    hand them over in shared memory. They start in the way of ``multiprocessing_context`` (a start method's
+    name, or a context), call ``worker_init_fn(number)`` first, and live for one pass, or as long as the
+    loader if ``persistent_workers``. ``timeout`` is how many seconds a batch may take (0: for ever);
+    ``in_order=False`` yields batches as they come. An exception in a worker is raised again in the loop, and
+    RuntimeError if a worker dies. ``pin_memory`` does nothing but warn without an accelerator.
     """
 
     __class_getitem__: Any = classmethod(GenericAlias)
     _initialized = False
+    _iterator: _MultiProcessingDataLoaderIter | None = None
 
     def __init__(
         self,
@@ -59,6 +87,8 @@ class DataLoader:
         in_order: bool = True,
     ) -> None:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        if num_workers > 0 and prefetch_factor is None:
+            prefetch_factor = 2
         self.dataset = dataset
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
@@ -67,17 +97,17 @@ class DataLoader:
         self.timeout = timeout
         self.worker_init_fn = worker_init_fn
         self.in_order = in_order
-        _check_context(multiprocessing_context, num_workers)
         self.multiprocessing_context = multiprocessing_context
 
         iterable = isinstance(dataset, IterableDataset)
+        self._dataset_kind = _DatasetKind.Iterable if iterable else _DatasetKind.Map
         if iterable:
-            for name, value, wanted in (
-                ("shuffle", shuffle, (None, False)),
-                ("sampler", sampler, (None,)),
-                ("batch_sampler", batch_sampler, (None,)),
+            for name, value, given in (
+                ("shuffle", shuffle, shuffle is not None and shuffle != False),  # noqa: E712
+                ("sampler", sampler, sampler is not None),
+                ("batch_sampler", batch_sampler, batch_sampler is not None),
             ):
-                if not any(value is allowed for allowed in wanted):
+                if given:
                     raise ValueError(
                         f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
                         f"{name}={value}"
@@ -95,116 +125,97 @@ class DataLoader:
             raise ValueError(
                 "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
             )
-        if num_workers > 0:
-            raise NotImplementedError(
-                f"rustnn loads data in one process as yet: num_workers={num_workers} is not supported, use "
-                "num_workers=0"
-            )
-        if sampler is None and not iterable:
-            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        numbers: Any = sampler
+        if sampler is None and iterable:
+            numbers = _InfiniteConstantSampler()
+        elif sampler is None:
+            numbers = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_size is not None and batch_sampler is None:
-            # For an iterable data set this only checks the numbers; nothing is drawn from it.
-            batch_sampler = BatchSampler(sampler if sampler is not None else (), batch_size, drop_last)
+            batch_sampler = BatchSampler(numbers, batch_size, drop_last)
         self.batch_size = batch_size
         self.drop_last = drop_last
-        self.sampler = sampler
+        self.sampler = numbers
         self.batch_sampler = batch_sampler
         self.generator = generator
         if collate_fn is None:
             collate_fn = default_convert if batch_sampler is None else default_collate
         self.collate_fn = collate_fn
         self.persistent_workers = persistent_workers
+        self._IterableDataset_len_called: int | None = None
         self._initialized = True
+        self.check_worker_number_rationality()
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._initialized and name in _FIXED:
             raise ValueError(f"{name} attribute should not be set after {type(self).__name__} is initialized")
         super().__setattr__(name, value)
 
-    def __iter__(self) -> Iterator[Any]:
-        return _Pass(self)
+    @property
+    def multiprocessing_context(self) -> Any:
+        """How workers start: a context of ``multiprocessing``, or None for its default."""
+        return self._context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        self._context = _checked_context(context, self.num_workers)
+
+    @property
+    def _auto_collation(self) -> bool:
+        return self.batch_sampler is not None
+
+    @property
+    def _index_sampler(self) -> Any:
+        return self.sampler if self.batch_sampler is None else self.batch_sampler
+
+    def _get_iterator(self) -> _BaseDataLoaderIter:
+        if self.num_workers == 0:
+            return _SingleProcessDataLoaderIter(self)
+        from rustnn.utils.data.worker_iterator import _MultiProcessingDataLoaderIter
+
+        self.check_worker_number_rationality()
+        return _MultiProcessingDataLoaderIter(self)
+
+    def __iter__(self) -> _BaseDataLoaderIter:
+        if not self.persistent_workers or self.num_workers == 0:
+            return self._get_iterator()
+        if self._iterator is None or self._iterator._shutdown:
+            self._iterator = self._get_iterator()  # type: ignore[assignment]
+        else:
+            self._iterator._reset(self)
+        return self._iterator  # type: ignore[return-value]
 
     def __len__(self) -> int:
-        if isinstance(self.dataset, IterableDataset):
-            length = len(self.dataset)  # type: ignore[arg-type]
+        if self._dataset_kind == _DatasetKind.Iterable:
+            length = self._IterableDataset_len_called = len(self.dataset)
             if self.batch_size is None:
                 return length
             return length // self.batch_size if self.drop_last else -(-length // self.batch_size)
-        return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
+        return len(self._index_sampler)
 
-
-class _Pass:
-    """One pass through a loader's data set."""
-
-    def __init__(self, loader: DataLoader) -> None:
-        if loader.timeout != 0:
-            raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
-        if loader.pin_memory:
-            import warnings
-
-            warnings.warn(
-                "'pin_memory' argument is set as true but no accelerator is found, then device pinned "
-                "memory won't be "
-                "used.",
-                stacklevel=3,
-            )
-        self._length: Callable[[], int] = loader.__len__
-        # PyTorch draws a seed for workers at the start of every pass, workers or not; what is drawn after it
-        # (the sampler's seed first of all) is the same only if we do too.
-        self._base_seed = draw_seed(loader.generator)
-        self._batches = iter(_batches(loader))
-
-    def __iter__(self) -> _Pass:
-        return self
-
-    def __next__(self) -> Any:
-        return next(self._batches)
-
-    def __len__(self) -> int:
-        return self._length()
-
-
-def _batches(loader: DataLoader) -> Iterator[Any]:
-    dataset, collate = loader.dataset, loader.collate_fn
-    if isinstance(dataset, IterableDataset):
-        samples = iter(dataset)
-        if loader.batch_sampler is None:
-            yield from (collate(sample) for sample in samples)
+    def check_worker_number_rationality(self) -> None:
+        """Warn of more workers than this process may use CPUs."""
+        if not self.num_workers:
             return
-        size = loader.batch_size or 1
-        while batch := list(islice(samples, size)):
-            if len(batch) < size and loader.drop_last:
-                return
-            yield collate(batch)
-    elif loader.batch_sampler is None:
-        for index in loader.sampler or ():
-            yield collate(dataset[index])
-    else:
-        getitems = getattr(dataset, "__getitems__", None)
-        gather = collate is default_collate and _is_tensors(dataset)
-        for indices in loader.batch_sampler:
-            if gather and type(indices) is list and indices and all(type(i) is int for i in indices):
-                yield _gather(dataset, indices)
-            elif getitems:
-                yield collate(getitems(indices))
-            else:
-                yield collate([dataset[i] for i in indices])
+        known = hasattr(os, "sched_getaffinity")
+        cpus = len(os.sched_getaffinity(0)) if known else os.cpu_count()
+        if cpus is not None and cpus >= self.num_workers:
+            return
+        import warnings
 
-
-def _is_tensors(dataset: Any) -> bool:
-    """Whether this is a TensorDataset, or subsets of one, without methods of somebody else's."""
-    while type(dataset) is Subset:
-        dataset = dataset.dataset
-    return type(dataset) is TensorDataset
-
-
-def _gather(dataset: Any, indices: list[int]) -> list[Any]:
-    """What collating the samples one by one would give, by one gather a tensor."""
-    while type(dataset) is Subset:
-        indices = [dataset.indices[i] for i in indices]
-        dataset = dataset.dataset
-    numbers = _C.tensor(indices, dtype=_C.int64)
-    return [tensor[numbers].contiguous() for tensor in dataset.tensors]
+        if cpus is None:
+            advice = "DataLoader is not able to compute a suggested max number of worker in current system."
+        else:
+            advice = (
+                f"Our suggested max number of worker in current system is {cpus}"
+                f"{'' if known else ' (`cpuset` is not taken into account)'}, which is smaller than what "
+                "this DataLoader is going to create."
+            )
+        warnings.warn(
+            f"This DataLoader will create {self.num_workers} worker processes in total. {advice} Please be "
+            "aware that excessive worker creation might get DataLoader running slow or even freeze, lower "
+            "the worker number to avoid potential slowness/freeze if necessary.",
+            stacklevel=2,
+        )
 
 
 def _check_workers(
@@ -227,15 +238,15 @@ def _check_workers(
         raise ValueError("persistent_workers option needs num_workers > 0")
 
 
-def _check_context(context: Any, num_workers: int) -> None:
+def _checked_context(context: Any, num_workers: int) -> Any:
     if context is None:
-        return
+        return None
     if num_workers == 0:
         raise ValueError(
             "multiprocessing_context can only be used with multi-process loading (num_workers > 0), "
             f"but got num_workers={num_workers}"
         )
-    from multiprocessing import get_all_start_methods
+    from multiprocessing import get_all_start_methods, get_context
     from multiprocessing.context import BaseContext
 
     if isinstance(context, str):
@@ -245,9 +256,10 @@ def _check_context(context: Any, num_workers: int) -> None:
                 "multiprocessing_context option should specify a valid start method in "
                 f"{methods!r}, but got multiprocessing_context={context!r}"
             )
-    elif not isinstance(context, BaseContext):
+        return get_context(context)
+    if not isinstance(context, BaseContext):
         raise TypeError(
             "multiprocessing_context option should be a valid context object or a string specifying the "
-            "start "
-            f"method, but got multiprocessing_context={context}"
+            f"start method, but got multiprocessing_context={context}"
         )
+    return context

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from bisect import bisect_right
+from collections.abc import Iterable
 from itertools import accumulate
 from types import GenericAlias
 
@@ -11,7 +13,7 @@ from rustnn import _C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from rustnn._C import Tensor
@@ -44,9 +46,13 @@ class Dataset:
         return ConcatDataset([self, other])
 
 
-class IterableDataset(Dataset):
-    """The base of data sets that can only be walked through: a subclass defines ``__iter__``."""
+class IterableDataset(Dataset, Iterable):  # type: ignore[type-arg]
+    """The base of data sets that can only be walked through: a subclass defines ``__iter__``.
 
+    Every worker of a loader walks through a copy of it; ``get_worker_info()`` tells it which part is its own.
+    """
+
+    @abstractmethod
     def __iter__(self) -> Iterator[Any]:
         raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
 
@@ -55,8 +61,7 @@ class IterableDataset(Dataset):
 
 
 class TensorDataset(Dataset):
-    """Sample i is the tuple of the i-th rows of ``tensors``, which all have the same size in their first "
-    "dim."""
+    """Sample i is the tuple of the i-th rows of ``tensors``, whose first dim has the same size in all."""
 
     tensors: tuple[Tensor, ...]
 
@@ -73,15 +78,14 @@ class TensorDataset(Dataset):
 
 
 class StackDataset(Dataset):
-    """Sample i is the tuple, or by keyword the dict, of the i-th samples of several data sets of one "
-    "length."""
+    """Sample i is the tuple, or by keyword the dict, of the i-th samples of data sets of one length."""
 
     datasets: tuple[Any, ...] | dict[str, Any]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if args and kwargs:
             raise ValueError(
-                "Supported either ``tuple``- (via ``args``) or ``dict``- (via ``kwargs``) like input/output, "
+                "Supported either ``tuple``- (via ``args``) or``dict``- (via ``kwargs``) like input/output, "
                 "but both types are given."
             )
         if not args and not kwargs:
@@ -99,8 +103,32 @@ class StackDataset(Dataset):
             return {name: dataset[index] for name, dataset in self.datasets.items()}
         return tuple(dataset[index] for dataset in self.datasets)
 
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """The samples of these numbers. ValueError if a member returns more or fewer of them."""
+        columns = []
+        for dataset in self._members():
+            column = _samples(dataset, indices)
+            if len(column) != len(indices):
+                raise ValueError(
+                    f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}"
+                )
+            columns.append(column)
+        rows = zip(*columns, strict=True)
+        if isinstance(self.datasets, dict):
+            return [dict(zip(self.datasets, row, strict=True)) for row in rows]
+        return list(rows)
+
     def __len__(self) -> int:
         return self._length
+
+
+def _samples(dataset: Any, indices: list[int]) -> list[Any]:
+    """The samples of these numbers: at once where the data set can do that."""
+    getitems = getattr(dataset, "__getitems__", None)
+    if callable(getitems):
+        samples: list[Any] = getitems(indices)
+        return samples
+    return [dataset[i] for i in indices]
 
 
 class ConcatDataset(Dataset):
@@ -109,13 +137,18 @@ class ConcatDataset(Dataset):
     datasets: list[Any]
     cumulative_sizes: list[int]
 
+    @staticmethod
+    def cumsum(sequence: Iterable[Any]) -> list[int]:
+        """How many samples the sets have, up to and with each."""
+        return list(accumulate(len(dataset) for dataset in sequence))
+
     def __init__(self, datasets: Iterable[Dataset]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
             raise AssertionError("datasets should not be an empty iterable")
         if any(isinstance(dataset, IterableDataset) for dataset in self.datasets):
             raise AssertionError("ConcatDataset does not support IterableDataset")
-        self.cumulative_sizes = list(accumulate(len(dataset) for dataset in self.datasets))
+        self.cumulative_sizes = self.cumsum(self.datasets)
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
@@ -128,6 +161,16 @@ class ConcatDataset(Dataset):
         which = bisect_right(self.cumulative_sizes, index)
         start = self.cumulative_sizes[which - 1] if which else 0
         return self.datasets[which][index - start]
+
+    @property
+    def cummulative_sizes(self) -> list[int]:
+        """The old name of ``cumulative_sizes``."""
+        import warnings
+
+        warnings.warn(
+            "`cummulative_sizes` attribute is renamed to `cumulative_sizes`", FutureWarning, stacklevel=2
+        )
+        return self.cumulative_sizes
 
 
 class ChainDataset(IterableDataset):
@@ -144,7 +187,12 @@ class ChainDataset(IterableDataset):
 
     def __len__(self) -> int:
         members: Any = self.datasets
-        return sum(len(dataset) for dataset in members)
+        total = 0
+        for dataset in members:
+            if not isinstance(dataset, IterableDataset):
+                raise AssertionError("ChainDataset only supports IterableDataset")
+            total += len(dataset)  # type: ignore[arg-type]
+        return total
 
 
 class Subset(Dataset):
@@ -154,6 +202,13 @@ class Subset(Dataset):
     indices: Sequence[int]
 
     def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+        kind = type(self)
+        if kind.__getitem__ is not Subset.__getitem__ and kind.__getitems__ is Subset.__getitems__:
+            raise NotImplementedError(
+                f"{kind.__name__} overrides __getitem__ but not __getitems__, by which a DataLoader takes "
+                "the samples of a Subset. Define that as well: "
+                "def __getitems__(self, indices): return [self[i] for i in indices]"
+            )
         self.dataset = dataset
         self.indices = indices
 
@@ -163,12 +218,8 @@ class Subset(Dataset):
         return self.dataset[self.indices[index]]
 
     def __getitems__(self, indices: list[int]) -> list[Any]:
-        wanted = [self.indices[i] for i in indices]
-        getitems = getattr(self.dataset, "__getitems__", None)
-        if callable(getitems):
-            samples: list[Any] = getitems(wanted)
-            return samples
-        return [self.dataset[i] for i in wanted]
+        """The samples of these numbers."""
+        return _samples(self.dataset, [self.indices[i] for i in indices])
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -181,7 +232,7 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = 
     ValueError unless the numbers add up to the data set's length.
     """
     total = sum(lengths)
-    counts = list(lengths)
+    counts: list[Any] = list(lengths)
     if math.isclose(total, 1) and total <= 1:
         for i, share in enumerate(lengths):
             if share < 0 or share > 1:
@@ -198,6 +249,6 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = 
                 )
     if sum(counts) != len(dataset):
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
-    order = _C.randperm(len(dataset), generator=generator).tolist()
+    order = _C.randperm(sum(counts), generator=generator).tolist()
     ends = list(accumulate(int(count) for count in counts))
     return [Subset(dataset, order[end - int(count) : end]) for end, count in zip(ends, counts, strict=True)]
