@@ -27,11 +27,11 @@ pub use sgd::Sgd;
 
 use std::borrow::Cow;
 
-use half::{bf16, f16};
+use ::half::{bf16, f16};
 
 use crate::bail;
-use crate::cpu::par;
 use crate::cpu::simd::{Element as Lanes, Kernel, Simd, level};
+use crate::cpu::{half, par};
 use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::layout::Show;
@@ -319,17 +319,20 @@ impl<C: Real> Stored<C> for C {
 }
 
 macro_rules! stored_half {
-    ($($half:ty),*) => {$(
+    ($($half:ty, $from:path, $to:path;)*) => {$(
         impl<C: Real> Stored<C> for $half {
             #[inline(always)]
             fn load(self) -> C {
-                C::from(self.to_f32()).unwrap_or_else(C::nan)
+                C::from($from(self.to_bits())).unwrap_or_else(C::nan)
             }
             #[inline(always)]
             fn store(value: C) -> $half {
-                <$half>::from_f32(value.to_f32().unwrap_or(f32::NAN))
+                <$half>::from_bits($to(value.to_f32().unwrap_or(f32::NAN)))
             }
         }
     )*};
 }
-stored_half!(f16, bf16);
+stored_half! {
+    f16, half::from_f16, half::to_f16;
+    bf16, half::from_bf16, half::to_bf16;
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import sqrt
+
 from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.autograd import no_grad
@@ -111,18 +113,24 @@ def _update(param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str,
     t = entry["step"].item()
     new = t ** group["beta2_decay"]
     size = param.numel() ** 0.5
-    rate = max(eps2, param.norm(2).item() / size) * min(lr, 1 / t**0.5)
+    rate = max(eps2, _norm(param) / size) * min(lr, 1 / t**0.5)
     if group["weight_decay"] != 0:
         param.mul_(1 - lr * group["weight_decay"])
+    square = grad * grad
     if grad.dim() > 1:
         row, column = entry["row_var"], entry["col_var"]
-        row.lerp_(grad.norm(dim=-1, keepdim=True).square_().div_(grad.size(-1)), new)
-        column.lerp_(grad.norm(dim=-2, keepdim=True).square_().div_(grad.size(-2)), new)
-        square = row @ column
-        square.div_(row.mean(dim=-2, keepdim=True).clamp_(min=eps1))
+        row.lerp_(square.mean(-1, keepdim=True), new)
+        column.lerp_(square.mean(-2, keepdim=True), new)
+        square = row / row.mean(-2, keepdim=True).clamp_(min=eps1) * column
     else:
-        entry["variance"].lerp_(grad * grad, new)
+        entry["variance"].lerp_(square, new)
         square = entry["variance"].clone()
     update = square.clamp_(min=eps1 * eps1).rsqrt_().mul_(grad)
-    cut = max(1.0, update.norm(2).item() / (size * d))
+    cut = max(1.0, _norm(update) / (size * d))
     param.add_(update, alpha=-rate / cut)
+
+
+def _norm(x: Tensor) -> float:
+    """The root of the sum of squares."""
+    line = x.reshape(-1)
+    return sqrt(float(line.dot(line)))

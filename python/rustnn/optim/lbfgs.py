@@ -126,7 +126,8 @@ class LBFGS(Optimizer):
                 if search != "strong_wolfe":
                     raise RuntimeError("only 'strong_wolfe' is supported")
                 start = Point(0.0, loss, gradient, slope)
-                point, new = self._search(evaluate, start, far, direction)
+                left = group["max_eval"] - evaluations
+                point, new = self._search(evaluate, start, far, direction, left)
                 loss, gradient, far = point.value, point.gradient, point.at
                 state["t"] = far
                 self._move(direction, far)
@@ -149,7 +150,7 @@ class LBFGS(Optimizer):
         return first_loss
 
     def _search(
-        self, evaluate: Callable[[], Any], start: Point, first: float, direction: Tensor
+        self, evaluate: Callable[[], Any], start: Point, first: float, direction: Tensor, most: int
     ) -> tuple[Point, int]:
         """The place along the direction where to go, and how often the loss was computed on the way."""
         origin = [param.clone() for param in self._params]
@@ -165,7 +166,7 @@ class LBFGS(Optimizer):
             back()
             return Point(far, loss, gradient, float(gradient.dot(direction)))
 
-        return strong_wolfe(at, start, first, float(direction.abs().max()))
+        return strong_wolfe(at, start, first, float(direction.abs().max()), most)
 
 
 def _direction(state: dict[str, Any], gradient: Tensor, size: int) -> Tensor:

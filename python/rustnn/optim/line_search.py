@@ -16,7 +16,6 @@ __all__ = ["Point", "strong_wolfe"]
 DECREASE = 1e-4
 # A slope of at most this part of the first one is flat enough.
 CURVATURE = 0.9
-MAX_TRIALS = 25
 # A bracket in which no parameter moves by more is not cut further.
 TOLERANCE = 1e-9
 
@@ -34,12 +33,12 @@ class Point:
 
 
 def strong_wolfe(
-    evaluate: Callable[[float], Point], start: Point, first: float, reach: float
+    evaluate: Callable[[float], Point], start: Point, first: float, reach: float, most: int
 ) -> tuple[Point, int]:
     """A point that fulfils the conditions, or the best one found, and the number of evaluations.
 
-    ``evaluate`` gives the point at a distance, ``first`` is the distance tried first, and ``reach`` the
-    largest entry of the direction.
+    ``evaluate`` gives the point at a distance, ``first`` is the distance tried first, ``reach`` the largest
+    entry of the direction, and ``most`` the number of trials after the first one.
     """
 
     def too_high(point: Point) -> bool:
@@ -53,7 +52,7 @@ def strong_wolfe(
     trials = 0
     bracket = [start, point]
     while True:
-        if trials == MAX_TRIALS:
+        if trials == most:
             bracket = [start, point]
             break
         if too_high(point) or (trials > 1 and point.value >= previous.value):
@@ -72,7 +71,7 @@ def strong_wolfe(
     # Cut the interval, keeping the lower end.
     low, high = (0, 1) if bracket[0].value <= bracket[1].value else (1, 0)
     stuck = False
-    while trials < MAX_TRIALS:
+    while trials < most:
         left, right = sorted((bracket[0].at, bracket[1].at))
         if (right - left) * reach < TOLERANCE:
             break
