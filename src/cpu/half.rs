@@ -5,10 +5,14 @@
 pub fn from_f16(bits: u16) -> f32 {
     let sign = u32::from(bits & 0x8000) << 16;
     let rest = u32::from(bits & 0x7fff) << 13;
-    // The exponent moves from bias 15 to 127; subnormal numbers become normal.
-    let scaled = (f32::from_bits(rest) * f32::from_bits((127 + 112) << 23)).to_bits();
-    let finite = bits & 0x7c00 != 0x7c00;
-    f32::from_bits(sign | if finite { scaled } else { rest | 0x7f80_0000 })
+    // The exponent moves from bias 15 to 127; a subnormal number is the fraction of one that is normal.
+    let normal = rest + (112 << 23);
+    let one = 113 << 23;
+    let subnormal = (f32::from_bits(rest | one) - f32::from_bits(one)).to_bits();
+    let small = bits & 0x7c00 == 0;
+    let large = bits & 0x7c00 == 0x7c00;
+    let magnitude = if small { subnormal } else { normal };
+    f32::from_bits(sign | if large { rest | 0x7f80_0000 } else { magnitude })
 }
 
 /// The nearest float16, as bits; ties go to the even one.

@@ -157,7 +157,7 @@ def _closure():
     loss = (((_x @ _p[0]).tanh() @ _p[1] - _y) ** 2).mean()
     loss.backward()
     return loss
-losses = [_o.step(_closure).item() for _ in range(6)]
+losses = [_o.step(_closure).item() for _ in range(3)]
 p = list(_p)
 names = sorted(next(iter(_o.state_dict()["state"].values())))
 evaluations = _o.state[_p[0]].get("func_evals"), _o.state[_p[0]].get("n_iter")

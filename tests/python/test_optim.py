@@ -205,7 +205,7 @@ def test_every_optimizer_goes_down(name):
 
 def test_lbfgs_finds_the_minimum_of_a_banana():
     p = parameter(-1.2, 1.0)
-    optimizer = optim.LBFGS([p], line_search_fn="strong_wolfe", max_iter=100)
+    optimizer = optim.LBFGS([p], line_search_fn="strong_wolfe", max_iter=100, tolerance_change=0)
 
     def closure():
         optimizer.zero_grad()

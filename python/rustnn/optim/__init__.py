@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from rustnn.optim import lr_scheduler as lr_scheduler
 from rustnn.optim import swa_utils as swa_utils
+from rustnn.optim._adafactor import Adafactor
+from rustnn.optim._muon import Muon
 from rustnn.optim.adadelta import Adadelta
-from rustnn.optim.adafactor import Adafactor
 from rustnn.optim.adagrad import Adagrad
 from rustnn.optim.adam import Adam, AdamW
 from rustnn.optim.adamax import Adamax
 from rustnn.optim.asgd import ASGD
 from rustnn.optim.lbfgs import LBFGS
-from rustnn.optim.muon import Muon
 from rustnn.optim.nadam import NAdam
 from rustnn.optim.optimizer import Optimizer
 from rustnn.optim.radam import RAdam
