@@ -109,7 +109,7 @@ impl Count {
     }
 
     /// Adds one, and returns the sum.
-    pub fn next(&mut self) -> f64 {
+    pub fn advance(&mut self) -> f64 {
         self.set(self.value + 1.0);
         self.value
     }
@@ -133,6 +133,12 @@ pub fn decay<C: Real>(lr: f64, weight_decay: f64, decoupled: bool) -> (C, C) {
     } else {
         (constant(weight_decay), C::one())
     }
+}
+
+/// A gradient with the part of the parameter that decay adds. Without decay an infinite parameter adds nothing.
+#[inline(always)]
+pub fn with_decay<C: Real>(g: C, p: C, weight_decay: C) -> C {
+    if weight_decay == C::zero() { g } else { g + weight_decay * p }
 }
 
 /// From `a` to `b`, exact at the nearer end.

@@ -1,6 +1,6 @@
 //! Adadelta: steps in the unit of the parameter (Zeiler, 2012).
 
-use super::{Count, Optimizer, Real, Rule, constant, sign};
+use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Adadelta {
@@ -30,7 +30,7 @@ impl Optimizer for Adadelta {
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> AdadeltaRule<C> {
-        counts[0].next();
+        counts[0].advance();
         AdadeltaRule {
             sign: sign(self.maximize),
             weight_decay: constant(self.weight_decay),
@@ -45,7 +45,7 @@ impl Optimizer for Adadelta {
 impl<C: Real> Rule<C> for AdadeltaRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
-        let g = values[1] * self.sign + self.weight_decay * values[0];
+        let g = with_decay(values[1] * self.sign, values[0], self.weight_decay);
         let square = values[2] * self.old + self.new * g * g;
         let delta = (values[3] + self.eps).sqrt() / (square + self.eps).sqrt() * g;
         values[2] = square;

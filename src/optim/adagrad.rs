@@ -1,6 +1,6 @@
 //! Adagrad: steps that shrink with the sum of squares (Duchi, Hazan and Singer, 2011).
 
-use super::{Count, Optimizer, Real, Rule, constant, sign};
+use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Adagrad {
@@ -29,7 +29,7 @@ impl Optimizer for Adagrad {
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> AdagradRule<C> {
-        let t = counts[0].next();
+        let t = counts[0].advance();
         AdagradRule {
             sign: sign(self.maximize),
             weight_decay: constant(self.weight_decay),
@@ -42,7 +42,7 @@ impl Optimizer for Adagrad {
 impl<C: Real> Rule<C> for AdagradRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
-        let g = values[1] * self.sign + self.weight_decay * values[0];
+        let g = with_decay(values[1] * self.sign, values[0], self.weight_decay);
         let sum = values[2] + g * g;
         values[2] = sum;
         values[0] = values[0] + self.step * g / (sum.sqrt() + self.eps);

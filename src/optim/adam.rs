@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019).
 
-use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, maximum, sign};
+use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, maximum, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Adam {
@@ -43,7 +43,7 @@ impl Optimizer for Adam {
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> AdamRule<C> {
-        let t = counts[0].next();
+        let t = counts[0].advance();
         let (weight_decay, shrink) = decay(self.lr, self.weight_decay, self.decoupled_weight_decay);
         AdamRule {
             sign: sign(self.maximize),
@@ -63,7 +63,7 @@ impl<C: Real> Rule<C> for AdamRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
         let p = values[0] * self.shrink;
-        let g = values[1] * self.sign + self.weight_decay * p;
+        let g = with_decay(values[1] * self.sign, p, self.weight_decay);
         let mean = lerp(values[2], g, self.new_mean);
         let square = values[3] * self.old_square + self.new_square * g * g;
         values[2] = mean;

@@ -1,6 +1,6 @@
 //! Adamax: Adam by the largest gradient instead of the mean square (Kingma and Ba, 2015).
 
-use super::{Count, Optimizer, Real, Rule, constant, lerp, maximum, sign};
+use super::{Count, Optimizer, Real, Rule, constant, lerp, maximum, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Adamax {
@@ -32,7 +32,7 @@ impl Optimizer for Adamax {
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> AdamaxRule<C> {
-        let t = counts[0].next();
+        let t = counts[0].advance();
         AdamaxRule {
             sign: sign(self.maximize),
             weight_decay: constant(self.weight_decay),
@@ -47,7 +47,7 @@ impl Optimizer for Adamax {
 impl<C: Real> Rule<C> for AdamaxRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
-        let g = values[1] * self.sign + self.weight_decay * values[0];
+        let g = with_decay(values[1] * self.sign, values[0], self.weight_decay);
         let mean = lerp(values[2], g, self.new_mean);
         let largest = maximum(values[3] * self.beta2, g.abs() + self.eps);
         values[2] = mean;

@@ -1,6 +1,6 @@
 //! ASGD: gradient descent and the mean of the places it came by (Polyak and Juditsky, 1992).
 
-use super::{Count, Optimizer, Real, Rule, constant, sign};
+use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Asgd {
@@ -34,7 +34,7 @@ impl Optimizer for Asgd {
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> AsgdRule<C> {
-        let t = counts[0].next();
+        let t = counts[0].advance();
         let (eta, mu) = (counts[1].get(), counts[2].get());
         counts[1].set(self.lr / (1.0 + self.lambd * self.lr * t).powf(self.alpha));
         counts[2].set(1.0 / (t - self.t0).max(1.0));
@@ -51,7 +51,7 @@ impl Optimizer for Asgd {
 impl<C: Real> Rule<C> for AsgdRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
-        let g = values[1] * self.sign + self.weight_decay * values[0];
+        let g = with_decay(values[1] * self.sign, values[0], self.weight_decay);
         let p = values[0] * self.shrink - self.eta * g;
         values[0] = p;
         values[2] = if self.mu == C::one() { p } else { values[2] + (p - values[2]) * self.mu };

@@ -1,6 +1,6 @@
 //! NAdam: Adam that looks one step ahead (Dozat, 2016).
 
-use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, sign};
+use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Nadam {
@@ -43,7 +43,7 @@ impl Optimizer for Nadam {
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> NadamRule<C> {
-        let t = counts[0].next();
+        let t = counts[0].advance();
         let momentum = |t: f64| self.beta1 * (1.0 - 0.5 * 0.96_f64.powf(t * self.momentum_decay));
         let (mu, mu_next) = (momentum(t), momentum(t + 1.0));
         counts[1].multiply(mu);
@@ -68,7 +68,7 @@ impl<C: Real> Rule<C> for NadamRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
         let p = values[0] * self.shrink;
-        let g = values[1] * self.sign + self.weight_decay * p;
+        let g = with_decay(values[1] * self.sign, p, self.weight_decay);
         let mean = lerp(values[2], g, self.new_mean);
         let square = values[3] * self.old_square + self.new_square * g * g;
         values[2] = mean;

@@ -1,6 +1,6 @@
 //! RAdam: Adam that waits until it knows the variance (Liu et al., 2020).
 
-use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, sign};
+use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Radam {
@@ -39,7 +39,7 @@ impl Optimizer for Radam {
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> RadamRule<C> {
-        let t = counts[0].next();
+        let t = counts[0].advance();
         let correction = 1.0 - self.beta2.powf(t);
         // Length of the running mean, as if it were a simple one: after many steps and now.
         let longest = 2.0 / (1.0 - self.beta2) - 1.0;
@@ -65,7 +65,7 @@ impl<C: Real> Rule<C> for RadamRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
         let p = values[0] * self.shrink;
-        let g = values[1] * self.sign + self.weight_decay * p;
+        let g = with_decay(values[1] * self.sign, p, self.weight_decay);
         let mean = lerp(values[2], g, self.new_mean);
         let square = values[3] * self.old_square + self.new_square * g * g;
         values[2] = mean;

@@ -1,6 +1,6 @@
 //! RMSprop: steps by the root of the mean square (Hinton, 2012), or of the variance (Graves, 2013).
 
-use super::{Count, Optimizer, Real, Rule, constant, lerp, sign};
+use super::{Count, Optimizer, Real, Rule, constant, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct RmsProp {
@@ -41,7 +41,7 @@ impl Optimizer for RmsProp {
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> RmsPropRule<C> {
-        counts[0].next();
+        counts[0].advance();
         RmsPropRule {
             sign: sign(self.maximize),
             weight_decay: constant(self.weight_decay),
@@ -58,7 +58,7 @@ impl Optimizer for RmsProp {
 impl<C: Real> Rule<C> for RmsPropRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
-        let g = values[1] * self.sign + self.weight_decay * values[0];
+        let g = with_decay(values[1] * self.sign, values[0], self.weight_decay);
         let square = values[2] * self.old + self.new * g * g;
         values[2] = square;
         let mut variance = square;

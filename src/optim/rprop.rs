@@ -29,7 +29,7 @@ impl Optimizer for Rprop {
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> RpropRule<C> {
-        counts[0].next();
+        counts[0].advance();
         RpropRule {
             sign: sign(self.maximize),
             eta_minus: constant(self.eta_minus),

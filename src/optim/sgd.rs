@@ -1,6 +1,6 @@
 //! Stochastic gradient descent, with momentum.
 
-use super::{Count, Optimizer, Real, Rule, constant, sign};
+use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Sgd {
@@ -50,7 +50,7 @@ impl<C: Real> Rule<C> for SgdRule<C> {
     #[inline(always)]
     fn update<const N: usize>(self, values: &mut [C; N]) {
         let p = values[0];
-        let mut g = values[1] * self.sign + self.weight_decay * p;
+        let mut g = with_decay(values[1] * self.sign, p, self.weight_decay);
         if N == 3 {
             let buffer = values[2] * self.momentum + g * self.keep;
             values[2] = buffer;

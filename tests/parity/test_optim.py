@@ -247,6 +247,24 @@ x = optim.Adam(_p, betas=(torch.tensor(0.5), torch.tensor(0.75))).defaults["beta
 _o = optim.SparseAdam(_p); _o.step(); x = repr(_o); _p[0].sum().backward(); _o.step()
 _o = optim.SGD(_p, lr=0.5, momentum=0.5); _p[0].sum().backward(); _o.step(); _n = {"a": torch.ones(3).requires_grad_(), "b": torch.ones(2, 2)}; _n["a"].grad = torch.ones(3)
 with torch.no_grad(): _o = optim.SGD(_p, lr=0.5); x = _o.step(lambda: torch.is_grad_enabled())
+_o = optim.Adam(_p); _p[0].grad = torch.ones(3); _o.step(); _s = _o.state_dict(); _s["state"][0]["step"] = 5; _q = optim.Adam(_p); _q.load_state_dict(_s); x = _q.state_dict()["state"][0]["step"]
+_o = optim.SGD(_p, momentum=0.9); _p[0].grad = torch.ones(3); _o.step(); _s = _o.state_dict(); _s["state"][0]["momentum_buffer"] = None; _o.load_state_dict(_s); _o.step(); x = _o.state_dict()["state"]
+_o = optim.Adam(_p); _p[0].grad = torch.ones(3); _o.step(); _o.param_groups[0]["amsgrad"] = True; _o.step()
+_o = optim.RMSprop(_p); _p[0].grad = torch.ones(3); _o.step(); _o.param_groups[0]["momentum"] = 0.9; _o.step()
+_o = optim.Adam(_p, lr=1.0, amsgrad=True); _p[0].grad = torch.tensor([float("nan"), float("inf"), 1.0]); _o.step(); _o.step(); x = _p[0]; y = _o.state_dict()["state"]
+_o = optim.Adamax(_p, lr=1.0); _p[0].grad = torch.tensor([float("nan"), float("inf"), 1.0]); _o.step(); _o.step(); x = _p[0]; y = _o.state_dict()["state"]
+_o = optim.Rprop(_p, lr=1.0); _p[0].grad = torch.tensor([float("nan"), float("inf"), 0.0]); _o.step(); _o.step(); x = _p[0]; y = _o.state_dict()["state"]
+_o = optim.SGD(_p, lr=1.0, momentum=0.9); _p[0].grad = torch.tensor([float("nan"), float("inf"), -0.0]); _o.step(); _o.step(); x = _p[0]; y = _o.state_dict()["state"]
+_o = optim.NAdam([torch.zeros(0, 3)]); _o.param_groups[0]["params"][0].grad = torch.zeros(0, 3); _o.step(); x = _o.state_dict()
+_q = torch.tensor(2.0, requires_grad=True); _o = optim.Adafactor([_q]); (_q**2).backward(); _o.step(); x = _o.state_dict()
+_q = torch.ones(2, 3, 4, requires_grad=True); _o = optim.Adafactor([_q]); (_q**2).sum().backward(); _o.step(); x = _o.state_dict()
+_q = torch.ones(2, 3, dtype=torch.complex64); _o = optim.Adafactor([_q]); _q.grad = torch.ones_like(_q); _o.step()
+_q = torch.ones(2, 3, dtype=torch.complex64); _o = optim.Muon([_q]); _q.grad = torch.ones_like(_q); _o.step()
+_q = torch.ones(2, 3); _o = optim.Muon([_q], ns_steps=100); _q.grad = torch.ones_like(_q); _o.step()
+_q = torch.ones(2, 3); _o = optim.Muon([_q], ns_coefficients=(1, 2)); _q.grad = torch.ones_like(_q); _o.step()
+_o = optim.LBFGS(_p, line_search_fn="x"); _f = lambda l: (l.backward(), l)[1]; _o.step(lambda: _f((_p[0] ** 2).sum()))
+_q = torch.ones(2, dtype=torch.complex128, requires_grad=True); _o = optim.LBFGS([_q]); _f = lambda l: (l.backward(), l)[1]; x = _o.step(lambda: (_o.zero_grad(), _f(((_q - (1 + 2j)).abs() ** 2).sum()))[1]); y = _q
+_q = torch.ones(2); torch.set_default_dtype(torch.float64); _o = optim.NAdam([_q]); _q.grad = torch.ones(2); _o.step(); x = _o.state_dict()["state"]; torch.set_default_dtype(torch.float32)
 optim.SGD([], lr=0.1)
 optim.SGD(_p, lr=-1)
 optim.SGD(_p, lr="a")
