@@ -264,7 +264,6 @@ _q = torch.ones(2, 3); _o = optim.Muon([_q], ns_steps=100); _q.grad = torch.ones
 _q = torch.ones(2, 3); _o = optim.Muon([_q], ns_coefficients=(1, 2)); _q.grad = torch.ones_like(_q); _o.step()
 _o = optim.LBFGS(_p, line_search_fn="x"); _f = lambda l: (l.backward(), l)[1]; _o.step(lambda: _f((_p[0] ** 2).sum()))
 _q = torch.ones(2, dtype=torch.complex128, requires_grad=True); _o = optim.LBFGS([_q]); _f = lambda l: (l.backward(), l)[1]; x = _o.step(lambda: (_o.zero_grad(), _f(((_q - (1 + 2j)).abs() ** 2).sum()))[1]); y = _q
-_q = torch.ones(2); torch.set_default_dtype(torch.float64); _o = optim.NAdam([_q]); _q.grad = torch.ones(2); _o.step(); x = _o.state_dict()["state"]; torch.set_default_dtype(torch.float32)
 optim.SGD([], lr=0.1)
 optim.SGD(_p, lr=-1)
 optim.SGD(_p, lr="a")
@@ -288,6 +287,20 @@ optim.Adam(_p).load_state_dict(optim.Adam(_p[:1]).state_dict())
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_program(program: str) -> None:
     hold(f"_p = [t(3).requires_grad_(), t(2, 2).requires_grad_()]\n{program}")
+
+
+def test_counts_are_of_the_default_dtype() -> None:
+    for lib in (CANDIDATE, REFERENCE):
+        lib.set_default_dtype(lib.float64)
+        try:
+            param = lib.ones(2)
+            optimizer = lib.optim.NAdam([param])
+            param.grad = lib.ones(2)
+            optimizer.step()
+        finally:
+            lib.set_default_dtype(lib.float32)
+        state = optimizer.state[param]
+        assert name_of(state["step"].dtype) == name_of(state["mu_product"].dtype) == "float64"
 
 
 ERRORS = """
