@@ -1,55 +1,215 @@
 //! Update steps of optimizers, fused: one call changes all parameters, each read and written once.
+//!
+//! An optimizer is its settings, the names of what it keeps of a parameter, and a [`Rule`]: what one
+//! step does to one element. The loops, threads, dtypes and layouts are here, for all of them.
+
+mod adadelta;
+mod adagrad;
+mod adam;
+mod adamax;
+mod asgd;
+mod nadam;
+mod radam;
+mod rmsprop;
+mod rprop;
+mod sgd;
+
+pub use adadelta::Adadelta;
+pub use adagrad::Adagrad;
+pub use adam::Adam;
+pub use adamax::Adamax;
+pub use asgd::Asgd;
+pub use nadam::Nadam;
+pub use radam::Radam;
+pub use rmsprop::RmsProp;
+pub use rprop::Rprop;
+pub use sgd::Sgd;
+
+use std::borrow::Cow;
+
+use ::half::{bf16, f16};
 
 use crate::bail;
-use crate::cpu::par;
 use crate::cpu::simd::{Element as Lanes, Kernel, Simd, level};
-use crate::dtype::{Cast, DType, Element};
+use crate::cpu::{half, par};
+use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::layout::Show;
-use crate::ops::copy;
+use crate::ops::{complex, copy, creation, reduce};
+use crate::scalar::Scalar;
 use crate::tensor::Tensor;
-
-/// Settings of stochastic gradient descent.
-#[derive(Clone, Copy)]
-pub struct Sgd {
-    pub lr: f64,
-    pub momentum: f64,
-    pub dampening: f64,
-    pub weight_decay: f64,
-    pub nesterov: bool,
-    pub maximize: bool,
-}
-
-/// Settings of Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019).
-#[derive(Clone, Copy)]
-pub struct Adam {
-    pub lr: f64,
-    pub beta1: f64,
-    pub beta2: f64,
-    pub eps: f64,
-    pub weight_decay: f64,
-    pub maximize: bool,
-    pub decoupled_weight_decay: bool,
-}
 
 /// What an update computes in: f32 for all but f64.
 pub trait Real: num_traits::Float + Element + Lanes {}
 impl Real for f32 {}
 impl Real for f64 {}
 
-/// Elements that one thread takes at a time.
-const GRAIN: usize = 16 << 10;
-
-/// The tensors of one parameter: the parameter first, then gradient and state.
-type Slots<'a> = [&'a Tensor];
-
-/// An update of one element: `values` are the element of each slot, to be changed in place.
-trait Rule<C>: Copy + Sync {
+/// An update of one element.
+pub trait Rule<C>: Copy + Sync {
+    /// `values` are the element of the parameter, of its gradient and of each state tensor, in the order
+    /// of [`Optimizer::state`]: all to be changed in place, but the gradient, which is not written.
     fn update<const N: usize>(self, values: &mut [C; N]);
 }
 
-/// Runs a rule over all elements of `N` tensors of one shape. Slot 1, the gradient, is only read.
-fn apply<const N: usize, C: Real>(slots: &Slots, rule: impl Rule<C>) -> Result<()> {
+/// An optimizer with the settings of a group of parameters.
+pub trait Optimizer: Copy + Sync {
+    type Rule<C: Real>: Rule<C>;
+    /// Of how many elements an update may consist: 2 and the number of state tensors.
+    const VALUES: std::ops::RangeInclusive<usize>;
+
+    /// Names of the state tensors of a parameter's shape.
+    fn state(&self) -> Vec<&'static str>;
+
+    /// Names of the 0-d state tensors.
+    fn counts(&self) -> &'static [&'static str] {
+        &["step"]
+    }
+
+    /// The rule of a parameter's next step; `counts` are its 0-d states, which are counted on here.
+    fn rule<C: Real>(&self, counts: &mut [Count]) -> Self::Rule<C>;
+}
+
+/// A number that is kept of a parameter in a 0-d tensor, and rounded as that tensor rounds.
+#[derive(Clone, Copy)]
+pub struct Count {
+    value: f64,
+    single: bool,
+}
+
+impl Count {
+    fn read(tensor: &Tensor) -> Result<Count> {
+        Ok(Count { value: reduce::item(tensor)?.to_f64(), single: tensor.dtype() == DType::F32 })
+    }
+
+    fn write(self, tensor: &Tensor) -> Result<()> {
+        if self.single {
+            // SAFETY: `item` found exactly one element when this was read, and it has this type.
+            unsafe { tensor.ptr().cast::<f32>().write_unaligned(self.value as f32) };
+        } else {
+            creation::write_value(tensor, Scalar::Float(self.value))?;
+        }
+        tensor.bump_version();
+        Ok(())
+    }
+
+    fn round(&self, x: f64) -> f64 {
+        if self.single { x as f32 as f64 } else { x }
+    }
+
+    pub fn get(&self) -> f64 {
+        self.value
+    }
+
+    pub fn set(&mut self, x: f64) {
+        self.value = self.round(x);
+    }
+
+    pub fn multiply(&mut self, by: f64) {
+        self.value = self.round(self.value * self.round(by));
+    }
+
+    /// Adds one, and returns the sum.
+    pub fn advance(&mut self) -> f64 {
+        self.set(self.value + 1.0);
+        self.value
+    }
+}
+
+/// A setting in the precision of the update.
+pub fn constant<C: Real>(x: f64) -> C {
+    C::from(x).unwrap_or_else(C::nan)
+}
+
+/// What a gradient is multiplied by: -1 to climb.
+pub fn sign<C: Real>(maximize: bool) -> C {
+    constant(if maximize { -1.0 } else { 1.0 })
+}
+
+/// Weight decay in its two kinds: what is added to the gradient, times the parameter; and what is left
+/// of the parameter where the decay is `decoupled` from the gradient.
+pub fn decay<C: Real>(lr: f64, weight_decay: f64, decoupled: bool) -> (C, C) {
+    if decoupled {
+        (C::zero(), constant(1.0 - lr * weight_decay))
+    } else {
+        (constant(weight_decay), C::one())
+    }
+}
+
+/// A gradient with the part of the parameter that decay adds. Without decay an infinite parameter adds nothing.
+#[inline(always)]
+pub fn with_decay<C: Real>(g: C, p: C, weight_decay: C) -> C {
+    if weight_decay == C::zero() { g } else { g + weight_decay * p }
+}
+
+/// From `a` to `b`, exact at the nearer end.
+#[inline(always)]
+pub fn lerp<C: Real>(a: C, b: C, weight: C) -> C {
+    let one = C::one();
+    if weight + weight < one { a + weight * (b - a) } else { b - (b - a) * (one - weight) }
+}
+
+/// The larger one, or NaN where either is.
+#[inline(always)]
+pub fn maximum<C: Real>(a: C, b: C) -> C {
+    if a > b || a.is_nan() { a } else { b }
+}
+
+/// The parameters of a step with all that belongs to them.
+pub struct Parameters {
+    pub params: Vec<Tensor>,
+    pub grads: Vec<Tensor>,
+    /// For each parameter in turn the tensors of [`Optimizer::state`].
+    pub state: Vec<Tensor>,
+    /// For each parameter in turn the tensors of [`Optimizer::counts`].
+    pub counts: Vec<Tensor>,
+}
+
+/// One step over all parameters: they, their state and their counts are changed in place.
+pub fn step<O: Optimizer>(optimizer: &O, all: &Parameters) -> Result<()> {
+    let kept = optimizer.state().len();
+    let counted = optimizer.counts().len();
+    let mut counts = Vec::with_capacity(counted);
+    for (i, (param, grad)) in all.params.iter().zip(&all.grads).enumerate() {
+        let dtype = param.dtype();
+        if !dtype.is_floating() && !dtype.is_complex() {
+            bail!(Unsupported, "optimizers take floating-point parameters, got {}", dtype);
+        }
+        let tensors = &all.counts[i * counted..][..counted];
+        counts.clear();
+        for tensor in tensors {
+            counts.push(Count::read(tensor)?);
+        }
+        let state = &all.state[i * kept..][..kept];
+        if dtype.to_real() == DType::F64 {
+            apply_to::<O, f64>(param, grad, state, optimizer.rule(&mut counts))?;
+        } else {
+            apply_to::<O, f32>(param, grad, state, optimizer.rule(&mut counts))?;
+        }
+        for (tensor, count) in tensors.iter().zip(&counts) {
+            count.write(tensor)?;
+        }
+    }
+    Ok(())
+}
+
+fn apply_to<O: Optimizer, C: Real>(p: &Tensor, g: &Tensor, state: &[Tensor], rule: O::Rule<C>) -> Result<()> {
+    match state {
+        [] => apply::<2, O, C>([p, g], rule),
+        [a] => apply::<3, O, C>([p, g, a], rule),
+        [a, b] => apply::<4, O, C>([p, g, a, b], rule),
+        [a, b, c] => apply::<5, O, C>([p, g, a, b, c], rule),
+        _ => unreachable!("no optimizer keeps more than three tensors of a parameter"),
+    }
+}
+
+/// Elements that one thread takes at a time.
+const GRAIN: usize = 16 << 10;
+
+/// Runs a rule over all elements of tensors of one shape: the parameter, its gradient, its state.
+fn apply<const N: usize, O: Optimizer, C: Real>(slots: [&Tensor; N], rule: O::Rule<C>) -> Result<()> {
+    if !O::VALUES.contains(&N) {
+        unreachable!("an optimizer keeps as many tensors as its rule takes");
+    }
     let model = slots[0];
     for (i, t) in slots.iter().enumerate() {
         if t.sizes() != model.sizes() {
@@ -67,15 +227,13 @@ fn apply<const N: usize, C: Real>(slots: &Slots, rule: impl Rule<C>) -> Result<(
         && slots.iter().all(|t| t.strides() == &strides[..] && t.dtype() == model.dtype());
     if !alike {
         // Other layouts go through copies of one layout and dtype.
-        let copies: Vec<Tensor> = slots
-            .iter()
-            .map(|t| {
-                let dense = Tensor::empty(model.sizes(), model.dtype())?;
-                copy::write(&dense, &t.detached())?;
-                Ok(dense)
-            })
-            .collect::<Result<_>>()?;
-        apply::<N, C>(&copies.iter().collect::<Vec<_>>(), rule)?;
+        let mut copies = slots.map(Cow::Borrowed);
+        for copy in &mut copies {
+            let dense = Tensor::empty(model.sizes(), model.dtype())?;
+            copy::write(&dense, &copy.detached())?;
+            *copy = Cow::Owned(dense);
+        }
+        apply::<N, O, C>(std::array::from_fn(|i| &*copies[i]), rule)?;
         for (i, (t, new)) in slots.iter().zip(&copies).enumerate() {
             if i != 1 {
                 copy::write(t, new)?;
@@ -84,7 +242,19 @@ fn apply<const N: usize, C: Real>(slots: &Slots, rule: impl Rule<C>) -> Result<(
         }
         return Ok(());
     }
-    crate::dispatch!(model.dtype(), T => run::<N, T, C>(slots, rule));
+    if model.dtype().is_complex() {
+        // Real and imaginary parts are elements of their own.
+        let pairs: Vec<Tensor> =
+            slots.iter().map(|t| complex::pair_of_reals(&t.detach())).collect::<Result<_>>()?;
+        return apply::<N, O, C>(std::array::from_fn(|i| &pairs[i]), rule);
+    }
+    let addresses = Addresses(slots.map(Tensor::ptr));
+    let len = model.numel();
+    match model.dtype() {
+        DType::F16 => run::<N, f16, C, _>(addresses, len, rule),
+        DType::BF16 => run::<N, bf16, C, _>(addresses, len, rule),
+        _ => run::<N, C, C, _>(addresses, len, rule),
+    }
     for (i, t) in slots.iter().enumerate() {
         if i != 1 {
             t.bump_version();
@@ -105,7 +275,7 @@ struct Range<const N: usize, T, R> {
     element: std::marker::PhantomData<T>,
 }
 
-impl<const N: usize, T: Element, C: Real, R: Rule<C>> Kernel<C> for Range<N, T, R> {
+impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Kernel<C> for Range<N, T, R> {
     type Output = ();
 
     #[inline(always)]
@@ -115,11 +285,11 @@ impl<const N: usize, T: Element, C: Real, R: Rule<C>> Kernel<C> for Range<N, T, 
             // this range.
             unsafe {
                 let at = |k: usize| self.addresses.0[k].cast::<T>().add(i);
-                let mut values: [C; N] = std::array::from_fn(|k| at(k).read().cast());
+                let mut values: [C; N] = std::array::from_fn(|k| at(k).read().load());
                 self.rule.update(&mut values);
                 for (k, value) in values.iter().enumerate() {
                     if k != 1 {
-                        at(k).write((*value).cast());
+                        at(k).write(T::store(*value));
                     }
                 }
             }
@@ -127,9 +297,8 @@ impl<const N: usize, T: Element, C: Real, R: Rule<C>> Kernel<C> for Range<N, T, 
     }
 }
 
-fn run<const N: usize, T: Element, C: Real>(slots: &Slots, rule: impl Rule<C>) {
-    let addresses = Addresses(std::array::from_fn(|k| slots[k].ptr()));
-    par::for_range(slots[0].numel(), GRAIN, &|range| {
+fn run<const N: usize, T: Stored<C>, C: Real, R: Rule<C>>(addresses: Addresses<N>, len: usize, rule: R) {
+    par::for_range(len, GRAIN, &|range| {
         let whole = &addresses; // the struct, which is Sync, not its field
         C::dispatch(
             level(),
@@ -138,174 +307,38 @@ fn run<const N: usize, T: Element, C: Real>(slots: &Slots, rule: impl Rule<C>) {
     });
 }
 
-#[derive(Clone, Copy)]
-struct SgdRule<C> {
-    sign: C,
-    lr: C,
-    momentum: C,
-    keep: C,
-    weight_decay: C,
-    nesterov: bool,
+/// How elements lie in memory.
+trait Stored<C>: Copy {
+    fn load(self) -> C;
+    fn store(value: C) -> Self;
 }
 
-impl<C: Real> Rule<C> for SgdRule<C> {
+impl<C: Real> Stored<C> for C {
     #[inline(always)]
-    fn update<const N: usize>(self, values: &mut [C; N]) {
-        let p = values[0];
-        let mut g = values[1] * self.sign + self.weight_decay * p;
-        if N == 3 {
-            let buffer = values[2] * self.momentum + g * self.keep;
-            values[2] = buffer;
-            g = if self.nesterov { g + self.momentum * buffer } else { buffer };
-        }
-        values[0] = p - self.lr * g;
+    fn load(self) -> C {
+        self
     }
-}
-
-fn constant<C: Real>(x: f64) -> C {
-    C::from(x).unwrap_or_else(C::nan)
-}
-
-/// One step over all parameters. `buffers` holds the momentum of each, `None` before its first step;
-/// the buffers after the step are returned (none without momentum).
-pub fn sgd_step(
-    params: &[Tensor],
-    grads: &[Tensor],
-    buffers: &[Option<Tensor>],
-    settings: Sgd,
-) -> Result<Vec<Tensor>> {
-    fn step<C: Real>(p: &Tensor, g: &Tensor, buffer: Option<&Tensor>, s: Sgd, fresh: bool) -> Result<()> {
-        let rule = SgdRule::<C> {
-            sign: constant(if s.maximize { -1.0 } else { 1.0 }),
-            lr: constant(s.lr),
-            momentum: constant(s.momentum),
-            // The first step takes the gradient as it is.
-            keep: constant(if fresh { 1.0 } else { 1.0 - s.dampening }),
-            weight_decay: constant(s.weight_decay),
-            nesterov: s.nesterov,
-        };
-        match buffer {
-            Some(buffer) => apply::<3, C>(&[p, g, buffer], rule),
-            None => apply::<2, C>(&[p, g], rule),
-        }
-    }
-    let mut after = Vec::with_capacity(params.len());
-    for (i, (p, g)) in params.iter().zip(grads).enumerate() {
-        check_dtype(p)?;
-        let known = buffers.get(i).and_then(Option::as_ref);
-        let buffer = match known {
-            _ if settings.momentum == 0.0 => None,
-            Some(buffer) => Some(buffer.clone()),
-            None => Some(crate::ops::creation::zeros(p.sizes(), p.dtype())?),
-        };
-        match p.dtype() {
-            DType::F64 => step::<f64>(p, g, buffer.as_ref(), settings, known.is_none())?,
-            _ => step::<f32>(p, g, buffer.as_ref(), settings, known.is_none())?,
-        }
-        after.extend(buffer);
-    }
-    Ok(after)
-}
-
-#[derive(Clone, Copy)]
-struct AdamRule<C> {
-    sign: C,
-    /// 1 - beta1, beta2, 1 - beta2, each rounded once.
-    new_mean: C,
-    old_square: C,
-    new_square: C,
-    /// -lr / (1 - beta1^t)
-    step: C,
-    /// sqrt(1 - beta2^t)
-    root_correction: C,
-    eps: C,
-    /// Added to the gradient, times the parameter.
-    weight_decay: C,
-    /// What decoupled decay leaves of the parameter.
-    shrink: C,
-}
-
-/// From `a` to `b`, exact at the nearer end.
-#[inline(always)]
-fn lerp<C: Real>(a: C, b: C, weight: C) -> C {
-    let one = C::one();
-    if weight + weight < one { a + weight * (b - a) } else { b - (b - a) * (one - weight) }
-}
-
-impl<C: Real> Rule<C> for AdamRule<C> {
     #[inline(always)]
-    fn update<const N: usize>(self, values: &mut [C; N]) {
-        let p = values[0] * self.shrink;
-        let g = values[1] * self.sign + self.weight_decay * p;
-        let mean = lerp(values[2], g, self.new_mean);
-        let square = values[3] * self.old_square + self.new_square * g * g;
-        values[2] = mean;
-        values[3] = square;
-        let mut largest = square;
-        if N == 5 {
-            largest = if values[4] > square { values[4] } else { square };
-            values[4] = largest;
+    fn store(value: C) -> C {
+        value
+    }
+}
+
+macro_rules! stored_half {
+    ($($half:ty, $from:path, $to:path;)*) => {$(
+        impl<C: Real> Stored<C> for $half {
+            #[inline(always)]
+            fn load(self) -> C {
+                C::from($from(self.to_bits())).unwrap_or_else(C::nan)
+            }
+            #[inline(always)]
+            fn store(value: C) -> $half {
+                <$half>::from_bits($to(value.to_f32().unwrap_or(f32::NAN)))
+            }
         }
-        let denominator = largest.sqrt() / self.root_correction + self.eps;
-        values[0] = p + self.step * mean / denominator;
-    }
+    )*};
 }
-
-/// State of one parameter under Adam.
-pub struct AdamState {
-    pub exp_avg: Tensor,
-    pub exp_avg_sq: Tensor,
-    pub max_exp_avg_sq: Option<Tensor>,
-    /// Number of steps so far: a 0-d float32 tensor, counted up here.
-    pub step: Tensor,
-}
-
-/// One step over all parameters.
-pub fn adam_step(params: &[Tensor], grads: &[Tensor], states: &[AdamState], settings: Adam) -> Result<()> {
-    fn step<C: Real>(p: &Tensor, g: &Tensor, state: &AdamState, t: f64, s: Adam) -> Result<()> {
-        let rule = AdamRule::<C> {
-            sign: constant(if s.maximize { -1.0 } else { 1.0 }),
-            new_mean: constant(1.0 - s.beta1),
-            old_square: constant(s.beta2),
-            new_square: constant(1.0 - s.beta2),
-            step: constant(-(s.lr / (1.0 - s.beta1.powf(t)))),
-            root_correction: constant((1.0 - s.beta2.powf(t)).sqrt()),
-            eps: constant(s.eps),
-            weight_decay: constant(if s.decoupled_weight_decay { 0.0 } else { s.weight_decay }),
-            shrink: constant(if s.decoupled_weight_decay { 1.0 - s.lr * s.weight_decay } else { 1.0 }),
-        };
-        match &state.max_exp_avg_sq {
-            Some(max) => apply::<5, C>(&[p, g, &state.exp_avg, &state.exp_avg_sq, max], rule),
-            None => apply::<4, C>(&[p, g, &state.exp_avg, &state.exp_avg_sq], rule),
-        }
-    }
-    for ((p, g), state) in params.iter().zip(grads).zip(states) {
-        check_dtype(p)?;
-        let t = count_step(&state.step)?;
-        match p.dtype() {
-            DType::F64 => step::<f64>(p, g, state, t, settings)?,
-            _ => step::<f32>(p, g, state, t, settings)?,
-        }
-    }
-    Ok(())
-}
-
-/// Adds one to a count of steps and returns it.
-fn count_step(step: &Tensor) -> Result<f64> {
-    let t = crate::ops::reduce::item(step)?.to_f64() + 1.0;
-    if step.dtype() == DType::F32 {
-        // SAFETY: `item` found exactly one element, which has this type.
-        unsafe { step.ptr().cast::<f32>().write_unaligned(t as f32) };
-    } else {
-        crate::ops::creation::write_value(step, crate::scalar::Scalar::Float(t))?;
-    }
-    step.bump_version();
-    Ok(t)
-}
-
-fn check_dtype(p: &Tensor) -> Result<()> {
-    if !p.dtype().is_floating() {
-        bail!(Unsupported, "optimizers take floating-point parameters, got {}", p.dtype());
-    }
-    Ok(())
+stored_half! {
+    f16, half::from_f16, half::to_f16;
+    bf16, half::from_bf16, half::to_bf16;
 }

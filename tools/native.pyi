@@ -491,21 +491,18 @@ def clear_autocast_cache() -> None: ...
 def _sgd_step(
     params: list[Tensor],
     grads: list[Tensor],
-    momentum_buffers: list[Tensor | None],
+    states: list[dict[str, Any]],
     lr: _float,
     momentum: _float,
     dampening: _float,
     weight_decay: _float,
     nesterov: _bool,
     maximize: _bool,
-) -> list[Tensor]: ...
+) -> None: ...
 def _adam_step(
     params: list[Tensor],
     grads: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_avg_sqs: list[Tensor],
-    max_exp_avg_sqs: list[Tensor],
-    steps: list[Tensor],
+    states: list[dict[str, Any]],
     lr: _float,
     beta1: _float,
     beta2: _float,
@@ -514,6 +511,95 @@ def _adam_step(
     amsgrad: _bool,
     maximize: _bool,
     decoupled_weight_decay: _bool,
+) -> None: ...
+def _nadam_step(
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[dict[str, Any]],
+    lr: _float,
+    beta1: _float,
+    beta2: _float,
+    eps: _float,
+    weight_decay: _float,
+    momentum_decay: _float,
+    decoupled_weight_decay: _bool,
+    maximize: _bool,
+) -> None: ...
+def _radam_step(
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[dict[str, Any]],
+    lr: _float,
+    beta1: _float,
+    beta2: _float,
+    eps: _float,
+    weight_decay: _float,
+    decoupled_weight_decay: _bool,
+    maximize: _bool,
+) -> None: ...
+def _adamax_step(
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[dict[str, Any]],
+    lr: _float,
+    beta1: _float,
+    beta2: _float,
+    eps: _float,
+    weight_decay: _float,
+    maximize: _bool,
+) -> None: ...
+def _adagrad_step(
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[dict[str, Any]],
+    lr: _float,
+    lr_decay: _float,
+    weight_decay: _float,
+    eps: _float,
+    maximize: _bool,
+) -> None: ...
+def _adadelta_step(
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[dict[str, Any]],
+    lr: _float,
+    rho: _float,
+    eps: _float,
+    weight_decay: _float,
+    maximize: _bool,
+) -> None: ...
+def _rmsprop_step(
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[dict[str, Any]],
+    lr: _float,
+    alpha: _float,
+    eps: _float,
+    weight_decay: _float,
+    momentum: _float,
+    centered: _bool,
+    maximize: _bool,
+) -> None: ...
+def _rprop_step(
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[dict[str, Any]],
+    eta_minus: _float,
+    eta_plus: _float,
+    least: _float,
+    most: _float,
+    maximize: _bool,
+) -> None: ...
+def _asgd_step(
+    params: list[Tensor],
+    grads: list[Tensor],
+    states: list[dict[str, Any]],
+    lr: _float,
+    lambd: _float,
+    alpha: _float,
+    t0: _float,
+    weight_decay: _float,
+    maximize: _bool,
 ) -> None: ...
 
 # <functions>

@@ -37,6 +37,48 @@ def small_ops() -> list[Case]:
     return cases
 
 
+# Each optimizer, and the ratio aimed at over many small tensors.
+OPTIMIZERS = {
+    "SGD(p, lr=1e-3)": 2,
+    "SGD(p, lr=1e-3, momentum=0.9)": 10,
+    "Adam(p, lr=1e-3)": 10,
+    "Adam(p, lr=1e-3, amsgrad=True)": 2,
+    "AdamW(p)": 2,
+    "NAdam(p)": 2,
+    "RAdam(p)": 2,
+    "Adamax(p)": 2,
+    "Adagrad(p)": 2,
+    "Adadelta(p)": 2,
+    "RMSprop(p)": 2,
+    "RMSprop(p, momentum=0.9, centered=True)": 2,
+    "Rprop(p)": 2,
+    "ASGD(p)": 2,
+    "Adafactor(p)": 2,
+    "Muon(p)": 2,
+}
+
+
+def optimizer_steps(*, large: bool) -> list[Case]:
+    """Steps over 50 small tensors, or over one of 10 million elements; of matrices where only those count."""
+    cases = []
+    for call, goal in OPTIMIZERS.items():
+        count, shape = (1, "10_000_000") if large else (50, "16")
+        if call.startswith(("Muon", "Adafactor")):
+            shape = ("256, 256" if call.startswith("Muon") else "2000, 2000") if large else "4, 4"
+        sizes = shape.replace(", ", " x ").replace("_", "")
+        setup = (
+            f"p = [torch.randn({shape}).requires_grad_() for _ in range({count})]\n"
+            f"for v in p: v.grad = torch.randn({shape})\no = optim.{call}"
+        )
+        name = f"{call} over {f'{count} tensors of ' if count > 1 else ''}{sizes}"
+        # Muon is a matter of bfloat16: the state is compared, which is not.
+        result = "(o.step(), p[-1].detach()[:99])[1]"
+        if call.startswith("Muon"):
+            result = '(o.step(), o.state[p[-1]]["momentum_buffer"])[1]'
+        cases.append(Case(name, 2 if large else goal, setup, "o.step()", result))
+    return cases
+
+
 STEP = "o.zero_grad()\nloss = criterion(net(x), y)\nloss.backward()\no.step()"
 
 SMALL = [
@@ -63,17 +105,6 @@ SMALL = [
         "criterion = nn.MSELoss(); o = optim.Adam(net.parameters(), lr=1e-3)",
         STEP,
         "(criterion(net(x), y).backward(), o.step(), net[0].weight.detach())[2]",
-    ),
-    *(
-        Case(
-            f"{name} over 50 tensors of 16",
-            10,
-            "p = [torch.randn(16).requires_grad_() for _ in range(50)]\n"
-            f"for v in p: v.grad = torch.randn(16)\no = optim.{call}",
-            "o.step()",
-            "(o.step(), p[7].detach())[1]",
-        )
-        for name, call in (("SGD", "SGD(p, lr=1e-3, momentum=0.9)"), ("Adam", "Adam(p, lr=1e-3)"))
     ),
 ]
 
@@ -232,7 +263,16 @@ DATA = [
     ),
 ]
 
-CASES = [*small_ops(), *SMALL, *LARGE, *MODULE, *layers(), *DATA]
+CASES = [
+    *small_ops(),
+    *SMALL,
+    *optimizer_steps(large=False),
+    *LARGE,
+    *optimizer_steps(large=True),
+    *MODULE,
+    *layers(),
+    *DATA,
+]
 
 
 def namespace(lib: ModuleType, case: Case) -> dict[str, Any]:

@@ -14,6 +14,7 @@ pub mod exp;
 pub mod fft;
 pub mod gemm;
 pub mod grid_sample;
+pub mod half;
 pub mod index;
 pub mod layer_norm;
 pub mod linalg;

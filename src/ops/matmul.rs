@@ -363,6 +363,12 @@ pub fn linear(input: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<
 }
 
 fn addmm(input: &Tensor, a: &Tensor, b: &Tensor, beta: Scalar, alpha: Scalar) -> Result<Tensor> {
+    let dtype = input.dtype();
+    if matches!(dtype, DType::F16 | DType::BF16) && a.dtype() == dtype && b.dtype() == dtype {
+        // In single precision, and rounded once.
+        let wide = |t: &Tensor| copy::to_dtype(t, DType::F32);
+        return copy::to_dtype(&scaled_sum(&wide(input)?, mm(&wide(a)?, &wide(b)?)?, beta, alpha)?, dtype);
+    }
     scaled_sum(input, mm(a, b)?, beta, alpha)
 }
 

@@ -1,11 +1,11 @@
 //! The fused update steps, for `rustnn.optim`.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyDict, PyList, PyString};
 
-use crate::optim::{Adam, AdamState, Sgd, adam_step, sgd_step};
-use crate::python::convert::{tensor_of, wrap};
+use crate::optim::{self, Optimizer, Parameters};
+use crate::python::convert::tensor_of;
 use crate::python::gc::without_gil;
 use crate::tensor::Tensor;
 
@@ -14,90 +14,95 @@ fn tensors(list: &Bound<'_, PyList>) -> PyResult<Vec<Tensor>> {
     list.iter().map(|item| tensor_of(&item).ok_or_else(wrong)).collect()
 }
 
-fn same_length(counts: &[usize]) -> PyResult<()> {
-    if counts.iter().any(|&n| n != counts[0]) {
-        return Err(PyRuntimeError::new_err(format!("lists of different lengths: {counts:?}")));
+/// The tensors with these names of every parameter's state.
+fn named(states: &Bound<'_, PyList>, names: &[&str]) -> PyResult<Vec<Tensor>> {
+    let keys: Vec<_> = names.iter().map(|name| PyString::intern(states.py(), name)).collect();
+    let mut found = Vec::with_capacity(states.len() * names.len());
+    for state in states.iter() {
+        let state = state.cast::<PyDict>()?;
+        for key in &keys {
+            let value = state.get_item(key)?.ok_or_else(|| PyKeyError::new_err(key.clone().unbind()))?;
+            let wrong = || PyTypeError::new_err(format!("the state {key} of a parameter must be a tensor"));
+            found.push(tensor_of(&value).ok_or_else(wrong)?);
+        }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Elements above which a step runs without the GIL.
 const RELEASE_GIL: usize = 16 << 10;
 
-fn elements(params: &[Tensor]) -> usize {
-    params.iter().map(Tensor::numel).sum()
-}
-
-/// One step of SGD over all parameters; returns their momentum buffers.
-#[pyfunction]
-#[allow(clippy::too_many_arguments)] // the optimizer's own settings
-fn _sgd_step<'py>(
-    py: Python<'py>,
-    params: &Bound<'py, PyList>,
-    grads: &Bound<'py, PyList>,
-    momentum_buffers: &Bound<'py, PyList>,
-    lr: f64,
-    momentum: f64,
-    dampening: f64,
-    weight_decay: f64,
-    nesterov: bool,
-    maximize: bool,
-) -> PyResult<Bound<'py, PyList>> {
-    let (params, grads) = (tensors(params)?, tensors(grads)?);
-    let buffers: Vec<Option<Tensor>> = momentum_buffers.iter().map(|b| tensor_of(&b)).collect();
-    same_length(&[params.len(), grads.len()])?;
-    let settings = Sgd { lr, momentum, dampening, weight_decay, nesterov, maximize };
-    let step = || sgd_step(&params, &grads, &buffers, settings);
-    let after = if elements(&params) > RELEASE_GIL { without_gil(py, step) } else { step() }?;
-    let objects: Vec<_> = after.into_iter().map(|t| wrap(py, t)).collect::<PyResult<_>>()?;
-    PyList::new(py, objects)
-}
-
-/// One step of Adam over all parameters; state and step counts are changed in place.
-#[pyfunction]
-#[allow(clippy::too_many_arguments)] // the optimizer's own settings
-fn _adam_step(
-    py: Python<'_>,
+/// One step over all parameters; `states` are their dicts.
+fn step(
     params: &Bound<'_, PyList>,
     grads: &Bound<'_, PyList>,
-    exp_avgs: &Bound<'_, PyList>,
-    exp_avg_sqs: &Bound<'_, PyList>,
-    max_exp_avg_sqs: &Bound<'_, PyList>,
-    steps: &Bound<'_, PyList>,
-    lr: f64,
-    beta1: f64,
-    beta2: f64,
-    eps: f64,
-    weight_decay: f64,
-    amsgrad: bool,
-    maximize: bool,
-    decoupled_weight_decay: bool,
+    states: &Bound<'_, PyList>,
+    optimizer: &impl Optimizer,
 ) -> PyResult<()> {
-    let (params, grads) = (tensors(params)?, tensors(grads)?);
-    let (means, squares, steps) = (tensors(exp_avgs)?, tensors(exp_avg_sqs)?, tensors(steps)?);
-    let largest = if amsgrad { tensors(max_exp_avg_sqs)? } else { Vec::new() };
-    same_length(&[params.len(), grads.len(), means.len(), squares.len(), steps.len()])?;
-    if amsgrad {
-        same_length(&[params.len(), largest.len()])?;
+    let all = Parameters {
+        params: tensors(params)?,
+        grads: tensors(grads)?,
+        state: named(states, &optimizer.state())?,
+        counts: named(states, optimizer.counts())?,
+    };
+    let counts = [params.len(), grads.len(), states.len()];
+    if counts.iter().any(|&n| n != counts[0]) {
+        return Err(PyRuntimeError::new_err(format!("lists of different lengths: {counts:?}")));
     }
-    let mut largest = largest.into_iter();
-    let states: Vec<AdamState> = means
-        .into_iter()
-        .zip(squares)
-        .zip(steps)
-        .map(|((exp_avg, exp_avg_sq), step)| AdamState {
-            exp_avg,
-            exp_avg_sq,
-            max_exp_avg_sq: largest.next(),
-            step,
-        })
-        .collect();
-    let settings = Adam { lr, beta1, beta2, eps, weight_decay, maximize, decoupled_weight_decay };
-    let step = || adam_step(&params, &grads, &states, settings);
-    Ok(if elements(&params) > RELEASE_GIL { without_gil(py, step) } else { step() }?)
+    let work = || optim::step(optimizer, &all);
+    let elements: usize = all.params.iter().map(Tensor::numel).sum();
+    Ok(if elements > RELEASE_GIL { without_gil(params.py(), work) } else { work() }?)
 }
 
-pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_function(wrap_pyfunction!(_sgd_step, m)?)?;
-    m.add_function(wrap_pyfunction!(_adam_step, m)?)
+/// Each optimizer's function: parameters, gradients, states, and the settings by their names.
+macro_rules! steps {
+    ($($function:ident: $optimizer:ident($($setting:ident: $type:ty),*);)*) => {
+        $(
+            #[pyfunction]
+            #[allow(clippy::too_many_arguments)] // the optimizer's own settings
+            fn $function(
+                params: &Bound<'_, PyList>,
+                grads: &Bound<'_, PyList>,
+                states: &Bound<'_, PyList>,
+                $($setting: $type),*
+            ) -> PyResult<()> {
+                step(params, grads, states, &optim::$optimizer { $($setting),* })
+            }
+        )*
+
+        pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+            $(m.add_function(wrap_pyfunction!($function, m)?)?;)*
+            Ok(())
+        }
+    };
+}
+
+steps! {
+    _sgd_step: Sgd(
+        lr: f64, momentum: f64, dampening: f64, weight_decay: f64, nesterov: bool, maximize: bool
+    );
+    _adam_step: Adam(
+        lr: f64, beta1: f64, beta2: f64, eps: f64, weight_decay: f64, amsgrad: bool, maximize: bool,
+        decoupled_weight_decay: bool
+    );
+    _nadam_step: Nadam(
+        lr: f64, beta1: f64, beta2: f64, eps: f64, weight_decay: f64, momentum_decay: f64,
+        decoupled_weight_decay: bool, maximize: bool
+    );
+    _radam_step: Radam(
+        lr: f64, beta1: f64, beta2: f64, eps: f64, weight_decay: f64, decoupled_weight_decay: bool,
+        maximize: bool
+    );
+    _adamax_step: Adamax(
+        lr: f64, beta1: f64, beta2: f64, eps: f64, weight_decay: f64, maximize: bool
+    );
+    _adagrad_step: Adagrad(lr: f64, lr_decay: f64, weight_decay: f64, eps: f64, maximize: bool);
+    _adadelta_step: Adadelta(lr: f64, rho: f64, eps: f64, weight_decay: f64, maximize: bool);
+    _rmsprop_step: RmsProp(
+        lr: f64, alpha: f64, eps: f64, weight_decay: f64, momentum: f64, centered: bool, maximize: bool
+    );
+    _rprop_step: Rprop(eta_minus: f64, eta_plus: f64, least: f64, most: f64, maximize: bool);
+    _asgd_step: Asgd(
+        lr: f64, lambd: f64, alpha: f64, t0: f64, weight_decay: f64, maximize: bool
+    );
 }

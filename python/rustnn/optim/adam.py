@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn._C import Tensor
-from rustnn.optim.optimizer import Optimizer, call_closure, check_switches, with_gradients
+from rustnn.optim.checks import check_betas, check_lr, check_not_negative, check_switches
+from rustnn.optim.optimizer import FusedOptimizer, count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from typing import Any, ClassVar
 
-    from rustnn.optim.optimizer import Params
+    from rustnn.optim.optimizer import ParamsT
 
 __all__ = ["Adam", "AdamW"]
 
 
-class Adam(Optimizer):
+class Adam(FusedOptimizer):
     """Steps of about ``lr``, along the running mean of the gradient over the root of that of its square.
 
     ``betas`` say how long the two means remember, ``eps`` keeps the quotient finite, ``weight_decay`` w adds
@@ -25,9 +25,19 @@ class Adam(Optimizer):
     ``foreach``, ``capturable`` and ``fused`` are taken and change nothing.
     """
 
+    later_settings: ClassVar[dict[str, Any]] = {
+        "amsgrad": False,
+        "maximize": False,
+        "foreach": None,
+        "capturable": False,
+        "differentiable": False,
+        "decoupled_weight_decay": False,
+        "fused": None,
+    }
+
     def __init__(
         self,
-        params: Params,
+        params: ParamsT,
         lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
@@ -43,17 +53,16 @@ class Adam(Optimizer):
     ) -> None:
         if isinstance(lr, Tensor) and foreach and not capturable:
             raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
-        check_switches(lr, foreach, differentiable, fused)
-        for what, value in (
-            ("learning rate", lr),
-            ("epsilon value", eps),
-            ("weight_decay value", weight_decay),
-        ):
-            if not value >= 0.0:
-                raise ValueError(f"Invalid {what}: {value}")
-        for i, beta in enumerate((betas[0], betas[1])):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+        check_lr(lr)
+        check_not_negative(eps=eps)
+        check_betas(betas)
+        check_not_negative(weight_decay=weight_decay)
+        tensors = [isinstance(beta, Tensor) for beta in betas]
+        if tensors[0] != tensors[1]:
+            raise ValueError("betas must be either both floats or both Tensors")
+        if tensors[0] and foreach and not capturable:
+            raise ValueError("betas[0] as a Tensor is not supported for capturable=False and foreach=True")
+        check_switches(foreach, differentiable, fused)
         defaults = {
             "lr": lr,
             "betas": betas,
@@ -69,60 +78,37 @@ class Adam(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for group in self.param_groups:
-            group.setdefault("amsgrad", False)
-            group.setdefault("maximize", False)
-            group.setdefault("foreach", None)
-            group.setdefault("capturable", False)
-            group.setdefault("differentiable", False)
-            group.setdefault("decoupled_weight_decay", False)
-            group.setdefault("fused", None)
-            for param in group["params"]:
-                entry = self.state.get(param)
-                if entry and not isinstance(entry["step"], Tensor):  # a number in old checkpoints
-                    entry["step"] = _C.tensor(float(entry["step"]), dtype=_C.float32)
-
-    def _new_state(self, param: Tensor, amsgrad: bool) -> dict[str, Tensor]:
-        """What is remembered about a parameter, before its first step."""
-        entry = self.state[param] = {
-            "step": _C.zeros((), dtype=_C.float32),
+    def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        entry = {
+            "step": count(0.0),
             "exp_avg": _C.zeros_like(param.detach()),
             "exp_avg_sq": _C.zeros_like(param.detach()),
         }
-        if amsgrad:
+        if group["amsgrad"]:
             entry["max_exp_avg_sq"] = _C.zeros_like(param.detach())
         return entry
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient; returns what ``closure`` returns."""
-        loss = None if closure is None else call_closure(closure)
-        state = self.state
-        for group in self.param_groups:
-            params, grads = with_gradients(group["params"])
-            if not params:
-                continue
-            amsgrad = group["amsgrad"]
-            states = [state[param] or self._new_state(param, amsgrad) for param in params]
-            beta1, beta2 = group["betas"]
-            _C._adam_step(
-                params,
-                grads,
-                [entry["exp_avg"] for entry in states],
-                [entry["exp_avg_sq"] for entry in states],
-                [entry["max_exp_avg_sq"] for entry in states] if amsgrad else [],
-                [entry["step"] for entry in states],
-                float(group["lr"]),
-                float(beta1),
-                float(beta2),
-                group["eps"],
-                group["weight_decay"],
-                amsgrad,
-                group["maximize"],
-                group["decoupled_weight_decay"],
-            )
-        return loss
+    def _update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        states: list[dict[str, Any]],
+        group: dict[str, Any],
+    ) -> None:
+        beta1, beta2 = group["betas"]
+        _C._adam_step(
+            params,
+            grads,
+            states,
+            float(group["lr"]),
+            float(beta1),
+            float(beta2),
+            group["eps"],
+            group["weight_decay"],
+            group["amsgrad"],
+            group["maximize"],
+            group["decoupled_weight_decay"],
+        )
 
 
 class AdamW(Adam):
@@ -133,7 +119,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        params: Params,
+        params: ParamsT,
         lr: float | Tensor = 1e-3,
         betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterable
 from functools import wraps
 
+from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.autograd import enable_grad, no_grad
 from rustnn.nn.module import typename
@@ -12,13 +14,31 @@ from rustnn.utils.hooks import RemovableHandle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any
+    from typing import Any, ClassVar
 
-    Params = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
     Hook = Callable[..., Any]
 
-__all__ = ["Optimizer"]
+__all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
+
+# Types for annotations, by PyTorch's names.
+ParamsT = Iterable[Tensor] | Iterable[dict[str, "Any"]] | Iterable[tuple[str, Tensor]]
+Args = tuple["Any", ...]
+Kwargs = dict[str, "Any"]
+GlobalOptimizerPreHook = Callable[["Optimizer", Args, Kwargs], "tuple[Args, Kwargs] | None"]
+GlobalOptimizerPostHook = Callable[["Optimizer", Args, Kwargs], None]
+
+_global_optimizer_pre_hooks: OrderedDict[int, Hook] = OrderedDict()
+_global_optimizer_post_hooks: OrderedDict[int, Hook] = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: GlobalOptimizerPreHook) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs)`` before every step of any optimizer, made before or later."""
+    return _register(_global_optimizer_pre_hooks, hook)
+
+
+def register_optimizer_step_post_hook(hook: GlobalOptimizerPostHook) -> RemovableHandle:
+    """Call ``hook(optimizer, args, kwargs)`` after every step of any optimizer, made before or later."""
+    return _register(_global_optimizer_post_hooks, hook)
 
 
 class _Required:
@@ -42,14 +62,13 @@ class Optimizer:
     state: defaultdict[Any, Any]
     param_groups: list[dict[str, Any]]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "step" in cls.__dict__:
-            cls.step = _with_hooks(cls.step)  # type: ignore[method-assign]
+    OptimizerPreHook = GlobalOptimizerPreHook
+    OptimizerPostHook = GlobalOptimizerPostHook
 
-    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+    def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
         self._make_hook_tables()
+        self._patch_step_function()
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
@@ -80,6 +99,7 @@ class Optimizer:
         self.__dict__.update(state)
         if "_optimizer_step_pre_hooks" not in self.__dict__:
             self._make_hook_tables()
+        self._patch_step_function()
         self.defaults.setdefault("differentiable", False)
 
     def __repr__(self) -> str:
@@ -249,6 +269,39 @@ class Optimizer:
 
     # ---- hooks ---------------------------------------------------------------------------------------------
 
+    def _patch_step_function(self) -> None:
+        """Puts the class's ``step`` between hooks, once."""
+        cls = type(self)
+        if not getattr(cls.step, "hooked", False):
+            cls.step = self.profile_hook_step(cls.step)  # type: ignore[method-assign]
+
+    @staticmethod
+    def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
+        """``func``, a ``step``, between the optimizer's hooks and those of all optimizers."""
+
+        @wraps(func)
+        def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
+            pre, post = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
+            if not (pre or post or _global_optimizer_pre_hooks or _global_optimizer_post_hooks):
+                return func(self, *args, **kwargs)
+            args = (self, *args)  # hooks see the optimizer among the arguments too
+            for hook in (*_global_optimizer_pre_hooks.values(), *pre.values()):
+                new = hook(self, args, kwargs)
+                if new is None:
+                    continue
+                if not (isinstance(new, tuple) and len(new) == 2):
+                    raise RuntimeError(
+                        f"{func} must return None or a tuple of (new_args, new_kwargs), but got {new}."
+                    )
+                args, kwargs = new
+            result = func(*args, **kwargs)
+            for hook in (*post.values(), *_global_optimizer_post_hooks.values()):
+                hook(self, args, kwargs)
+            return result
+
+        hooked.hooked = True  # type: ignore[attr-defined]
+        return hooked
+
     def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
         """Call ``hook(optimizer, args, kwargs)`` before every step; it may return new ``(args, kwargs)``."""
         return _register(self._optimizer_step_pre_hooks, hook)
@@ -282,31 +335,6 @@ def _register(table: Any, hook: Hook, prepend: bool = False) -> RemovableHandle:
     return handle
 
 
-def _with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """``step`` between the optimizer's hooks."""
-
-    @wraps(step)
-    def hooked(self: Optimizer, *args: Any, **kwargs: Any) -> Any:
-        if not (self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks):
-            return step(self, *args, **kwargs)
-        args = (self, *args)  # hooks see the optimizer among the arguments too
-        for hook in list(self._optimizer_step_pre_hooks.values()):
-            new = hook(self, args, kwargs)
-            if new is None:
-                continue
-            if not (isinstance(new, tuple) and len(new) == 2):
-                raise RuntimeError(
-                    f"{step} must return None or a tuple of (new_args, new_kwargs), but got {new}."
-                )
-            args, kwargs = new
-        result = step(*args, **kwargs)
-        for hook in list(self._optimizer_step_post_hooks.values()):
-            hook(self, args, kwargs)
-        return result
-
-    return hooked
-
-
 def _follow(param: Tensor, value: Any, key: Any = None) -> Any:
     """A parameter's state with its tensors in the parameter's dtype and on its device, but for the step "
     "count."""
@@ -325,6 +353,69 @@ def _follow(param: Tensor, value: Any, key: Any = None) -> Any:
     return value
 
 
+class FusedOptimizer(Optimizer):
+    """An optimizer whose step is one native call over all parameters of a group."""
+
+    # Settings that groups of old checkpoints lack, with what they had in their place.
+    later_settings: ClassVar[dict[str, Any]]
+
+    def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        """What is remembered about a parameter, before its first step."""
+        raise NotImplementedError
+
+    def _update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        states: list[dict[str, Any]],
+        group: dict[str, Any],
+    ) -> None:
+        """Change the parameters of a group and their states."""
+        raise NotImplementedError
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for name, value in self.later_settings.items():
+                group.setdefault(name, value)
+            for param in group["params"]:
+                entry = self.state.get(param)
+                if entry and "step" in entry and not isinstance(entry["step"], Tensor):
+                    entry["step"] = count(float(entry["step"]))  # a number in old checkpoints
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Change every parameter that has a gradient; returns what ``closure`` returns.
+
+        NotImplementedError for groups with ``differentiable=True``: steps are not recorded.
+        """
+        loss = None if closure is None else call_closure(closure)
+        for group in self.param_groups:
+            if group["differentiable"]:
+                raise NotImplementedError(
+                    "rustnn's optimizers do not record their steps: differentiable=True is not supported"
+                )
+            params, grads = with_gradients(group["params"])
+            if params:
+                self._update(params, grads, self._states(params, group), group)
+        return loss
+
+    def _states(self, params: list[Tensor], group: dict[str, Any]) -> list[dict[str, Any]]:
+        """The dicts of these parameters, new ones before their first step."""
+        known = self.state
+        states = []
+        for param in params:
+            entry = known[param]
+            if not entry:
+                known[param] = entry = self._new_state(param, group)
+            states.append(entry)
+        return states
+
+
+def count(value: float) -> Tensor:
+    """A number that is kept of a parameter: a 0-d tensor."""
+    return _C.tensor(value, dtype=_C.float64 if _C.get_default_dtype() == _C.float64 else _C.float32)
+
+
 def with_gradients(params: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     """The parameters that have a gradient, and their gradients."""
     grads = [grad for param in params if (grad := param.grad) is not None]
@@ -339,17 +430,3 @@ def call_closure(closure: Callable[[], Any] | None) -> Any:
         return None
     with enable_grad():
         return closure()
-
-
-def check_switches(lr: Any, foreach: bool | None, differentiable: bool, fused: bool | None) -> None:
-    """Checks what all optimizers are given: every step is one native call, whichever way it was asked for."""
-    if isinstance(lr, Tensor) and lr.numel() != 1:
-        raise ValueError("Tensor lr must be 1-element")
-    if differentiable:
-        if fused:
-            raise RuntimeError("`fused` does not support `differentiable`")
-        raise NotImplementedError(
-            "rustnn's optimizers do not record their steps: differentiable=True is not supported"
-        )
-    if fused and foreach:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn._C import Tensor
-from rustnn.optim.optimizer import Optimizer, call_closure, check_switches, with_gradients
+from rustnn.optim.checks import check_lr, check_not_negative, check_switches
+from rustnn.optim.optimizer import FusedOptimizer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from typing import Any, ClassVar
 
-    from rustnn.optim.optimizer import Params
+    from rustnn.optim.optimizer import ParamsT
 
 __all__ = ["SGD"]
 
 
-class SGD(Optimizer):
+class SGD(FusedOptimizer):
     """``p -= lr * v``, where v is the gradient, or with ``momentum`` m the running sum ``v = m * v + (1 -
     dampening) * g``.
 
@@ -24,9 +24,17 @@ class SGD(Optimizer):
     ValueError for negative settings. ``foreach`` and ``fused`` are taken and change nothing.
     """
 
+    later_settings: ClassVar[dict[str, Any]] = {
+        "nesterov": False,
+        "maximize": False,
+        "foreach": None,
+        "differentiable": False,
+        "fused": False,
+    }
+
     def __init__(
         self,
-        params: Params,
+        params: ParamsT,
         lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
@@ -38,16 +46,11 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_switches(lr, foreach, differentiable, fused)
-        for what, value in (
-            ("learning rate", lr),
-            ("momentum value", momentum),
-            ("weight_decay value", weight_decay),
-        ):
-            if value < 0.0:
-                raise ValueError(f"Invalid {what}: {value}")
+        check_lr(lr)
+        check_not_negative(momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        check_switches(foreach, differentiable, fused)
         defaults = {
             "lr": lr,
             "momentum": momentum,
@@ -61,36 +64,37 @@ class SGD(Optimizer):
         }
         super().__init__(params, defaults)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        for group in self.param_groups:
-            group.setdefault("nesterov", False)
-            group.setdefault("maximize", False)
-            group.setdefault("foreach", None)
-            group.setdefault("differentiable", False)
-            group.setdefault("fused", False)
+    def _states(self, params: list[Tensor], group: dict[str, Any]) -> list[dict[str, Any]]:
+        if group["momentum"]:
+            return [self.state[param] for param in params]
+        return [{}] * len(params)  # nothing is kept
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Change every parameter that has a gradient; returns what ``closure`` returns."""
-        loss = None if closure is None else call_closure(closure)
-        state = self.state
-        for group in self.param_groups:
-            params, grads = with_gradients(group["params"])
-            if not params:
-                continue
-            momentum = group["momentum"]
-            states = [state[param] for param in params] if momentum else []
-            new_buffers = _C._sgd_step(
-                params,
-                grads,
-                [entry.get("momentum_buffer") for entry in states],
-                float(group["lr"]),
+    def _update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        states: list[dict[str, Any]],
+        group: dict[str, Any],
+    ) -> None:
+        settings = (float(group["weight_decay"]), group["nesterov"], group["maximize"])
+        lr, momentum, dampening = float(group["lr"]), group["momentum"], group["dampening"]
+        fresh = []
+        if momentum:
+            fresh = [i for i, entry in enumerate(states) if entry.get("momentum_buffer") is None]
+        if not fresh:
+            _C._sgd_step(params, grads, states, lr, momentum, dampening, *settings)
+            return
+        # The first step takes the gradient as it is: nothing is dampened.
+        for i in fresh:
+            states[i]["momentum_buffer"] = _C.zeros_like(params[i].detach())
+        later = [i for i in range(len(params)) if i not in set(fresh)]
+        for members, dampened in ((fresh, 0.0), (later, dampening)):
+            _C._sgd_step(
+                [params[i] for i in members],
+                [grads[i] for i in members],
+                [states[i] for i in members],
+                lr,
                 momentum,
-                group["dampening"],
-                float(group["weight_decay"]),
-                group["nesterov"],
-                group["maximize"],
+                dampened,
+                *settings,
             )
-            for entry, buffer in zip(states, new_buffers, strict=False):
-                entry["momentum_buffer"] = buffer
-        return loss

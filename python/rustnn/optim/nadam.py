@@ -1,0 +1,95 @@
+"""NAdam: Adam that looks one step ahead."""
+
+from __future__ import annotations
+
+from rustnn import _C
+from rustnn.optim.checks import check_betas, check_lr, check_not_negative
+from rustnn.optim.optimizer import FusedOptimizer, count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+    from rustnn._C import Tensor
+    from rustnn.optim.optimizer import ParamsT
+
+__all__ = ["NAdam"]
+
+
+class NAdam(FusedOptimizer):
+    """Adam with Nesterov's momentum (Dozat, 2016).
+
+    ``momentum_decay`` says how fast the momentum grows to ``betas[0]``; the rest is as in ``Adam``.
+    ValueError for settings out of range. ``foreach`` and ``capturable`` are taken and change nothing.
+    """
+
+    later_settings: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+        "decoupled_weight_decay": False,
+    }
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        check_not_negative(eps=eps)
+        check_betas(betas)
+        check_not_negative(weight_decay=weight_decay, momentum_decay=momentum_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "step": count(0.0),
+            "mu_product": count(1.0),
+            "exp_avg": _C.zeros_like(param.detach()),
+            "exp_avg_sq": _C.zeros_like(param.detach()),
+        }
+
+    def _update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        states: list[dict[str, Any]],
+        group: dict[str, Any],
+    ) -> None:
+        beta1, beta2 = group["betas"]
+        _C._nadam_step(
+            params,
+            grads,
+            states,
+            float(group["lr"]),
+            beta1,
+            beta2,
+            group["eps"],
+            group["weight_decay"],
+            group["momentum_decay"],
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )

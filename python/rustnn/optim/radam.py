@@ -1,0 +1,91 @@
+"""RAdam: Adam that waits until it knows the variance."""
+
+from __future__ import annotations
+
+from rustnn import _C
+from rustnn.optim.checks import check_betas, check_lr, check_not_negative
+from rustnn.optim.optimizer import FusedOptimizer, count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+    from rustnn._C import Tensor
+    from rustnn.optim.optimizer import ParamsT
+
+__all__ = ["RAdam"]
+
+
+class RAdam(FusedOptimizer):
+    """Adam whose first steps do not divide by a root that is not known yet (Liu et al., 2020).
+
+    Settings are as in ``Adam``. ValueError for settings out of range. ``foreach`` and ``capturable`` are
+    taken and change nothing.
+    """
+
+    later_settings: ClassVar[dict[str, Any]] = {
+        "foreach": None,
+        "maximize": False,
+        "differentiable": False,
+        "capturable": False,
+        "decoupled_weight_decay": False,
+    }
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        check_not_negative(eps=eps)
+        check_betas(betas)
+        check_not_negative(weight_decay=weight_decay)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "step": count(0.0),
+            "exp_avg": _C.zeros_like(param.detach()),
+            "exp_avg_sq": _C.zeros_like(param.detach()),
+        }
+
+    def _update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        states: list[dict[str, Any]],
+        group: dict[str, Any],
+    ) -> None:
+        beta1, beta2 = group["betas"]
+        _C._radam_step(
+            params,
+            grads,
+            states,
+            float(group["lr"]),
+            beta1,
+            beta2,
+            group["eps"],
+            group["weight_decay"],
+            group["decoupled_weight_decay"],
+            group["maximize"],
+        )

@@ -1,0 +1,79 @@
+//! NAdam: Adam that looks one step ahead (Dozat, 2016).
+
+use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, sign, with_decay};
+
+#[derive(Clone, Copy)]
+pub struct Nadam {
+    pub lr: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    pub weight_decay: f64,
+    pub momentum_decay: f64,
+    pub decoupled_weight_decay: bool,
+    pub maximize: bool,
+}
+
+#[derive(Clone, Copy)]
+pub struct NadamRule<C> {
+    sign: C,
+    weight_decay: C,
+    shrink: C,
+    new_mean: C,
+    old_square: C,
+    new_square: C,
+    /// 1 - beta2^t
+    correction: C,
+    /// Steps along the gradient and along its mean.
+    along_gradient: C,
+    along_mean: C,
+    eps: C,
+}
+
+impl Optimizer for Nadam {
+    type Rule<C: Real> = NadamRule<C>;
+    const VALUES: std::ops::RangeInclusive<usize> = 4..=4;
+
+    fn state(&self) -> Vec<&'static str> {
+        vec!["exp_avg", "exp_avg_sq"]
+    }
+
+    fn counts(&self) -> &'static [&'static str] {
+        &["step", "mu_product"]
+    }
+
+    fn rule<C: Real>(&self, counts: &mut [Count]) -> NadamRule<C> {
+        let t = counts[0].advance();
+        let momentum = |t: f64| self.beta1 * (1.0 - 0.5 * 0.96_f64.powf(t * self.momentum_decay));
+        let (mu, mu_next) = (momentum(t), momentum(t + 1.0));
+        counts[1].multiply(mu);
+        let product = counts[1].get();
+        let (weight_decay, shrink) = decay(self.lr, self.weight_decay, self.decoupled_weight_decay);
+        NadamRule {
+            sign: sign(self.maximize),
+            weight_decay,
+            shrink,
+            new_mean: constant(1.0 - self.beta1),
+            old_square: constant(self.beta2),
+            new_square: constant(1.0 - self.beta2),
+            correction: constant(1.0 - self.beta2.powf(t)),
+            along_gradient: constant(-self.lr * (1.0 - mu) / (1.0 - product)),
+            along_mean: constant(-self.lr * mu_next / (1.0 - product * mu_next)),
+            eps: constant(self.eps),
+        }
+    }
+}
+
+impl<C: Real> Rule<C> for NadamRule<C> {
+    #[inline(always)]
+    fn update<const N: usize>(self, values: &mut [C; N]) {
+        let p = values[0] * self.shrink;
+        let g = with_decay(values[1] * self.sign, p, self.weight_decay);
+        let mean = lerp(values[2], g, self.new_mean);
+        let square = values[3] * self.old_square + self.new_square * g * g;
+        values[2] = mean;
+        values[3] = square;
+        let denominator = (square / self.correction).sqrt() + self.eps;
+        values[0] = p + (self.along_gradient * g + self.along_mean * mean) / denominator;
+    }
+}

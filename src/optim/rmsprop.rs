@@ -1,0 +1,77 @@
+//! RMSprop: steps by the root of the mean square (Hinton, 2012), or of the variance (Graves, 2013).
+
+use super::{Count, Optimizer, Real, Rule, constant, lerp, sign, with_decay};
+
+#[derive(Clone, Copy)]
+pub struct RmsProp {
+    pub lr: f64,
+    pub alpha: f64,
+    pub eps: f64,
+    pub weight_decay: f64,
+    pub momentum: f64,
+    pub centered: bool,
+    pub maximize: bool,
+}
+
+#[derive(Clone, Copy)]
+pub struct RmsPropRule<C> {
+    sign: C,
+    weight_decay: C,
+    lr: C,
+    old: C,
+    new: C,
+    eps: C,
+    momentum: C,
+    centered: bool,
+}
+
+impl Optimizer for RmsProp {
+    type Rule<C: Real> = RmsPropRule<C>;
+    const VALUES: std::ops::RangeInclusive<usize> = 3..=5;
+
+    fn state(&self) -> Vec<&'static str> {
+        let mut names = vec!["square_avg"];
+        if self.centered {
+            names.push("grad_avg");
+        }
+        if self.momentum > 0.0 {
+            names.push("momentum_buffer");
+        }
+        names
+    }
+
+    fn rule<C: Real>(&self, counts: &mut [Count]) -> RmsPropRule<C> {
+        counts[0].advance();
+        RmsPropRule {
+            sign: sign(self.maximize),
+            weight_decay: constant(self.weight_decay),
+            lr: constant(self.lr),
+            old: constant(self.alpha),
+            new: constant(1.0 - self.alpha),
+            eps: constant(self.eps),
+            momentum: constant(self.momentum),
+            centered: self.centered,
+        }
+    }
+}
+
+impl<C: Real> Rule<C> for RmsPropRule<C> {
+    #[inline(always)]
+    fn update<const N: usize>(self, values: &mut [C; N]) {
+        let g = with_decay(values[1] * self.sign, values[0], self.weight_decay);
+        let square = values[2] * self.old + self.new * g * g;
+        values[2] = square;
+        let mut variance = square;
+        if N > 3 && self.centered {
+            let mean = lerp(values[3], g, self.new);
+            values[3] = mean;
+            variance = square - mean * mean;
+        }
+        let mut step = g / (variance.sqrt() + self.eps);
+        if N == 5 || N == 4 && !self.centered {
+            step = values[N - 1] * self.momentum + step;
+            values[N - 1] = step;
+        }
+        values[0] = values[0] - self.lr * step;
+    }
+}
