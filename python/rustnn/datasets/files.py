@@ -31,7 +31,7 @@ def missing(
     """The error for files that are not there: says which, and where to put them."""
     text = (
         f"Dataset not found: {dataset} needs the files {', '.join(files)} in {folder}. rustnn "
-        "downloads nothing (download=True is fine where the files are there): get them from the set's own site."
+        "downloads nothing (download=True is fine if they are there): get them from the set's own site."
     )
     return RuntimeError(f"{text} {advice}".rstrip())
 
