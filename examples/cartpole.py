@@ -1,7 +1,7 @@
 """An agent learns to balance a pole on a cart, from nothing but how long it stayed up (REINFORCE).
 
-The cart and the pole are the classic ones (Barto, Sutton, Anderson, 1983), written from their equations of motion;
-many carts run at once, as rows of one tensor.
+The cart and the pole are the classic ones (Barto, Sutton, Anderson, 1983), written from their equations of
+motion; many carts run at once, as rows of one tensor.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ QUICK = {"epochs": 3, "batch": 4, "limit": 40}
 class CartPoles:
     """``count`` carts with a pole each; a state (count, 4) is position, speed, angle, speed of the angle.
 
-    A step pushes every cart to the right (1) or to the left (0) for 1/50 s. A cart has failed when it is more than
-    2.4 m from the middle or its pole has fallen by more than 12 degrees.
+    A step pushes every cart to the right (1) or to the left (0) for 1/50 s. A cart has failed when it is more
+    than 2.4 m from the middle or its pole has fallen by more than 12 degrees.
     """
 
     GRAVITY, CART, POLE, HALF_LENGTH, FORCE, TIME = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02

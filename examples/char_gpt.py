@@ -1,7 +1,7 @@
 """A small GPT learns to write Python's documentation, character by character.
 
-The model is models/gpt.py. It is trained on pieces of a text with AdamW and warm-up, judged by the last tenth of the
-text, and writes something of its own after every epoch.
+The model is models/gpt.py. It is trained on pieces of a text with AdamW and warm-up, judged by the last tenth
+of the text, and writes something of its own after every epoch.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ def main() -> None:
     border = len(numbers) * 9 // 10
     loader = DataLoader(Windows(numbers[:border], args.context), args.batch, shuffle=True, drop_last=True)
     held_out = DataLoader(Windows(numbers[border:], args.context), args.batch)
-    print(
-        f"{len(text)} characters, {len(alphabet)} different ones; guessing costs {math.log(len(alphabet)):.3f}"
-    )
+    print(f"{len(text)} characters, {len(alphabet)} different ones")
+    print(f"guessing blindly costs {math.log(len(alphabet)):.3f}")
 
     model = GPT(len(alphabet), args.context, args.width, args.heads, args.layers).to(args.device)
     optimizer = optim.AdamW(model.parameters(), lr=args.rate, weight_decay=0.1)

@@ -1,7 +1,7 @@
 """An LSTM learns to write Python's documentation, character by character.
 
-The model is models/lstm_language_model.py. The text is read from its start to its end in parallel strands, and
-the state is carried from each piece to the next: gradients go back one piece, memory further.
+The model is models/lstm_language_model.py. The text is read from its start to its end in parallel strands,
+and the state is carried from each piece to the next: gradients go back one piece, memory further.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ QUICK = {"epochs": 2, "batch": 4, "context": 16, "width": 32, "dropout": 0.0, "w
 
 
 def strands(numbers: torch.Tensor, count: int, length: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The text cut into ``count`` strands that run side by side, in pieces of ``length`` with their targets."""
+    """The text cut into ``count`` strands side by side, in pieces of ``length`` with their targets."""
     run = (len(numbers) - 1) // count
     x = numbers[: count * run].view(count, run)
     y = numbers[1 : count * run + 1].view(count, run)
@@ -64,9 +64,8 @@ def main() -> None:
     border = len(numbers) * 9 // 10
     pieces = strands(numbers[:border], args.batch, args.context)
     held_out = strands(numbers[border:], args.batch, args.context)
-    print(
-        f"{len(text)} characters, {len(alphabet)} different ones; guessing costs {math.log(len(alphabet)):.3f}"
-    )
+    print(f"{len(text)} characters, {len(alphabet)} different ones")
+    print(f"guessing blindly costs {math.log(len(alphabet)):.3f}")
 
     model = LSTMLanguageModel(len(alphabet), args.width, args.layers, args.dropout)
     # The table serves as the output too: with PyTorch's N(0, 1) it would be far too sure of itself.

@@ -36,7 +36,7 @@ class Alphabet:
 
 
 class Windows(Dataset):
-    """Pieces of ``length`` characters, each with the same piece one character further: what is to be guessed."""
+    """Pieces of ``length`` characters, each with the piece one character further: what is to be guessed."""
 
     def __init__(self, numbers: torch.Tensor, length: int) -> None:
         self.numbers = numbers

@@ -1,7 +1,7 @@
 """Two networks play: one draws digits, the other tells them from real ones.
 
-The models are models/dcgan.py, small. There is no loss to minimise, so what is watched is how often the judge is
-right about real and drawn digits; the drawings are the validation.
+The models are models/dcgan.py, small. There is no loss to minimise, so what is watched is how often the judge
+is right about real and drawn digits; the drawings are the validation.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def main() -> None:
             right += ((real_score > 0).float().mean() + (drawn_score < 0).float().mean()).item() / 2
         steps = len(loader)
         print(
-            f"epoch {epoch}: loss of the judge {judge_total / steps:.4f}, of the drawer {drawer_total / steps:.4f}, "
-            f"the judge is right in {right / steps:.1%}"
+            f"epoch {epoch}: loss of the judge {judge_total / steps:.4f}, of the drawer "
+            f"{drawer_total / steps:.4f}, the judge is right in {right / steps:.1%}"
         )
         checkpoint.save(epoch)
 

@@ -1,7 +1,7 @@
 """A regression on a real table: how far diabetes goes in a year, from ten measurements of 442 patients.
 
-A small network against the best straight line. The table is split into patients to learn from, to stop early by, and
-to judge by.
+A small network against the best straight line. The table is split into patients to learn from, to stop early
+by, and to judge by.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@ from rustnn import nn
 
 
 def options(description: str, settings: dict[str, Any], quick: dict[str, Any]) -> argparse.Namespace:
-    """The command line: ``settings`` become options with these defaults; ``--quick`` takes those of ``quick``.
+    """The command line: ``settings`` become options with these defaults; ``--quick`` takes those of
+    ``quick``.
 
     Sets the seed, and makes ``device`` a device.
     """

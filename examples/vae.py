@@ -47,13 +47,15 @@ def main() -> None:
         for (batch,) in tqdm(loader, desc=f"epoch {epoch}", leave=False):
             x = batch.to(args.device)
             optimizer.zero_grad()
-            loss = model.loss(*model(x), x)
+            scores, mean, log_variance = model(x)
+            loss = model.loss(scores, mean, log_variance, x)
             loss.backward()
             optimizer.step()
             total += loss.item()
         model.eval()
         with torch.no_grad():
-            judged = model.loss(*model(held_out), held_out).item() / border
+            scores, mean, log_variance = model(held_out)
+            judged = model.loss(scores, mean, log_variance, held_out).item() / border
         print(
             f"epoch {epoch}: loss {total / (len(pixels) - border):.3f} nats an image, held out {judged:.3f}"
         )
