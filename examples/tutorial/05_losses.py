@@ -9,9 +9,10 @@ print("For numbers: how far off?")
 guess = torch.tensor([2.5, 0.0, 2.0, 8.0], requires_grad=True)
 truth = torch.tensor([3.0, -0.5, 2.0, 3.0])
 for criterion in (nn.MSELoss(), nn.L1Loss(), nn.SmoothL1Loss(), nn.HuberLoss(delta=2.0)):
-        loss = criterion(guess, truth)
-    (slopes,) = torch.autograd.grad(loss, guess)
-    print(f"  {type(criterion).__name__:13} {loss.item():.4f}   pulls by {[round(slope, 3) for slope in slopes.tolist()]}")
+    loss = criterion(guess, truth)
+    (gradient,) = torch.autograd.grad(loss, guess)
+    slopes = [round(slope, 3) for slope in gradient.tolist()]
+    print(f"  {type(criterion).__name__:13} {loss.item():.4f}   pulls by {slopes}")
 print("  the squared error is ruled by the one that is far off, the others are not")
 
 print("\nFor classes: CrossEntropyLoss takes raw scores, the softmax is within it.")

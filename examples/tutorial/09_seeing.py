@@ -23,9 +23,8 @@ print("The graph behind a result, from the loss back to what asked for gradients
 
 def show(node: Any, indent: int = 0) -> None:
     variable = getattr(node, "variable", None)
-    print(
-        "  " + "  " * indent + type(node).__name__ + (f" {variable.tolist()}" if variable is not None else "")
-    )
+    value = "" if variable is None else f" {variable.tolist()}"
+    print("  " + "  " * indent + type(node).__name__ + value)
     for parent, _ in node.next_functions:
         if parent is not None:
             show(parent, indent + 1)
@@ -45,12 +44,11 @@ net(x)
 for handle in handles:
     handle.remove()
 for name, output in seen.items():
-    print(
-        f"  layer {name}: {type(net[int(name)]).__name__:6} mean {output.mean():7.4f}  spread {output.std():.4f}"
-    )
+    kind = type(net[int(name)]).__name__
+    print(f"  layer {name}: {kind:6} mean {output.mean().item():7.4f}  spread {output.std().item():.4f}")
 
 print("\nTraining, with the length of the gradient watched as well:")
-optimizer = optim.Adam(net.parameters(), lr=0.01)
+optimizer = optim.Adam(net.parameters(), lr=0.005)
 losses, lengths = [], []
 for step in range(400):
     optimizer.zero_grad()
@@ -60,8 +58,10 @@ for step in range(400):
     lengths.append(torch.stack(gradients).norm().item())
     optimizer.step()
     losses.append(loss.item())
-    if step in (0, 9, 99, 399):
+    if step in (0, 9, 99):
         print(f"  step {step + 1:3}: loss {losses[-1]:.4f}, gradient {lengths[-1]:.4f}")
+
+print(f"  at the end: loss {losses[-1]:.4f}")
 
 path = Path("demo/seeing.png")
 path.parent.mkdir(exist_ok=True)
