@@ -1,8 +1,8 @@
 """Two networks play: one draws digits, the other tells them from real ones.
 
 The models are models/dcgan.py, small. There is no loss to minimise, so what is watched is how often the judge
-is right about real and drawn digits; the drawings are the validation. A judge that is always right teaches nothing:
-it learns more slowly, sees through noise, and is told that real digits are real by nine tenths only.
+is right about real and drawn digits; the drawings are the validation. A judge that is always right teaches
+nothing: it learns more slowly, sees through noise, and is told that real digits are real by nine tenths only.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def options(description: str, settings: dict[str, Any], quick: dict[str, Any]) -
         kind = Path if isinstance(default, Path) else type(default)
         parser.add_argument(f"--{name}", type=kind, default=default, help=f"default: {default}")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same numbers")
-    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"), help="cpu, cuda, ...")
+    parser.add_argument("--device", type=device, default=torch.device("cpu"), help="cpu, cuda, ...")
     parser.add_argument(
         "--checkpoint", type=Path, help="after every epoch, keep all that is needed to go on here"
     )
@@ -34,6 +34,13 @@ def options(description: str, settings: dict[str, Any], quick: dict[str, Any]) -
         parser.error("--resume needs --checkpoint FILE")
     torch.manual_seed(args.seed)
     return args
+
+
+def device(name: str) -> torch.device:
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 class Checkpoint:
