@@ -37,8 +37,8 @@ class CartPoles:
 
     GRAVITY, CART, POLE, HALF_LENGTH, FORCE, TIME = 9.8, 1.0, 0.1, 0.5, 10.0, 0.02
 
-    def __init__(self, count: int) -> None:
-        self.state = torch.rand(count, 4) * 0.1 - 0.05
+    def __init__(self, count: int, device: torch.device) -> None:
+        self.state = (torch.rand(count, 4) * 0.1 - 0.05).to(device)
 
     def step(self, right: torch.Tensor) -> torch.Tensor:
         """Move all; which of them are still up."""
@@ -68,13 +68,14 @@ def play(policy: nn.Module, count: int, limit: int, explore: bool) -> tuple[torc
 
     The logarithm of the probability of each choice, and whether the game was still on: both (steps, count).
     """
-    carts = CartPoles(count)
-    alive = torch.ones(count, dtype=torch.bool)
+    device = next(policy.parameters()).device
+    carts = CartPoles(count, device)
+    alive = torch.ones(count, dtype=torch.bool, device=device)
     chosen, going = [], []
     for _ in range(limit):
         score = policy(carts.state).squeeze(1)
         threshold = torch.rand(count) if explore else torch.full((count,), 0.5)
-        right = (threshold < score.detach().sigmoid()).float()
+        right = (threshold.to(device) < score.detach().sigmoid()).float()
         chosen.append(-nn.functional.binary_cross_entropy_with_logits(score, right, reduction="none"))
         going.append(alive)
         alive = alive & carts.step(right)
@@ -86,7 +87,7 @@ def play(policy: nn.Module, count: int, limit: int, explore: bool) -> tuple[torc
 def returns(going: torch.Tensor, discount: float) -> torch.Tensor:
     """What follows each step: one point a step that the game was on, later ones counting less."""
     rows = []
-    following = torch.zeros(going.shape[1])
+    following = torch.zeros_like(going[0])
     for row in going.flip(0):
         following = row + discount * following
         rows.append(following)
@@ -95,7 +96,7 @@ def returns(going: torch.Tensor, discount: float) -> torch.Tensor:
 
 def main() -> None:
     args = options(__doc__ or "", SETTINGS, QUICK)
-    policy = nn.Sequential(nn.Linear(4, args.hidden), nn.Tanh(), nn.Linear(args.hidden, 1))
+    policy = nn.Sequential(nn.Linear(4, args.hidden), nn.Tanh(), nn.Linear(args.hidden, 1)).to(args.device)
     optimizer = optim.Adam(policy.parameters(), lr=args.rate)
     stopping = EarlyStopping(args.patience)
     checkpoint = Checkpoint(args.checkpoint, policy=policy, optimizer=optimizer, stopping=stopping)

@@ -64,6 +64,7 @@ def test_chapter(chapter: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", RESULTS)
 def test_training(script: str, tmp_path: Path) -> None:
     """A run of two epochs, and one that is stopped after the first and goes on: the same second epoch."""
+    pytest.importorskip("rustnn.datasets")
     for package in ("tqdm", "matplotlib", "mlxtend", "sklearn"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
@@ -84,6 +85,8 @@ def test_training(script: str, tmp_path: Path) -> None:
 
 
 def test_options(tmp_path: Path) -> None:
+    pytest.importorskip("rustnn.datasets")
+    pytest.importorskip("tqdm")
     for options in (["--resume"], ["--epochs", "many"], ["--device", "abacus"]):
         with pytest.raises(SystemExit):
             run_script(EXAMPLES, "regression.py", tmp_path, *options)
