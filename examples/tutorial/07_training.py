@@ -1,4 +1,4 @@
-"""Tutorial, chapters 7 and 8: optimizers, batches, the loop, and a look at what was not trained on."""
+"""Tutorial, chapter 8: batches, the loop, and a look at what was not trained on."""
 
 from __future__ import annotations
 
