@@ -61,23 +61,29 @@ def main() -> None:
 
     model = GPT(len(alphabet), args.context, args.width, args.heads, args.layers).to(args.device)
     optimizer = optim.AdamW(model.parameters(), lr=args.rate, weight_decay=0.1)
-    stopping = EarlyStopping(args.patience)
-    checkpoint = Checkpoint(args.checkpoint, model=model, optimizer=optimizer, stopping=stopping)
-    first = checkpoint.resume() + 1 if args.resume else 1
     steps = args.epochs * len(loader)
+
+    def rate(step: int) -> float:
+        """Up in a straight line, then down along a cosine to a tenth."""
+        warm = min(1.0, (step + 1) / min(100, steps / 10))
+        return warm * (0.55 + 0.45 * math.cos(math.pi * step / steps))
+
+    scheduler = optim.lr_scheduler.LambdaLR(optimizer, rate)
+    stopping = EarlyStopping(args.patience)
+    checkpoint = Checkpoint(
+        args.checkpoint, model=model, optimizer=optimizer, scheduler=scheduler, stopping=stopping
+    )
+    first = checkpoint.resume() + 1 if args.resume else 1
     for epoch in range(first, args.epochs + 1):
         total = 0.0
-        for i, (x, y) in enumerate(tqdm(loader, desc=f"epoch {epoch}", leave=False)):
-            step = (epoch - 1) * len(loader) + i
-            warm = min(1.0, (step + 1) / min(100, steps / 10))
-            for group in optimizer.param_groups:
-                group["lr"] = args.rate * warm * (0.55 + 0.45 * math.cos(math.pi * step / steps))
+        for x, y in tqdm(loader, desc=f"epoch {epoch}", leave=False):
             optimizer.zero_grad()
             scores = model(x.to(args.device))
             loss = nn.functional.cross_entropy(scores.flatten(0, 1), y.to(args.device).flatten())
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
+            scheduler.step()
             total += loss.item()
         judged = held_out_loss(model, held_out, args.device)
         print(f"epoch {epoch}: loss {total / len(loader):.4f}, held out {judged:.4f}")

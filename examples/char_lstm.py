@@ -72,12 +72,13 @@ def main() -> None:
     nn.init.normal_(model.embedding.weight, std=args.width**-0.5)
     model.to(args.device)
     optimizer = optim.Adam(model.parameters(), lr=args.rate)
+    scheduler = optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 - epoch / args.epochs)
     stopping = EarlyStopping(args.patience)
-    checkpoint = Checkpoint(args.checkpoint, model=model, optimizer=optimizer, stopping=stopping)
+    checkpoint = Checkpoint(
+        args.checkpoint, model=model, optimizer=optimizer, scheduler=scheduler, stopping=stopping
+    )
     first = checkpoint.resume() + 1 if args.resume else 1
     for epoch in range(first, args.epochs + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * (1 - (epoch - 1) / args.epochs)
         total, state = 0.0, None
         for x, y in tqdm(pieces, desc=f"epoch {epoch}", leave=False):
             optimizer.zero_grad()
@@ -88,6 +89,7 @@ def main() -> None:
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             total += loss.item()
+        scheduler.step()
 
         model.eval()
         judged, state = 0.0, None

@@ -34,6 +34,8 @@ for name in (
     "optim.SGD(parameters, lr=0.002, momentum=0.9, nesterov=True)",
     "optim.Adam(parameters, lr=0.1, betas=(0.9, 0.999), eps=1e-08)",
     "optim.AdamW(parameters, lr=0.1, weight_decay=0.01)",
+    "optim.RMSprop(parameters, lr=0.02)",
+    "optim.Adagrad(parameters, lr=0.5)",
 ):
     descend(name, 200)
 
@@ -45,11 +47,19 @@ optimizer = optim.SGD(
 )
 print(" ", [(group["lr"], len(group["params"])) for group in optimizer.param_groups])
 
-print("\nThe rate can change on the way: set it, and the next step uses it.")
-for epoch in range(3):
-    for group in optimizer.param_groups:
-        group["lr"] *= 0.5
-    print(f"  epoch {epoch + 1}:", [group["lr"] for group in optimizer.param_groups])
+print("\nThe rate can change on the way: set it, or let a scheduler do so after every epoch.")
+for group in optimizer.param_groups:
+    group["lr"] = 1.0
+print("  set by hand:", [group["lr"] for group in optimizer.param_groups])
+for name in ("StepLR(optimizer, step_size=2, gamma=0.1)", "CosineAnnealingLR(optimizer, T_max=5)"):
+    optimizer = optim.SGD(net.parameters(), lr=1.0)
+    scheduler = eval(f"optim.lr_scheduler.{name}", {"optim": optim, "optimizer": optimizer})
+    rates = []
+    for _ in range(6):
+        rates.append(round(scheduler.get_last_lr()[0], 4))
+        optimizer.step()
+        scheduler.step()
+    print(f"  {name:42}", rates)
 
 print("\nGradients that are too long can be cut before the step:")
 loss = (net(torch.randn(16, 4) * 100) ** 2).mean()

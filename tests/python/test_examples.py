@@ -19,7 +19,12 @@ PROMISES = {
     "03_first_module": ["in all 99", "(16, 2)", "after zero_grad(): None", "torch.float64"],
     "04_layers": ["Flatten      -> (8, 16384)", "LSTM      -> (4, 7, 32)", "[(2, 10), (2, 10)]"],
     "05_losses": ["0.6216, and by hand 0.6216", "33.3333 and 66.6667"],
-    "06_optimizers": ["optim.AdamW", "[(0.01, 2), (0.1, 2)]", "1.0000 after"],
+    "06_optimizers": [
+        "optim.Adagrad",
+        "[1.0, 1.0, 0.1, 0.1, 0.01, 0.01]",
+        "[(0.01, 2), (0.1, 2)]",
+        "1.0000 after",
+    ],
     "07_training": ["SGD with momentum", "Adam"],
     "08_saving": ["0.weight  (8, 4)", "after step 100", "UnpicklingError", "RuntimeError"],
     "09_seeing": ["SumBackward0", "AccumulateGrad [0.5, -1.0]", "layer 3: Tanh", "demo/seeing.png"],
