@@ -1,6 +1,7 @@
 //! The three sides of a convolution without the tape: output, and the gradients of input and weight.
 //! All run on the two-dimensional kernels of `cpu/conv.rs`. One dimension is two with a height of one.
-//! Three are two over every depth of the output, with the taps along the depth as channels.
+//! Three are two over every depth of the output, with the taps along the depth as channels. A window that
+//! covers the whole input is a product of matrices.
 
 use smallvec::SmallVec;
 
@@ -9,7 +10,7 @@ use crate::cpu::conv::{self, Conv2dShape};
 use crate::dtype::{C64, C128, DType};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, Sizes};
-use crate::ops::{arithmetic, copy, creation, view};
+use crate::ops::{arithmetic, copy, creation, matmul, view};
 use crate::tensor::Tensor;
 
 /// Strides, padding, dilation of a convolution along depth, rows and columns, and its groups. Axes that
@@ -64,6 +65,14 @@ impl Shape {
     /// Whether a single image is two-dimensional by itself.
     fn is_flat(&self) -> bool {
         self.input[0] == 1 && self.kernel[0] == 1 && self.depths() == 1
+    }
+
+    /// Whether the window covers the whole input: then the output is a product of matrices.
+    fn is_product(&self) -> bool {
+        self.input == self.kernel
+            && self.geometry.padding == [0; 3]
+            && self.geometry.groups == 1
+            && self.out_size() == Some([1; 3])
     }
 
     /// The two-dimensional convolution that the kernels run.
@@ -191,6 +200,12 @@ pub fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry) 
     let s = Shape::of(x.sizes(), weight.sizes(), g);
     let (input, kernel, offset) = (computed(x)?, computed(weight)?, bias.map(computed).transpose()?);
     let [n, oc, d, h, w] = s.out_sizes();
+    let sizes: Sizes = [n, oc].into_iter().chain([d, h, w].into_iter().skip(5 - x.ndim())).collect();
+    if s.is_product() {
+        let y =
+            matmul::linear(&view::flatten(&input, 1, -1)?, &view::flatten(&kernel, 1, -1)?, offset.as_ref())?;
+        return Ok(copy::to_dtype(&y, x.dtype())?.alias(Layout::contiguous(&sizes)));
+    }
     let out = Tensor::empty(&[n, d, oc, h, w], input.dtype())?;
     if out.numel() > 0 {
         let input = s.unfold(&input)?;
@@ -202,7 +217,6 @@ pub fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry) 
         .map_err(no_memory)?;
     }
     let out = if s.is_flat() { out } else { copy::contiguous(&view::transpose(&out, 1, 2)?)? };
-    let sizes: Sizes = [n, oc].into_iter().chain([d, h, w].into_iter().skip(5 - x.ndim())).collect();
     let out = copy::to_dtype(&out, x.dtype())?;
     Ok(out.alias(Layout::contiguous(&sizes)))
 }
@@ -213,6 +227,10 @@ pub fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geomet
     let (grad, kernel) = (computed(gy)?, computed(weight)?);
     if gy.numel() == 0 || weight.numel() == 0 {
         return creation::zeros(x_sizes, gy.dtype());
+    }
+    if s.is_product() {
+        let gx = matmul::matmul(&view::flatten(&grad, 1, -1)?, &view::flatten(&kernel, 1, -1)?)?;
+        return Ok(copy::to_dtype(&gx, gy.dtype())?.alias(Layout::contiguous(x_sizes)));
     }
     let grad = s.by_depth(&grad)?;
     let flat = s.flat();
@@ -248,6 +266,11 @@ pub fn weight_gradient(x: &Tensor, gy: &Tensor, w_sizes: &[usize], g: Geometry) 
     let (input, grad) = (computed(x)?, computed(gy)?);
     if gy.numel() == 0 || x.numel() == 0 {
         return creation::zeros(w_sizes, gy.dtype());
+    }
+    if s.is_product() {
+        let turned = view::transpose(&view::flatten(&grad, 1, -1)?, 0, 1)?;
+        let gw = matmul::matmul(&turned, &view::flatten(&input, 1, -1)?)?;
+        return Ok(copy::to_dtype(&gw, gy.dtype())?.alias(Layout::contiguous(w_sizes)));
     }
     let (input, grad) = (s.unfold(&input)?, s.by_depth(&grad)?);
     let out = Tensor::empty(w_sizes, grad.dtype())?;
