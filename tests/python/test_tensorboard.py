@@ -200,7 +200,7 @@ def test_the_default_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert folder.is_dir()
 
 
-@pytest.mark.parametrize("length", [0, 1, 255, 4095, 4096, 4097, 100_003])
+@pytest.mark.parametrize("length", [0, 1, 255, 4095, 4096, 4097, 9000, 100_003])
 def test_checksums(length: int) -> None:
     from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as theirs
 

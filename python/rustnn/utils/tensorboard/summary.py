@@ -68,10 +68,18 @@ def default_bins() -> tuple[float, ...]:
 
 
 def histogram(tag: str, values: object, bins: Any, max_bins: int | None = None) -> Summary:
-    array = make_np(values).astype(np.float64).reshape(-1)
+    given = make_np(values).reshape(-1)
+    array = given.astype(np.float64)
     if array.size == 0:
         raise ValueError("The input has no element.")
-    counts, limits = np.histogram(array, bins=bins)
+    if bins is default_bins():
+        # As np.histogram counts, but float32 is sorted as it is.
+        limits = np.array(bins)
+        below = np.sort(given).searchsorted(limits)
+        below[-1] += np.count_nonzero(array == limits[-1])
+        counts = np.diff(below)
+    else:
+        counts, limits = np.histogram(array, bins=bins)
     if max_bins is not None and len(counts) > max_bins:
         step = len(counts) // max_bins
         counts = np.add.reduceat(counts, np.arange(0, len(counts), step))
