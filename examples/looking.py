@@ -1,4 +1,4 @@
-"""Tutorial, chapter 10: look into a model and its training. Then: tensorboard --logdir runs
+"""Look into a model and its training. Then: tensorboard --logdir runs
 
 Needs the packages tensorboard and graphviz; the graph is drawn where Graphviz's `dot` is installed.
 """

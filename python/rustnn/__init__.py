@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from rustnn import compiler as compiler
     from rustnn import cpu as cpu
     from rustnn import cuda as cuda
+    from rustnn import datasets as datasets
     from rustnn import fft as fft
     from rustnn import func as func
     from rustnn import linalg as linalg
@@ -138,6 +139,7 @@ _modules = (
     "compiler",
     "cpu",
     "cuda",
+    "datasets",
     "func",
     "fft",
     "functional",

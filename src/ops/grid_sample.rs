@@ -12,7 +12,7 @@ use crate::layout::{Show, Sizes};
 use crate::ops::arithmetic::{add, mul, sub};
 use crate::ops::gather::gather;
 use crate::ops::registry::{Args, Op};
-use crate::ops::{copy, view};
+use crate::ops::{copy, creation, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -180,7 +180,13 @@ fn second_gradients(cx: &Backprop, s: Sampling, wanted: [bool; 2]) -> Result<Gra
             .filter(|root| matches!(&root.at, Start::Tensor(t) if t.requires_grad()))
             .collect();
         let found = engine::grad(&roots, &edges(&[g, x, grid]), Walk { retain_graph: true, create_graph })?;
-        Ok(found.into_iter().enumerate().map(|(i, t)| t.filter(|_| cx.needs(i))).collect())
+        let mut grads: Grads =
+            found.into_iter().enumerate().map(|(i, t)| t.filter(|_| cx.needs(i))).collect();
+        if cx.needs(2) && grads[2].is_none() {
+            // As PyTorch has it: the nearest element stays the nearest.
+            grads[2] = Some(creation::zeros(grid.sizes(), grid.dtype())?);
+        }
+        Ok(grads)
     })
 }
 

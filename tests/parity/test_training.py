@@ -21,7 +21,7 @@ NAMES = {CANDIDATE: CANDIDATE.__name__, REFERENCE: "torch"}
 def demo_network(lib: ModuleType) -> Any:
     """The network of examples/mnist.py, built with either library from the same text."""
     text = DEMO.read_text()
-    start, end = text.index("def block("), text.index("def read_digits(")
+    start, end = text.index("def block("), text.index("def judge(")
     namespace: dict[str, Any] = {"torch": lib, "nn": lib.nn, "__name__": "demo"}
     exec("from __future__ import annotations\n" + text[start:end], namespace)
     return namespace["Net"]()

@@ -68,7 +68,8 @@ class SafeUnpickler:
 
     ``find(module, name)`` gives a Global, or ``None`` for a name that is not allowed; ``persistent_load``
     resolves references to what is stored elsewhere; ``buildable`` says which objects may be given a state;
-    ``advise`` gives the name under which the user would allow a global.
+    ``advise`` gives the name under which the user would allow a global; ``encoding`` is that of the byte
+    strings of Python 2.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class SafeUnpickler:
         persistent_load: Callable[[Any], Any],
         buildable: Callable[[Any], bool],
         advise: Callable[[str, str], str],
+        encoding: str = "utf-8",
     ) -> None:
         self._data = data
+        self._encoding = encoding
         self._at = 0
         self._find = find
         self._persistent_load = persistent_load
@@ -252,6 +255,9 @@ class SafeUnpickler:
     def _text(self, size: int) -> None:
         self._push(self._take(size).decode("utf-8", "surrogatepass"))
 
+    def _old_text(self, size: int) -> None:
+        self._push(self._take(size).decode(self._encoding))
+
     def _long(self, size: int) -> None:
         self._push(int.from_bytes(self._take(size), "little", signed=True))
 
@@ -281,6 +287,8 @@ _OPERATIONS: dict[bytes, Callable[[SafeUnpickler], Any]] = {
     b"X": lambda m: m._text(m._number("<I", 4)),
     b"\x8c": lambda m: m._text(m._number("<B", 1)),
     b"\x8d": lambda m: m._text(m._number("<Q", 8)),
+    b"U": lambda m: m._old_text(m._number("<B", 1)),
+    b"T": lambda m: m._old_text(m._number("<i", 4)),
     b"B": lambda m: m._push(m._take(m._number("<I", 4))),
     b"C": lambda m: m._push(m._take(m._number("<B", 1))),
     b"\x8e": lambda m: m._push(m._take(m._number("<Q", 8))),

@@ -1,4 +1,4 @@
-"""Tutorial, chapters 7 and 8: optimizers, batches, the loop, and a look at what was not trained on."""
+"""Tutorial, chapter 8: batches, the loop, and a look at what was not trained on."""
 
 from __future__ import annotations
 
@@ -61,3 +61,9 @@ for name in ("SGD with momentum", "Adam"):
         if epoch in (1, 5, 20):
             right = validate(model, test_data)
             print(f"  epoch {epoch:2}: loss {total / len(loader):.4f}, test {right:.1%}")
+
+# Where samples are slow to read, processes read them ahead. Each may import this file anew, hence the test.
+if __name__ == "__main__":
+    loader = DataLoader(dataset=train_data, batch_size=32, shuffle=True, num_workers=2)
+    seen = sum(len(labels) for _, labels in loader)
+    print(f"two workers have handed over {seen} points in {len(loader)} batches")

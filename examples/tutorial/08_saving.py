@@ -1,4 +1,4 @@
-"""Tutorial, chapter 9: keep a model's weights, go on from a checkpoint, share with PyTorch."""
+"""Tutorial, chapter 9: keep a model or its weights, go on from a checkpoint."""
 
 from __future__ import annotations
 
@@ -43,6 +43,15 @@ print(f"\n1 + 1 + 1 + 1 = {model(x).item():.4f}; a fresh network says {fresh(x).
 fresh.load_state_dict(torch.load(folder / "model_weights.pth"))
 print(f"with the saved weights it says {fresh(x).item():.4f}")
 
+print("\nA whole model can be kept too: the file then names its classes, and loading makes objects of them.")
+torch.save(model, folder / "model.pth")
+try:
+    torch.load(folder / "model.pth")
+except Exception as error:
+    print(f"  load alone refuses: {type(error).__name__}")
+whole = torch.load(folder / "model.pth", weights_only=False)  # only for files that you trust
+print(f"  weights_only=False: {type(whole).__name__}, it says {whole(x).item():.4f}")
+
 print("\nA checkpoint holds all that is needed to go on: weights, the optimizer's memory, where it was.")
 checkpoint = {"steps": 100, "model": model.state_dict(), "optimizer": optimizer.state_dict()}
 torch.save(checkpoint, folder / "checkpoint.pth")
@@ -60,5 +69,5 @@ print("\nLoading never runs code from the file, and what is not a checkpoint is 
 try:
     torch.load(folder / "broken.pth")
 except Exception as error:
-    print(f"  {type(error).__name__}: {str(error).splitlines()[0][:80]}")
+    print(f"  half a file: {type(error).__name__}")
 print("\nThe file is PyTorch's own format: torch.load reads it, and torch.save writes what rustnn reads.")

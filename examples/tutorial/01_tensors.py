@@ -41,12 +41,27 @@ grid[:, 0] = 0
 print("  after grid[:, 0] = 0 the row of numbers is", numbers.tolist())
 print("  transposed: shape", tuple(grid.t().shape), "strides", grid.t().stride(), "instead of", grid.stride())
 
-print("\nNumPy and rustnn share memory too.")
+print("\nDims of size 1 come and go; one number stands for what is left over.")
+print(
+    "  unsqueeze", tuple(row.unsqueeze(0).shape), " squeeze", tuple(row.unsqueeze(0).squeeze().shape), end=""
+)
+print("  reshape(-1, 2)", tuple(grid.reshape(-1, 2).shape))
+
+print("\nA slice of a slice, every other one, and only those that fulfil a condition:")
+print(" ", grid[1:, ::2].tolist(), grid[grid > 6].tolist())
+
+print("\nTensors and NumPy share memory too.")
 array = np.zeros(3)
 shared = torch.from_numpy(array)
 shared.add_(1)  # the underscore: in place
 print("  the array, after the tensor was changed:", array)
 
-print("\nThe same seed gives the same numbers, the ones that PyTorch gives.")
+print("  and back:", torch.ones(2, 2).numpy().tolist())
+
+print("\nA tensor lies on a device; `to` moves it, and `to` takes a dtype as well.")
+on = table.to("cuda") if torch.cuda.is_available() else table.to("cpu")
+print("  on a GPU:", on.is_cuda, " back on the CPU:", on.cpu().device, " as", table.to(torch.int32).dtype)
+
+print("\nThe same seed gives the same numbers, in any program.")
 torch.manual_seed(0)
 print(" ", torch.rand(3))

@@ -1,0 +1,531 @@
+"""What is done to a picture before a network sees it: tensor in, tensor out, with torchvision's names (v2).
+
+A picture is a tensor (..., C, H, W). What is not a tensor (a PIL image, a NumPy array (H, W) or (H, W, C)) is
+made into one first, so that the transforms may stand in any order. Random ones draw from the default
+generator: ``rustnn.manual_seed`` repeats them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rustnn import _C, nn
+from rustnn._C import Tensor
+from rustnn.nn import functional as F
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from rustnn._C import dtype as DType
+
+__all__ = [
+    "CenterCrop",
+    "Compose",
+    "ConvertImageDtype",
+    "InterpolationMode",
+    "Lambda",
+    "Normalize",
+    "Pad",
+    "RandomCrop",
+    "RandomHorizontalFlip",
+    "RandomRotation",
+    "RandomVerticalFlip",
+    "Resize",
+    "ToTensor",
+]
+
+_BITS = {_C.uint8: 8, _C.int8: 7, _C.int16: 15, _C.int32: 31, _C.int64: 63}
+
+
+class InterpolationMode:
+    """The names of the ways to resample; the strings themselves will do as well."""
+
+    NEAREST = "nearest"
+    NEAREST_EXACT = "nearest-exact"
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+
+
+# ---- what pictures are and how they change ----------------------------------------------------------------
+
+
+def _image(value: Any) -> Tensor:
+    """``value`` as a tensor (..., C, H, W); TypeError for what is no picture."""
+    if isinstance(value, Tensor):
+        if value.dim() < 2:
+            raise TypeError(f"a picture has at least the dims (H, W), but got {tuple(value.shape)}")
+        return value
+    if not hasattr(value, "__array__") and not hasattr(value, "__array_interface__"):
+        raise TypeError(f"pic should be PIL Image, ndarray or Tensor. Got {type(value)}")
+    import numpy as np
+
+    array = np.array(value)
+    if array.dtype == np.bool_ and not isinstance(value, np.ndarray):  # PIL's black and white
+        array = array.astype(np.uint8) * 255
+    if array.ndim not in (2, 3):
+        raise ValueError(f"pic should be 2/3 dimensional. Got {array.ndim} dimensions.")
+    planes = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+    return _C.from_numpy(np.ascontiguousarray(planes))
+
+
+def _size(image: Tensor) -> tuple[int, int]:
+    return image.shape[-2], image.shape[-1]
+
+
+def _pair(size: int | Sequence[int], name: str = "size") -> tuple[int, int]:
+    """(height, width) of one number for both, or two."""
+    numbers = [size] if isinstance(size, int) else list(size) if isinstance(size, Sequence) else []
+    if not 1 <= len(numbers) <= 2 or not all(isinstance(n, int) and n > 0 for n in numbers):
+        raise ValueError(f"{name} must be one or two positive ints, but got {size!r}")
+    return numbers[0], numbers[-1]
+
+
+def _sides(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of one number for all, two for (sides, top and bottom), or four."""
+    numbers = [padding] if isinstance(padding, int) else list(padding)
+    if len(numbers) not in (1, 2, 4) or not all(isinstance(n, int) for n in numbers):
+        raise ValueError(f"Padding must be an int or a 1, 2, or 4 element tuple, but got {padding!r}")
+    left, top, right, bottom = (numbers * 4)[:4]
+    return left, top, right, bottom
+
+
+def _sources(count: int, before: int, after: int, mode: str) -> Tensor:
+    """Which of ``count`` pixels each pixel of the padded line shows."""
+    places = _C.arange(-before, count + after)
+    if mode == "edge":
+        return places.clamp(0, count - 1)
+    if max(before, after) > count - (mode == "reflect"):
+        raise RuntimeError(
+            f"Padding size should be less than the input dimension, but got {max(before, after)} "
+            f"at a side of {count} pixels ({mode})"
+        )
+    last = count - 1 if mode == "reflect" else count
+    places = places.remainder(2 * last) if last else places * 0
+    folded = 2 * last - places if mode == "reflect" else 2 * last - 1 - places
+    return _C.where(places >= count, folded, places)
+
+
+def _pad(image: Tensor, sides: tuple[int, int, int, int], fill: Any, mode: str) -> Tensor:
+    left, top, right, bottom = sides
+    height, width = _size(image)
+    if mode != "constant":
+        rows, columns = _sources(height, top, bottom, mode), _sources(width, left, right, mode)
+        return image.index_select(-2, rows).index_select(-1, columns)
+    if isinstance(fill, (int, float)):
+        return F.pad(image, [left, right, top, bottom], value=fill)
+    values = _C.tensor(list(fill)).to(image.dtype).view(-1, 1, 1)
+    outside = F.pad(_C.zeros(height, width, dtype=_C.bool), [left, right, top, bottom], value=1)
+    return _C.where(outside, values, F.pad(image, [left, right, top, bottom]))
+
+
+def _resample(image: Tensor, change: Callable[[Tensor], Tensor], overshoots: bool = False) -> Tensor:
+    """``change`` of the image as a batch (N, C, H, W) of floats, rounded if it has whole numbers."""
+    shape = image.shape
+    batch = image.reshape(-1, *([1] * (3 - len(shape))), *shape[-3:])
+    if image.is_floating_point():
+        result = change(batch)
+    else:
+        result = change(batch.to(_C.float32)).round()
+        if overshoots:
+            limit = 2 ** _BITS[image.dtype] - 1
+            result = result.clamp(0, limit)
+        result = result.to(image.dtype)
+    return result.reshape(*shape[:-2], *result.shape[-2:])
+
+
+# ---- the transforms ---------------------------------------------------------------------------------------
+
+
+class Compose:
+    """One transform after another. ValueError for none, TypeError for what is no list of callables."""
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        if not isinstance(transforms, Sequence):
+            raise TypeError("Argument transforms should be a sequence of callables")
+        if not transforms:
+            raise ValueError("Pass at least one transform")
+        self.transforms = transforms
+
+    def __call__(self, image: Any) -> Any:
+        for transform in self.transforms:
+            image = transform(image)
+        return image
+
+    def __repr__(self) -> str:
+        lines = "".join(f"\n      {transform!r}" for transform in self.transforms)
+        return f"Compose({lines}\n)"
+
+
+class Lambda:
+    """A function of the user's."""
+
+    def __init__(self, lambd: Callable[[Any], Any]) -> None:
+        if not callable(lambd):
+            raise TypeError(f"Argument lambd should be callable, got {type(lambd).__name__}")
+        self.lambd = lambd
+
+    def __call__(self, image: Any) -> Any:
+        return self.lambd(image)
+
+    def __repr__(self) -> str:
+        return "Lambda()"
+
+
+class _Transform(nn.Module):
+    """The base of transforms of pictures: ``_change`` gets a tensor, whatever came in."""
+
+    def forward(self, image: Any) -> Tensor:
+        return self._change(_image(image))
+
+    def _change(self, image: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        settings = {k: v for k, v in self.__dict__.items() if not k.startswith("_") and k != "training"}
+        return ", ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
+
+
+class ToTensor(_Transform):
+    """A PIL image or array (H, W, C) as a tensor (C, H, W): float32 within [0, 1] if it was uint8.
+
+    uint8 tensors become floats too, since the data sets here give those.
+    """
+
+    def _change(self, image: Tensor) -> Tensor:
+        return image.to(_C.get_default_dtype()).div(255) if image.dtype == _C.uint8 else image
+
+    def extra_repr(self) -> str:
+        return ""
+
+
+class ConvertImageDtype(_Transform):
+    """Another dtype, with values scaled from the full range of the one to the full range of the other.
+
+    Floats go from 0 to 1, whole numbers from 0 to their largest.
+    """
+
+    def __init__(self, dtype: DType = _C.float32) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def _change(self, image: Tensor) -> Tensor:
+        old, new = image.dtype, self.dtype
+        if old == new:
+            return image
+        if image.is_floating_point():
+            if new.is_floating_point:
+                return image.to(new)
+            if (old, new) in ((_C.float32, _C.int32), (_C.float32, _C.int64)) or (old, new) == (
+                _C.float64,
+                _C.int64,
+            ):
+                raise RuntimeError(f"The conversion from {old} to {new} cannot be performed safely.")
+            largest = float(2 ** _bits(new) - 1)
+            return image.mul(largest + 1.0 - 1e-3).to(new)
+        if new.is_floating_point:
+            return image.to(new).div(float(2 ** _bits(old) - 1))
+        shift = _bits(old) - _bits(new)
+        if shift > 0:
+            return image.bitwise_right_shift(shift).to(new)
+        return image.to(new).bitwise_left_shift(-shift)
+
+
+def _bits(dtype: DType) -> int:
+    if dtype not in _BITS:
+        raise ValueError(f"pictures of {dtype} have no range")
+    return _BITS[dtype]
+
+
+class Normalize(_Transform):
+    """``(image - mean) / std`` with one mean and standard deviation a channel, for pictures of floats.
+
+    TypeError for whole numbers, ValueError where a standard deviation is zero.
+    """
+
+    def __init__(
+        self, mean: float | Sequence[float], std: float | Sequence[float], inplace: bool = False
+    ) -> None:
+        super().__init__()
+        self.mean = list(mean) if isinstance(mean, Sequence) else mean
+        self.std = list(std) if isinstance(std, Sequence) else std
+        self.inplace = inplace
+
+    def _change(self, image: Tensor) -> Tensor:
+        if not image.is_floating_point():
+            raise TypeError(f"Input tensor should be a float tensor. Got {image.dtype}.")
+        if image.dim() < 3:
+            raise ValueError(
+                f"Expected tensor to be a tensor image of size (..., C, H, W). Got {tuple(image.shape)}."
+            )
+        mean = _C.as_tensor(self.mean, dtype=image.dtype, device=image.device)
+        std = _C.as_tensor(self.std, dtype=image.dtype, device=image.device)
+        if (std == 0).any():
+            raise ValueError("std evaluated to zero, leading to division by zero.")
+        mean = mean.view(-1, 1, 1) if mean.dim() == 1 else mean
+        std = std.view(-1, 1, 1) if std.dim() == 1 else std
+        return image.sub_(mean).div_(std) if self.inplace else image.sub(mean).div_(std)
+
+
+class Pad(_Transform):
+    """Pixels around the picture.
+
+    ``padding`` is one number, (sides, top and bottom) or (left, top, right, bottom).
+    ``fill`` is a number, or one a channel; ``padding_mode`` is "constant", "edge", "reflect" or "symmetric".
+    """
+
+    def __init__(self, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> None:
+        super().__init__()
+        _check_mode(padding_mode)
+        self._sides = _sides(padding)
+        self.padding = padding if isinstance(padding, int) else list(padding)
+        self.fill = fill
+        self.padding_mode = padding_mode
+
+    def _change(self, image: Tensor) -> Tensor:
+        return _pad(image, self._sides, self.fill, self.padding_mode)
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in ("constant", "edge", "reflect", "symmetric"):
+        raise ValueError(f"padding_mode must be constant, edge, reflect or symmetric, but got {mode!r}")
+
+
+class CenterCrop(_Transform):
+    """The middle of the picture, (height, width); a picture that is smaller is padded with zeros first."""
+
+    def __init__(self, size: int | Sequence[int]) -> None:
+        super().__init__()
+        self.size = _pair(size)
+
+    def _change(self, image: Tensor) -> Tensor:
+        wanted_height, wanted_width = self.size
+        height, width = _size(image)
+        if wanted_height > height or wanted_width > width:
+            across, down = max(wanted_width - width, 0), max(wanted_height - height, 0)
+            image = _pad(image, (across // 2, down // 2, (across + 1) // 2, (down + 1) // 2), 0, "constant")
+            height, width = _size(image)
+        top, left = round((height - wanted_height) / 2.0), round((width - wanted_width) / 2.0)
+        return image[..., top : top + wanted_height, left : left + wanted_width]
+
+
+class RandomCrop(_Transform):
+    """A window (height, width) at a random place, after ``padding`` (see ``Pad``).
+
+    ``pad_if_needed`` pads a picture that is smaller than the window; otherwise it is a ValueError.
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        padding: int | Sequence[int] | None = None,
+        pad_if_needed: bool = False,
+        fill: Any = 0,
+        padding_mode: str = "constant",
+    ) -> None:
+        super().__init__()
+        _check_mode(padding_mode)
+        self.size = _pair(size)
+        self._sides = (0, 0, 0, 0) if padding is None else _sides(padding)
+        self.padding = None if padding is None else list(self._sides)
+        self.pad_if_needed = pad_if_needed
+        self.fill = fill
+        self.padding_mode = padding_mode
+
+    def _change(self, image: Tensor) -> Tensor:
+        wanted_height, wanted_width = self.size
+        left, top, right, bottom = self._sides
+        height, width = _size(image)
+        height, width = height + top + bottom, width + left + right
+        if self.pad_if_needed:
+            down, across = max(wanted_height - height, 0), max(wanted_width - width, 0)
+            top, bottom, height = top + down, bottom + down, height + 2 * down
+            left, right, width = left + across, right + across, width + 2 * across
+        if height < wanted_height or width < wanted_width:
+            padded = "" if self.padding is None and not self.pad_if_needed else "padded "
+            raise ValueError(
+                f"Required crop size {self.size} is larger than {padded}input image size {(height, width)}."
+            )
+        # Nothing is drawn where there is no choice: so the numbers that follow are torchvision's.
+        y = int(_C.randint(0, height - wanted_height + 1, size=())) if height > wanted_height else 0
+        x = int(_C.randint(0, width - wanted_width + 1, size=())) if width > wanted_width else 0
+        if (left, top, right, bottom) != (0, 0, 0, 0):
+            image = _pad(image, (left, top, right, bottom), self.fill, self.padding_mode)
+        return image[..., y : y + wanted_height, x : x + wanted_width]
+
+
+class RandomHorizontalFlip(_Transform):
+    """Left and right exchanged, with probability ``p``."""
+
+    _dim = -1
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        if not 0.0 <= p <= 1.0:
+            raise ValueError("`p` should be a floating point value in the interval [0.0, 1.0].")
+        self.p = p
+
+    def _change(self, image: Tensor) -> Tensor:
+        return image.flip(self._dim) if _C.rand(1).item() < self.p else image
+
+
+class RandomVerticalFlip(RandomHorizontalFlip):
+    """Top and bottom exchanged, with probability ``p``."""
+
+    _dim = -2
+
+
+class Resize(_Transform):
+    """The picture at another size: (height, width), or one number for the shorter side.
+
+    ``max_size`` limits the longer side then; with ``size=None`` it is the longer side. Whole numbers are
+    rounded. ``antialias`` smoothes before the picture is made smaller.
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None,
+        interpolation: str = InterpolationMode.BILINEAR,
+        max_size: int | None = None,
+        antialias: bool | None = True,
+    ) -> None:
+        super().__init__()
+        if size is None:
+            if not isinstance(max_size, int):
+                raise ValueError(
+                    f"max_size must be an integer when size is None, but got {max_size} instead."
+                )
+        else:
+            _pair(size)
+            if max_size is not None and not isinstance(size, int) and len(size) != 1:
+                raise ValueError(
+                    "max_size should only be passed if size is None or specifies the length of one side"
+                )
+        self._mode = str(getattr(interpolation, "value", interpolation))
+        if self._mode not in ("nearest", "nearest-exact", "bilinear", "bicubic"):
+            raise ValueError(
+                f"interpolation must be nearest, nearest-exact, bilinear or bicubic, but got {self._mode!r}"
+            )
+        self.size = [size] if isinstance(size, int) else None if size is None else list(size)
+        self.interpolation = interpolation
+        self.max_size = max_size
+        self.antialias = antialias
+
+    def _change(self, image: Tensor) -> Tensor:
+        size = self._wanted(*_size(image))
+        if size == _size(image):
+            return image
+        options: dict[str, Any] = {"mode": self._mode}
+        if not self._mode.startswith("nearest"):
+            options |= {"align_corners": False, "antialias": bool(self.antialias)}
+        return _resample(
+            image, lambda batch: F.interpolate(batch, size=size, **options), self._mode == "bicubic"
+        )
+
+    def _wanted(self, height: int, width: int) -> tuple[int, int]:
+        if self.size is not None and len(self.size) == 2:
+            return self.size[0], self.size[1]
+        short, long = sorted((height, width))
+        if self.size is None:
+            assert self.max_size is not None
+            new_short, new_long = int(self.max_size * short / long), self.max_size
+        else:
+            new_short, new_long = self.size[0], int(self.size[0] * long / short)
+            if self.max_size is not None:
+                if self.max_size <= new_short:
+                    raise ValueError(
+                        f"max_size = {self.max_size} must be strictly greater than the requested size for "
+                        f"the smaller edge size = {self.size}"
+                    )
+                if new_long > self.max_size:
+                    new_short, new_long = int(self.max_size * new_short / new_long), self.max_size
+        return (new_short, new_long) if height <= width else (new_long, new_short)
+
+
+class RandomRotation(_Transform):
+    """The picture turned about ``center`` (x, y; its middle unless said), anticlockwise, by a random angle.
+
+    ``degrees`` is (least, most), or a number for (-degrees, degrees). ``expand`` makes the picture large
+    enough for all of what was turned; ``fill`` colours the corners.
+    """
+
+    def __init__(
+        self,
+        degrees: float | Sequence[float],
+        interpolation: str = InterpolationMode.NEAREST,
+        expand: bool = False,
+        center: Sequence[float] | None = None,
+        fill: Any = 0,
+    ) -> None:
+        super().__init__()
+        if isinstance(degrees, (int, float)):
+            if degrees < 0:
+                raise ValueError("If degrees is a single number, it must be positive.")
+            degrees = (-degrees, degrees)
+        if len(degrees) != 2:
+            raise ValueError("degrees should be a sequence of length 2.")
+        if center is not None and len(center) != 2:
+            raise ValueError("center should be a sequence of length 2.")
+        self._mode = str(getattr(interpolation, "value", interpolation))
+        if self._mode not in ("nearest", "bilinear"):
+            raise ValueError(f"interpolation must be nearest or bilinear, but got {self._mode!r}")
+        self.degrees = [float(d) for d in degrees]
+        self.interpolation = interpolation
+        self.expand = expand
+        self.fill = fill
+        self.center = center
+
+    def _change(self, image: Tensor) -> Tensor:
+        angle = _C.empty(1).uniform_(self.degrees[0], self.degrees[1]).item() % 360
+        height, width = _size(image)
+        if self.center is None or self.expand:
+            if angle == 0:
+                return image.clone()
+            if angle == 180:
+                return image.flip((-2, -1))
+            if angle in (90, 270) and (self.expand or height == width):
+                return image.rot90(1 if angle == 90 else 3, (-2, -1))
+        turn = math.radians(angle)
+        cosine, sine = math.cos(turn), math.sin(turn)
+        x, y = (0.0, 0.0)
+        if self.center is not None:
+            x, y = self.center[0] - width * 0.5, self.center[1] - height * 0.5
+        # Where each pixel of the result comes from: the turn back, about (x, y) from the middle.
+        matrix = _C.tensor(
+            [[cosine, -sine, x - cosine * x + sine * y], [sine, cosine, y - sine * x - cosine * y]]
+        )
+        new_height, new_width = self._expanded(matrix, height, width) if self.expand else (height, width)
+        half = (1.0 - new_width) * 0.5, (1.0 - new_height) * 0.5
+        columns = _C.arange(new_width).add(half[0]).expand(new_height, new_width)
+        rows = _C.arange(new_height).add(half[1]).unsqueeze(-1).expand(new_height, new_width)
+        places = _C.stack([columns, rows, _C.ones(new_height, new_width)], -1).view(-1, 3)
+        scale = _C.tensor([0.5 * width, 0.5 * height])
+        grid = (places @ (matrix.t() / scale)).view(1, new_height, new_width, 2)
+        return _resample(image, lambda batch: self._sample(batch, grid.to(batch.dtype)))
+
+    def _sample(self, batch: Tensor, grid: Tensor) -> Tensor:
+        grid = grid.expand(len(batch), *grid.shape[1:])
+        inside = _C.ones(len(batch), 1, *batch.shape[2:], dtype=batch.dtype)
+        both = F.grid_sample(
+            _C.cat([batch, inside], 1), grid, mode=self._mode, padding_mode="zeros", align_corners=False
+        )
+        turned, inside = both[:, :-1], both[:, -1:]
+        fill = list(self.fill) if isinstance(self.fill, Sequence) else [float(self.fill)]
+        colour = _C.tensor(fill, dtype=batch.dtype).view(1, -1, 1, 1)
+        if self._mode == "nearest":
+            return _C.where(inside < 0.5, colour, turned)
+        return (turned - colour) * inside + colour
+
+    @staticmethod
+    def _expanded(matrix: Tensor, height: int, width: int) -> tuple[int, int]:
+        """The size that holds all four corners."""
+        x, y = 0.5 * width, 0.5 * height
+        corners = _C.tensor([[-x, -y, 1.0], [-x, y, 1.0], [x, y, 1.0], [x, -y, 1.0]]) @ matrix.t()
+        corners += _C.tensor([x, y])  # counted from the corner of the old picture
+        # A hair beyond a whole number does not count.
+        high = corners.amax(0).mul(1e4).trunc().mul(1e-4).ceil()
+        low = corners.amin(0).mul(1e4).trunc().mul(1e-4).floor()
+        new_width, new_height = (high - low).tolist()
+        return int(new_height), int(new_width)

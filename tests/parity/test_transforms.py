@@ -1,0 +1,121 @@
+"""Transforms of pictures against torchvision's (v2), where that is installed: pixels, draws, texts, errors."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from parity.programs import CANDIDATE, REFERENCE
+
+ours = pytest.importorskip("rustnn.datasets.transforms")
+try:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = importlib.import_module("torchvision.transforms.v2")
+except Exception as error:  # not there, or made for another build of PyTorch
+    pytest.skip(f"torchvision cannot be imported: {error}", allow_module_level=True)
+
+SHAPES = [(3, 20, 31), (1, 28, 28), (2, 3, 17, 12)]
+CASES = """
+Pad(3)
+Pad((1, 2), fill=7)
+Pad((1, 2, 3, 4), padding_mode="edge")
+Pad(5, padding_mode="reflect")
+Pad(5, padding_mode="symmetric")
+CenterCrop(10)
+CenterCrop((25, 9))
+CenterCrop(40)
+RandomCrop(10)
+RandomCrop((10, 12), padding=4)
+RandomCrop(32, padding=2, pad_if_needed=True, padding_mode="edge")
+RandomCrop((28, 10), pad_if_needed=True)
+RandomCrop(100)
+RandomHorizontalFlip()
+RandomVerticalFlip(0.3)
+Resize(10)
+Resize((40, 13))
+Resize(15, max_size=16)
+Resize(15, max_size=15)
+Resize((9, 11), antialias=False)
+Resize(None, max_size=14)
+RandomRotation(30)
+RandomRotation(90, fill=9)
+RandomRotation((10, 170), expand=True)
+RandomRotation((90, 90), expand=True)
+RandomRotation((180, 180))
+RandomRotation((20, 50), center=(3, 4))
+RandomRotation((20, 50), center=(3, 4), expand=True)
+ConvertImageDtype(torch.float32)
+ConvertImageDtype(torch.uint8)
+ConvertImageDtype(torch.int16)
+ConvertImageDtype(torch.int64)
+ConvertImageDtype(torch.float64)
+Normalize((0.5,), (0.2,))
+Normalize((0.5, 0.1, 0.2), (0.2, 0.3, 0.4))
+Normalize((0.5,), (0.0,))
+Compose([Pad(2), RandomCrop(9), RandomHorizontalFlip(), ConvertImageDtype(torch.float32)])
+RandomHorizontalFlip(2)
+RandomRotation(-1)
+RandomRotation((1, 2, 3))
+Compose([])
+Compose(3)
+Resize(None)
+Resize((1, 2, 3))
+Pad((1, 2, 3))
+Pad(1, padding_mode="no")
+"""
+
+
+def outcome(case: str, library: Any, transforms: ModuleType, pixels: Any) -> Any:
+    """Three pictures, what the transform is printed as, and the next draw."""
+    library.manual_seed(5)
+    try:
+        transform = eval(case, {**vars(transforms), "torch": library})
+        pictures = [transform(library.from_numpy(pixels.copy())).numpy() for _ in range(3)]
+    except Exception as error:
+        return error
+    return pictures, repr(transform), library.rand(1).item()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("case", CASES.strip().splitlines())
+def test_transform(case: str) -> None:
+    numbers = np.random.default_rng(0)
+    for shape in SHAPES:
+        whole = numbers.integers(0, 256, shape, dtype=np.uint8)
+        for pixels in (whole, (whole / 255).astype(np.float32)):
+            mine = outcome(case, CANDIDATE, ours, pixels)
+            reference = outcome(case, REFERENCE, theirs, pixels)
+            if isinstance(reference, Exception):
+                assert type(mine) is type(reference), (mine, reference)
+                continue
+            assert not isinstance(mine, Exception), mine
+            for picture, wanted in zip(mine[0], reference[0], strict=True):
+                assert picture.dtype == wanted.dtype
+                assert picture.shape == wanted.shape
+                difference = np.abs(picture.astype(float) - wanted)
+                if "Rotation" in case:  # a pixel on the border between two may fall to either side
+                    assert (difference > 1.01 * (wanted.dtype == np.uint8) + 1e-4).mean() < 0.01
+                else:  # torchvision resizes bytes in whole numbers
+                    assert difference.max() <= (1 if "Resize" in case and wanted.dtype == np.uint8 else 1e-5)
+            assert mine[2] == reference[2]
+            if "ConvertImageDtype" not in case:
+                assert mine[1] == reference[1]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "F", "I", "RGBA"])
+def test_to_tensor_of_pil_images(mode: str) -> None:
+    from PIL import Image
+    from torchvision import transforms
+
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).convert(mode)
+    wanted = transforms.ToTensor()(image).numpy()
+    picture = ours.ToTensor()(image).numpy()
+    assert picture.dtype == wanted.dtype
+    assert np.array_equal(picture, wanted)
