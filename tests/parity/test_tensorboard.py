@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from parity.programs import CANDIDATE, REFERENCE
+from parity.test_models import CASES, load
 
 for package in ("tensorboard", "PIL", "matplotlib"):
     if importlib.util.find_spec(package) is None:
@@ -196,3 +197,46 @@ def test_same_signatures() -> None:
         assert [(p.name, p.kind, p.default) for p in got] == [(p.name, p.kind, p.default) for p in wanted], (
             name
         )
+
+
+def graph_of(library: Any, name: str, build: str, data: str, folder: Path) -> dict[str, Any]:
+    """The nodes of the graph that `add_graph` writes for one of the models in `examples/models`."""
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    def classes(rows: int, count: int, *more: int) -> Any:
+        return library.randint(0, count, (rows, *more))
+
+    model = eval(build, load(name, library))
+    inputs = eval(data, {"rand": library.rand, "classes": classes})
+    with importlib.import_module(f"{library.__name__}.utils.tensorboard").SummaryWriter(folder) as writer:
+        writer.add_graph(model, inputs)
+    (path,) = folder.iterdir()
+    graph = GraphDef.FromString(next(event.graph_def for event in events(path) if event.graph_def))
+    assert len({node.name for node in graph.node}) == len(graph.node)
+    return {node.name: node for node in graph.node}
+
+
+def modules(nodes: dict[str, Any]) -> set[str]:
+    """The boxes of modules. In evaluation mode dropout does nothing, and has no box of ours."""
+    boxes = {name.rpartition("/")[0] for name in nodes}
+    return {box for box in boxes if box.endswith("]") and "Dropout" not in box}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case[1])
+@pytest.mark.filterwarnings("ignore")
+def test_graphs_of_models(case: tuple[str, str, str, str], tmp_path: Path) -> None:
+    """The way from the output leads to the input, and the boxes are PyTorch's."""
+    name, build, data, _ = case
+    ours = graph_of(CANDIDATE, name, build, data, tmp_path / "ours")
+    waiting, seen = ["output/output.1"], set()
+    while waiting:
+        at = waiting.pop().partition(":")[0]
+        if at not in seen:
+            seen.add(at)
+            waiting.extend(ours[at].input)
+    assert "input/input.1" in seen
+    if "ModuleList" in " ".join(ours):
+        return  # PyTorch leaves lists of modules out of the names
+    theirs = graph_of(REFERENCE, name, build, data, tmp_path / "theirs")
+    assert modules(theirs) <= modules(ours)
+    assert all(box in modules(theirs) or box[-2] == "_" or "]_" in box for box in modules(ours))

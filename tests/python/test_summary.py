@@ -7,7 +7,7 @@ import pytest
 import rustnn as torch
 from rustnn import nn
 from rustnn.utils import summary
-from rustnn.utils.benchmark import Measurement, TaskSpec, Timer
+from rustnn.utils.benchmark import Compare, Measurement, TaskSpec, Timer
 
 
 def macs(layer: nn.Module, *args: torch.Tensor) -> int:
@@ -137,3 +137,28 @@ def test_measurements() -> None:
     (both,) = Measurement.merge([one, Measurement(1, [0.3], spec)])
     assert both.times == [*one.times, 0.3]
     assert "Median: 300.00 ms" in repr(one)
+    assert one.significant_figures == 1
+    assert Measurement(1, [1.0, 1.001, 1.002, 1.003], spec).significant_figures == 3
+    assert one.as_row_name == "f()"
+
+
+def test_a_table_of_times(capsys: pytest.CaptureFixture[str]) -> None:
+    def measured(row: str, column: str, seconds: float, threads: int = 1) -> Measurement:
+        spec = TaskSpec("f()", "pass", label="sums", sub_label=row, description=column, num_threads=threads)
+        return Measurement(1, [seconds, seconds * 1.01], spec)
+
+    table = Compare([measured("small", "ours", 2e-3), measured("small", "theirs", 4e-3)])
+    table.extend_results([measured("large", "ours", 20e-3), measured("large", "ours", 10e-3, threads=2)])
+    table.print()
+    lines = capsys.readouterr().out.splitlines()
+    assert "[ sums ]" in lines[0]
+    assert lines[1].split() == ["|", "ours", "|", "theirs"]
+    assert lines[2].startswith("1 thread:")
+    assert lines[3].split() == ["small", "|", "2.0", "|", "4.0"]
+    assert lines[4].split() == ["large", "|", "20.1", "|"]
+    assert lines[5].startswith("2 threads:")
+    assert lines[-1] == "Times are in ms."
+    table.trim_significant_figures()
+    assert "20.1" not in str(table)
+    with pytest.raises(ValueError, match="Measurement"):
+        table.extend_results([3.0])

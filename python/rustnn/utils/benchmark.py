@@ -1,7 +1,11 @@
-"""How long a statement takes: `Timer` runs it often, `Measurement` says how sure the answer is."""
+"""How long a statement takes.
+
+`Timer` runs it often, `Measurement` says how sure the answer is, `Compare` puts many of them into a table.
+"""
 
 from __future__ import annotations
 
+import math
 import statistics
 from time import perf_counter as timer
 
@@ -10,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-__all__ = ["Measurement", "TaskSpec", "Timer", "timer"]
+__all__ = ["Compare", "Measurement", "TaskSpec", "Timer", "timer"]
 
 _UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"))
 
@@ -93,6 +97,22 @@ class Measurement:
             return 0.0
         first, _, third = statistics.quantiles(times, n=4, method="inclusive")
         return third - first
+
+    @property
+    def significant_figures(self) -> int:
+        """How many digits of the median mean something, by how far the times lie apart."""
+        if len(self.raw_times) < 2:
+            return 1
+        # The middle half of normal numbers is 1.35 standard deviations wide.
+        error = 1.25 * self.iqr / 1.35 / math.sqrt(len(self.raw_times))
+        if error <= 0:
+            return 5
+        return min(max(math.floor(math.log10(self.median / error)), 1), 5)
+
+    @property
+    def as_row_name(self) -> str:
+        """What a row of a table with this measurement is called."""
+        return self.task_spec.sub_label or self.task_spec.stmt or "[Unknown]"
 
     @property
     def has_warnings(self) -> bool:
@@ -240,3 +260,63 @@ class Timer:
             result = Measurement(number, times, self._spec)
             if result.meets_confidence(threshold) or sum(times) > max_run_time:
                 return result
+
+
+class Compare:
+    """Measurements as a table: a row for each ``sub_label``, a column for each ``description``."""
+
+    def __init__(self, results: Iterable[Measurement]) -> None:
+        self._results: list[Measurement] = []
+        self._trim = False
+        self.extend_results(results)
+
+    def extend_results(self, results: Iterable[Measurement]) -> None:
+        """Add measurements. ValueError for what is none."""
+        for result in results:
+            if not isinstance(result, Measurement):
+                raise ValueError(f"Expected an instance of `Measurement`, got {type(result)} instead.")
+            self._results.append(result)
+
+    def trim_significant_figures(self) -> None:
+        """Show only the digits that mean something."""
+        self._trim = True
+
+    def print(self) -> None:
+        print(self)
+
+    def __str__(self) -> str:
+        results = Measurement.merge(self._results)
+        labels = dict.fromkeys(result.label for result in results)
+        return "\n\n".join(self._table(label, [r for r in results if r.label == label]) for label in labels)
+
+    def _table(self, label: str | None, results: list[Measurement]) -> str:
+        columns = list(dict.fromkeys(result.description or "" for result in results))
+        rows = list(dict.fromkeys((result.num_threads, result.as_row_name) for result in results))
+        fastest = min(result.median for result in results)
+        scale, unit = next((pair for pair in _UNITS if fastest >= pair[0]), _UNITS[-1])
+        cells = {
+            (r.num_threads, r.as_row_name, r.description or ""): self._cell(r, r.median / scale)
+            for r in results
+        }
+        name = max(len(row) for _, row in rows)
+        widths = [
+            max(len(column), *(len(cells.get((*row, column), "")) for row in rows)) for column in columns
+        ]
+        lines = [" " * name + "".join(f" | {c:>{w}}" for c, w in zip(columns, widths, strict=True))]
+        threads = None
+        for row in rows:
+            if row[0] != threads:
+                threads = row[0]
+                lines.append(f"{threads} thread{'s' if threads > 1 else ''}:".ljust(len(lines[0]), "-"))
+            texts = (
+                cells.get((*row, column), "").rjust(w) for column, w in zip(columns, widths, strict=True)
+            )
+            lines.append(row[1].ljust(name) + "".join(f" | {text}" for text in texts))
+        head = f"[ {label or ''} ]".center(len(lines[0]), "-")
+        return "\n".join([head, *lines, f"Times are in {unit}."])
+
+    def _cell(self, result: Measurement, value: float) -> str:
+        if not self._trim:
+            return f"{value:.1f}"
+        digits = result.significant_figures - 1 - math.floor(math.log10(value))
+        return f"{round(value, digits):.{max(digits, 0)}f}"
