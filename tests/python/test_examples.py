@@ -107,6 +107,15 @@ def test_demo(tmp_path: Path) -> None:
     assert (tmp_path / "demo" / "mnist.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_looking(tmp_path: Path) -> None:
+    for package in ("tensorboard", "graphviz"):
+        pytest.importorskip(package)
+    text = run("looking.py", tmp_path)
+    for promise in ("features: Sequential", "the last operation is", "tensorboard --logdir"):
+        assert promise in text
+    assert list((tmp_path / "runs" / "looking").glob("events.out.*"))
+
+
 def test_the_first_look_in_the_readme(tmp_path: Path) -> None:
     """It learns to multiply: 0.5 times 0.5, and keeps what it learnt."""
     readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
+    from typing import Any
 
-__all__ = ["checkpoint", "data", "dlpack", "hooks"]
+    from rustnn.utils.model_summary import summary as summary
+    from rustnn.utils.viz import make_dot as make_dot
+
+_modules = ["benchmark", "checkpoint", "data", "dlpack", "hooks", "tensorboard", "viz"]
+_names = {"make_dot": "viz", "summary": "model_summary"}
+
+__all__ = [*_modules, *_names]
 
 
-def __getattr__(name: str) -> ModuleType:
-    if name in __all__:
-        from importlib import import_module
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
 
+    if name in _modules:
         return import_module(f"rustnn.utils.{name}")
+    if name in _names:
+        value = globals()[name] = getattr(import_module(f"rustnn.utils.{_names[name]}"), name)
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
