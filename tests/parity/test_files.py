@@ -20,14 +20,13 @@ t(3, 4)
 [torch.tensor(3.5), torch.tensor(True), torch.empty(0), torch.empty(0, 3), torch.empty(2, 0, dtype=torch.int64)]
 {"grad": t(2).requires_grad_(), "plain": t(2)}
 [nn.Parameter(t(2, 3)), nn.Parameter(t(2), requires_grad=False)]
-t(2, dtype="complex64").conj()
 torch.view_as_real(t(2, dtype="complex64"))
 {"a": [1, -5, 2**70, 1.5, None, True, "é", b"bytes", bytearray(b"xy"), 1 + 2j, (), [], {}], 3: (1, (2, (3,)))}
 __import__("collections").OrderedDict([("b", 1), ("a", t(2))])
 __import__("collections").Counter("aab")
 [torch.float32, torch.int64, torch.bool, torch.bfloat16, torch.complex64, torch.float8_e5m2, torch.uint16]
 [torch.device("cpu"), torch.Size([2, 3]), t(2, 3).shape, torch.strided]
-[torch.ones(3).storage(), torch.ones(2, dtype=torch.int64).storage(), torch.ones(2).untyped_storage()]
+[torch.ones(3).storage(), torch.ones(2, dtype=torch.int64).storage()]
 nn.Linear(3, 4).state_dict()
 nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.LSTM(2, 2)).state_dict()
 optim.Adam([nn.Parameter(t(2))], lr=0.1).state_dict()
@@ -79,7 +78,7 @@ def plain(value: Any) -> Any:
 
 @pytest.mark.parametrize("modern", [True, False])
 @pytest.mark.parametrize("expression", OBJECTS)
-def test_objects(expression, modern):
+def test_objects(expression: Any, modern: Any) -> None:
     ours, theirs = made(expression)
     form = {"_use_new_zipfile_serialization": modern}
     for trust in (True, False):
@@ -90,7 +89,7 @@ def test_objects(expression, modern):
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("expression", TRUSTED)
-def test_objects_of_other_classes(expression, protocol):
+def test_objects_of_other_classes(expression: Any, protocol: Any) -> None:
     ours, theirs = made(expression)
     options: dict[str, Any] = {"weights_only": False, "pickle_protocol": protocol}
     names = "nn.functional" in expression  # printed otherwise
@@ -109,14 +108,14 @@ def test_objects_of_other_classes(expression, protocol):
 @pytest.mark.parametrize(
     "dtype", "float16 bfloat16 float32 float64 uint8 int8 int16 int32 int64 bool complex64 complex128".split()
 )
-def test_dtypes(dtype):
+def test_dtypes(dtype: Any) -> None:
     ours, theirs = made(f"t(5, dtype='{dtype}')")
     compare(transfer(theirs, REFERENCE, CANDIDATE), theirs)
     compare(ours, transfer(ours, CANDIDATE, REFERENCE))
 
 
 @pytest.mark.parametrize(("writer", "reader"), [(REFERENCE, CANDIDATE), (CANDIDATE, REFERENCE)])
-def test_shared_memory_stays_shared(writer, reader):
+def test_shared_memory_stays_shared(writer: Any, reader: Any) -> None:
     base = writer.arange(6.0)
     a, b = transfer([base, base[2:4]], writer, reader)
     a[2] = 9.0
@@ -128,16 +127,22 @@ def test_shared_memory_stays_shared(writer, reader):
     assert model[0].weight is model[1].weight
 
 
-def test_two_dtypes_over_the_same_memory():
+def test_two_dtypes_over_the_same_memory() -> None:
     for lib in (CANDIDATE, REFERENCE):
         base = lib.arange(4.0)
         with pytest.raises(RuntimeError, match="view the same data as different types"):
             lib.save([base, base.view(lib.int32)], io.BytesIO())
 
 
-def test_generators():
+@pytest.mark.parametrize("expression", ["t(2, dtype='complex64').conj()", "torch.ones(2).untyped_storage()"])
+def test_what_only_the_young_format_has(expression: Any) -> None:
+    ours, theirs = made(expression)
+    compare(plain(transfer(theirs, REFERENCE, CANDIDATE)), plain(theirs))
+    compare(plain(ours), plain(transfer(ours, CANDIDATE, REFERENCE)))
+
+
+def test_generators() -> None:
     theirs = REFERENCE.Generator().manual_seed(3)
-    REFERENCE.rand(5, generator=theirs)
     stream = io.BytesIO()
     ours = CANDIDATE.Generator().manual_seed(3)
     CANDIDATE.save(ours, stream)
@@ -145,10 +150,9 @@ def test_generators():
     loaded = REFERENCE.load(stream, weights_only=False)
     expected = REFERENCE.Generator().manual_seed(3)
     compare(REFERENCE.rand(3, generator=loaded), REFERENCE.rand(3, generator=expected))
-
-
-class Special(CANDIDATE.Tensor):  # type: ignore[name-defined, misc]
-    pass
+    REFERENCE.rand(5, generator=theirs)
+    back = transfer(theirs, REFERENCE, CANDIDATE, weights_only=False)
+    compare(CANDIDATE.rand(3, generator=back), REFERENCE.rand(3, generator=theirs))
 
 
 # ---- modules -----------------------------------------------------------------------------------------------
@@ -198,24 +202,6 @@ CONTAINERS = [
 ]
 
 
-def outcome(model: Any, inputs: str, lib: Any) -> Any:
-    if not inputs.strip():
-        return None
-    result = run(f"torch.manual_seed(1); out = _model.eval()({inputs})", _Given(lib, model))
-    return result if isinstance(result, Exception) else result["out"]
-
-
-class _Given:
-    """A library with one name more in its programs."""
-
-    def __init__(self, lib: Any, model: Any) -> None:
-        self._lib = lib
-        self._model = model
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._lib, name)
-
-
 def forward(model: Any, inputs: str, lib: Any) -> Any:
     from parity.data import Data
 
@@ -227,7 +213,7 @@ def forward(model: Any, inputs: str, lib: Any) -> Any:
 
 
 @pytest.mark.parametrize("line", [*layer_lines(), *CONTAINERS])
-def test_whole_modules(line):
+def test_whole_modules(line: Any) -> None:
     call, _, inputs = line.partition(" | ")
     ours, theirs = made(call)
     from_torch = transfer(theirs, REFERENCE, CANDIDATE)
@@ -249,7 +235,7 @@ def test_whole_modules(line):
     compare(forward(again, inputs, CANDIDATE), forward(from_ours, inputs, REFERENCE), strides=False)
 
 
-def test_a_lazy_layer_learns_its_size_after_the_file():
+def test_a_lazy_layer_learns_its_size_after_the_file() -> None:
     loaded = transfer(REFERENCE.nn.LazyLinear(2), REFERENCE, CANDIDATE)
     loaded(CANDIDATE.ones(1, 3))
     assert type(loaded) is CANDIDATE.nn.Linear
@@ -274,7 +260,6 @@ RMSprop(p, momentum=0.5, centered=True)
 Rprop(p)
 ASGD(p)
 Muon(p)
-LBFGS(p, lr=0.1)
 """.strip().splitlines()
 
 
@@ -288,7 +273,7 @@ def step(optimizer: Any, times: int) -> Any:
 
 
 @pytest.mark.parametrize("call", OPTIMIZERS)
-def test_whole_optimizers(call):
+def test_whole_optimizers(call: Any) -> None:
     def make(lib: Any) -> Any:
         p = [lib.nn.Parameter(lib.arange(6.0).view(2, 3) / 5)]
         return step(eval(f"optim.{call}", {"optim": lib.optim, "p": p}), 2)
@@ -300,7 +285,7 @@ def test_whole_optimizers(call):
     compare(from_torch.state_dict(), from_ours.state_dict())
     for optimizer in (from_torch, from_ours, theirs):
         step(optimizer, 2)
-    loose = {"rtol": 1e-2, "atol": 1e-3} if "Muon" in call else {}
+    loose: dict[str, Any] = {"rtol": 1e-2, "atol": 1e-3} if "Muon" in call else {}
     for mine in (from_torch, from_ours):
         compare(
             mine.param_groups[0]["params"][0].detach().numpy(),
@@ -310,7 +295,7 @@ def test_whole_optimizers(call):
 
 
 @pytest.mark.parametrize("call", [c for c in test_lr_scheduler.SCHEDULERS if "lambda" not in c])
-def test_whole_schedulers(call):
+def test_whole_schedulers(call: Any) -> None:
     def make(lib: Any) -> Any:
         p, q = lib.ones(2, requires_grad=True), lib.ones(2, requires_grad=True)
         groups = [{"params": [p], "lr": 0.1}, {"params": [q], "lr": 0.02}]
@@ -324,7 +309,7 @@ def test_whole_schedulers(call):
                 scheduler.step()
         return scheduler
 
-    def rates(scheduler: Any) -> list[float]:
+    def rates(scheduler: Any) -> list[list[float]]:
         found = []
         for _ in range(10):
             advance(scheduler, 1)
@@ -345,7 +330,7 @@ def test_whole_schedulers(call):
 # ---- names, places, errors ---------------------------------------------------------------------------------
 
 
-def test_classes_have_pytorchs_names():
+def test_classes_have_pytorchs_names() -> None:
     from rustnn.utils.torch_names import our_object, torch_name
 
     wrong = []
@@ -387,7 +372,7 @@ dict(pickle_module=__import__("pickle"))
 
 
 @pytest.mark.parametrize("options", LOADS)
-def test_options_of_load(options):
+def test_options_of_load(options: Any) -> None:
     from parity.programs import same_outcome
 
     def load(lib: Any) -> Any:
@@ -402,7 +387,7 @@ def test_options_of_load(options):
     same_outcome(load(CANDIDATE), load(REFERENCE))
 
 
-def test_paths_and_mapped_files(tmp_path):
+def test_paths_and_mapped_files(tmp_path: Any) -> None:
     for writer, reader in ((REFERENCE, CANDIDATE), (CANDIDATE, REFERENCE)):
         path = tmp_path / f"{writer.__name__}.pth"
         writer.save({"w": writer.arange(5.0), "i": writer.arange(3)}, path)
@@ -413,7 +398,7 @@ def test_paths_and_mapped_files(tmp_path):
                 loaded["w"].zero_()
 
 
-def test_safetensors(tmp_path):
+def test_safetensors(tmp_path: Any) -> None:
     package = pytest.importorskip("safetensors.torch")
     path = tmp_path / "net.safetensors"
     ours, theirs = made("{'a': t(2, 3), 'b': t(4, dtype='bfloat16'), 'c': ints(3), 'd': torch.tensor(2.0)}")

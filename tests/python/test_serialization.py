@@ -382,16 +382,6 @@ def test_a_file_of_python_2_with_a_view_of_a_storage(weights_only):
             rustnn.load(io.BytesIO(data[:end]))
 
 
-class _Type:
-    """Pickles as a global of PyTorch's."""
-
-    def __init__(self, name):
-        self.name = name
-
-    def __reduce__(self):
-        return self.name
-
-
 def tar_file():
     import struct
     import tarfile
@@ -464,17 +454,6 @@ def test_large_archives_have_checksums(tmp_path):
     finally:
         serialization.set_crc32_options(True)
     assert rustnn.load(path)[1].tolist() == [1] * 5
-
-
-SAVING = """
-import sys, rustnn
-tensor = rustnn.full((1_000_000,), 1.0)
-print("ready", flush=True)
-n = 0
-while True:
-    n += 1
-    rustnn.save({"n": n, "w": tensor.fill_(float(n % 1000))}, sys.argv[1])
-"""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are killed with a signal")

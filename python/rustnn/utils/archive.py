@@ -99,11 +99,14 @@ def write_archive(file: Any, name: str, records: Sequence[Record], checksums: bo
         start = 0
     layout = _Layout(name, records, start)
     sums = [zlib.crc32(content) if checksums else 0 for _, content in records]
+    pieces: list[bytes | memoryview] = []
     for i, (_, content) in enumerate(records):
-        file.write(layout.header(i, sums[i]))
-        if len(content):
-            _write_all(file, content)
-    file.write(layout.directory(sums))
+        pieces += [layout.header(i, sums[i]), content]
+    pieces.append(layout.directory(sums))
+    if layout.end < _PIECE:  # one call instead of thousands
+        pieces = [b"".join(pieces)]
+    for piece in pieces:
+        _write_all(file, piece)
 
 
 def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], checksums: bool) -> None:

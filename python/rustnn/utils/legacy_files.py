@@ -10,7 +10,7 @@ import struct
 from rustnn import _C
 from rustnn.storage import TypedStorage
 from rustnn.utils.storage_places import restored, storage_reference
-from rustnn.utils.unpickling import StorageKind, load_safely, trusting_unpickler
+from rustnn.utils.unpickling import LateStorage, StorageKind, load_safely, trusting_unpickler
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,6 +137,7 @@ def load_legacy(
         raise RuntimeError("rustnn reads only checkpoints in little-endian byte order")
     loaded: dict[str, TypedStorage] = {}
     fresh: dict[str, tuple[UntypedStorage, int]] = {}
+    late: list[TypedStorage] = []
     left = len(data)
 
     def storage_of(reference: Any) -> Any:
@@ -152,10 +153,12 @@ def load_legacy(
             # A map to another device happens at once: the bytes are filled in where they then are.
             fresh[key] = storage, kind.dtype.itemsize
             placed = restored(storage, location, map_location)
-            loaded[key] = TypedStorage(wrap_storage=placed, dtype=kind.dtype)
+            loaded[key] = LateStorage(wrap_storage=placed, dtype=kind.dtype)
+            late.append(loaded[key])
         if reference[5] is None:
             return loaded[key]
-        return _part(loaded[key], *reference[5][1:])
+        late.append(_part(loaded[key], *reference[5][1:]))
+        return late[-1]
 
     result = source.unpickle(storage_of)
     keys = source.unpickle()
@@ -168,6 +171,8 @@ def load_legacy(
         source.fill(storage)
     if fresh:
         raise RuntimeError(_ENDS)
+    for typed in late:
+        typed.__class__ = TypedStorage
     return result
 
 
@@ -180,7 +185,7 @@ def _part(root: TypedStorage, offset: Any, count: Any) -> TypedStorage:
     size = root.dtype.itemsize
     with memoryview(root.untyped()) as view:
         flat = _C.frombuffer(view, dtype=_C.uint8, count=count * size, offset=offset * size)
-    return TypedStorage(wrap_storage=flat.untyped_storage(), dtype=root.dtype)
+    return type(root)(wrap_storage=flat.untyped_storage(), dtype=root.dtype)
 
 
 def _load_tar(

@@ -136,7 +136,7 @@ def dump(
             typed = value.dtype in _STORAGE_NAMES
             storage = saved(value.untyped_storage(), value.dtype if typed else None)
             place = (storage, value.storage_offset(), tuple(value.size()), tuple(value.stride()))
-            parts = (*place, value.requires_grad, OrderedDict())
+            parts: tuple[Any, ...] = (*place, value.requires_grad, OrderedDict())
             return (_REBUILD_TENSOR, parts) if typed else (_REBUILD_TENSOR_OF_DTYPE, (*parts, value.dtype))
 
         def reducer_override(self, value: Any) -> Any:
@@ -167,6 +167,8 @@ def dump(
                 return _DEVICE, ((value.type,) if value.index is None else (value.type, value.index))
             if isinstance(value, _C.Generator):
                 return _GENERATOR, (value.device,), (value.initial_seed(), None, value.get_state())
+            if kind.__module__ == "rustnn.return_types":
+                return kind, (tuple(value), {})
             if kind is _Layout:
                 return _LAYOUT, (str(value),)
             return NotImplemented

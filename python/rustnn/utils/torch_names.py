@@ -26,6 +26,7 @@ _MODULES = {
     "rustnn.nn.recurrent": "torch.nn.modules.rnn",
     "rustnn.nn.recurrent_cell": "torch.nn.modules.rnn",
     "rustnn.nn.hooks": "torch.nn.modules.module",
+    "rustnn.optim.stateless": "torch.optim",
     "rustnn.size": "torch",
 }
 # Classes whose neighbours in our file live elsewhere in PyTorch.

@@ -27,6 +27,10 @@ class StorageKind:
         self.dtype = dtype
 
 
+class LateStorage(TypedStorage):
+    """A storage whose bytes come only after the pickle."""
+
+
 # ---- tensors -----------------------------------------------------------------------------------------------
 
 
@@ -81,9 +85,11 @@ def _over(
             f"a tensor of size {size} and stride {stride} at {offset} is out of bounds for storage of {count}"
         )
     tensor = _C._tensor_over(storage.untyped(), dtype, offset if 0 not in size else 0, size, stride)
-    for property_, method in (("conj", "conj"), ("neg", "neg")):
-        if metadata and metadata.get(property_):
-            tensor = getattr(tensor, method)()
+    for change in ("conj", "neg"):
+        if metadata and metadata.get(change):
+            if isinstance(storage, LateStorage):
+                raise NotImplementedError("conjugated tensors in files of older formats are not read")
+            tensor = getattr(tensor, change)()
     return tensor.requires_grad_() if requires_grad else tensor
 
 
@@ -124,6 +130,11 @@ def _rebuild_from_type(function: Any, kind: Any, args: Any, state: Any) -> Any:
     else:
         _set_state(tensor, state)
     return tensor
+
+
+def _result_maker(kind: Any) -> Callable[..., Any]:
+    """What makes a named result, as of ``max``, of its values; PyTorch gives a second argument."""
+    return lambda values, rest=None: kind(values)
 
 
 def _layout(name: Any) -> Any:
@@ -253,7 +264,7 @@ def allowed_global(module: str, name: str, user: dict[str, Any]) -> Global | Non
         if name in ("UninitializedParameter", "UninitializedBuffer"):
             return Global(found, lambda requires_grad=False: found(bool(requires_grad)))
         if found.__module__ == "rustnn.return_types":
-            return Global(found, found)
+            return Global(found, _result_maker(found))
         return None
     functions = module in ("torch.nn.functional", "torch._C._nn") and callable(found)
     if isinstance(found, type(_C.relu)) or functions:
@@ -304,6 +315,8 @@ def trusting_unpickler(pickle_module: Any, persistent_load: Callable[[Any], Any]
             for table in (_FUNCTIONS, _VALUES, _HOOKS):
                 if path in table:
                     return table[path]
+            if module == "torch.return_types":
+                return _result_maker(our_object(module, name))
             if module == "torch" or module.startswith("torch."):
                 return our_object(module, name)
             return super().find_class(module, name)
