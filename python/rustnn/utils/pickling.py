@@ -55,6 +55,7 @@ _GENERATOR = _Name("torch._C", "Generator")
 _LAYOUT = _Name("torch.serialization", "_get_layout")
 _STORAGE_NAMES = {dtype: _Name("torch", name) for name, dtype in STORAGE_DTYPES.items()}
 _UNTYPED = _Name("torch.storage", "UntypedStorage")
+_SIMPLE = frozenset((int, float, bool, type(None), str, tuple))
 _Size = type(_C.empty(0).shape)
 _Layout = type(_C.empty(0).layout)
 
@@ -120,6 +121,18 @@ def dump(
     base: Any = chosen if chosen is not None and issubclass(chosen, python_pickler) else python_pickler
 
     class Pickler(base):  # type: ignore[misc]
+        def save(self, value: Any, save_persistent_id: bool = True) -> None:
+            # What most objects are needs none of the questions that the base class asks first.
+            kind = type(value)
+            if kind in _SIMPLE:
+                known = self.memo.get(id(value))
+                if known is None:
+                    self.dispatch[kind](self, value)
+                else:
+                    self.write(self.get(known[0]))
+            else:
+                super().save(value, save_persistent_id)
+
         def persistent_id(self, value: Any) -> Any:
             kind = type(value)
             if issubclass(kind, TypedStorage):
