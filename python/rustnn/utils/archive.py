@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+from errno import ENOSPC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ DAMAGED = (
     "PytorchStreamReader failed reading zip archive: {}. The checkpoint file is corrupted, or is none: it "
     "may not have been saved or transferred completely, or was changed afterwards."
 )
-_PIECE = 1 << 23
+_JOINED = 1 << 20  # archives up to here are written with one call
+_CONCURRENT = 1 << 22  # and those from here on by several threads
+_PIECE = 1 << 24
 
 
 class _Layout:
@@ -103,7 +106,7 @@ def write_archive(file: Any, name: str, records: Sequence[Record], checksums: bo
     for i, (_, content) in enumerate(records):
         pieces += [layout.header(i, sums[i]), content]
     pieces.append(layout.directory(sums))
-    if layout.end < _PIECE:  # one call instead of thousands
+    if layout.end < _JOINED:
         pieces = [b"".join(pieces)]
     for piece in pieces:
         _write_all(file, piece)
@@ -115,12 +118,18 @@ def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], 
     Checksums are computed, and the disk is told to begin, while the content is still being written.
     """
     layout = _Layout(name, records, 0)
-    if layout.end < _PIECE:
+    if layout.end < _CONCURRENT:
         write_archive(file, name, records, checksums)
         return
     import zlib
     from threading import Event, Thread
 
+    if hasattr(os, "posix_fallocate"):  # room at once is found faster than bit by bit
+        try:
+            os.posix_fallocate(file.fileno(), 0, layout.end)
+        except OSError as error:
+            if error.errno == ENOSPC:
+                raise
     sums = [0] * len(records)
     written, done = Event(), False
 
@@ -133,7 +142,7 @@ def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], 
             written.wait()
             written.clear()
             try:
-                os.fdatasync(file.fileno())
+                getattr(os, "fdatasync", os.fsync)(file.fileno())
             except OSError:  # the sync at the end says so if it matters
                 return
 
@@ -153,7 +162,8 @@ def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], 
             thread.join()
     _write_all(file, layout.directory(sums))
     for start, checksum in zip(layout.starts, sums, strict=True):
-        os.pwrite(file.fileno(), struct.pack("<I", checksum), start + 14)
+        file.seek(start + 14)
+        _write_all(file, struct.pack("<I", checksum))
 
 
 class Archive:

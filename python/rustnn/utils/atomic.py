@@ -37,7 +37,7 @@ def replacing(f: Any) -> Iterator[FileIO]:
         with open(temporary, "xb", 0) as file:
             yield file
             if os.path.exists(path):
-                os.fchmod(file.fileno(), os.stat(path).st_mode & 0o7777)
+                os.chmod(temporary, os.stat(path).st_mode & 0o7777)
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
