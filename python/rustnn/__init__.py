@@ -87,8 +87,12 @@ if TYPE_CHECKING:
     from rustnn.lowrank import pca_lowrank as pca_lowrank
     from rustnn.lowrank import svd_lowrank as svd_lowrank
     from rustnn.nn.module import typename as typename
+    from rustnn.npz import load_npz as load_npz
+    from rustnn.npz import save_npz as save_npz
     from rustnn.numeric_limits import finfo as finfo
     from rustnn.numeric_limits import iinfo as iinfo
+    from rustnn.safetensors import load_safetensors as load_safetensors
+    from rustnn.safetensors import save_safetensors as save_safetensors
     from rustnn.serialization import load as load
     from rustnn.serialization import save as save
     from rustnn.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
@@ -185,6 +189,10 @@ _names = {
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",
     "load": "serialization",
+    "load_npz": "npz",
+    "load_safetensors": "safetensors",
+    "save_npz": "npz",
+    "save_safetensors": "safetensors",
     "histogramdd": "histograms",
     "meshgrid": "functional",
     "pca_lowrank": "lowrank",

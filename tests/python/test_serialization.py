@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import random
+import warnings
 import zipfile
 from collections import Counter, OrderedDict
 
@@ -108,14 +109,65 @@ def test_parameters_stay_parameters():
     assert loaded.requires_grad
 
 
-def test_a_whole_model_needs_trust():
-    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
-    with pytest.raises(pickle.UnpicklingError, match=r"Unsupported global: GLOBAL torch.nn.modules"):
-        again(model)
-    assert repr(again(model, weights_only=False)) == repr(model)
-    with serialization.safe_globals([nn.Sequential, nn.Linear, nn.ReLU]):
-        assert repr(again(model)) == repr(model)
+def test_whole_models_of_our_own_layers_just_load():
+    model = nn.Sequential(nn.Linear(2, 3), nn.ModuleDict({"a": nn.GELU(), "b": nn.GRU(2, 2)}))
+    optimizer = optim.AdamW(model.parameters())
+    scheduler = optim.lr_scheduler.StepLR(optimizer, 3)
+    loaded, resumed, after = again([model, optimizer, scheduler])
+    assert repr(loaded) == repr(model)
+    assert after.optimizer is resumed
+    assert resumed.param_groups[0]["params"][0] is loaded[0].weight
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 1)
+
+
+def test_a_users_class_needs_trust():
+    with pytest.raises(pickle.UnpicklingError, match=r"GLOBAL .*Net was not an allowed") as raised:
+        again(Net())
+    assert "add_safe_globals([" in str(raised.value)
+    assert "weights_only=False" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert type(again(Net(), weights_only=False)) is Net
+    with serialization.safe_globals([Net]):
+        assert type(again(Net())) is Net
     assert serialization.get_safe_globals() == []
+    stream = io.BytesIO()
+    rustnn.save([Net(), nn.Linear(1, 1)], stream)
+    assert serialization.get_unsafe_globals_in_checkpoint(stream) == [f"{Net.__module__}.Net"]
+
+
+def test_layers_are_never_called_by_a_file():
+    import rustnn.nn.linear as home
+
+    class Call:
+        def __reduce__(self):
+            return home.Linear, (10**6, 10**6)
+
+    with pytest.raises(pickle.UnpicklingError, match="not an allowed function"):
+        again(Call())
+
+
+class Marked(rustnn.Tensor):
+    pass
+
+
+def test_subclasses_and_attributes_of_tensors():
+    tensor = rustnn.ones(2).as_subclass(Marked)
+    tensor.mark = "x"
+    plain = rustnn.zeros(2)
+    plain.note = [1]
+    buffer = nn.Buffer(rustnn.ones(1), persistent=False)
+    with serialization.safe_globals([Marked]):
+        loaded, other, kept = again([tensor, plain, buffer])
+    assert type(loaded) is Marked
+    assert loaded.mark == "x"
+    assert other.note == [1]
+    assert type(kept) is nn.Buffer
+    assert kept.persistent is False
 
 
 # ---- files -------------------------------------------------------------------------------------------------
@@ -272,3 +324,221 @@ def test_compressed_archives_are_refused():
     stream.seek(0)
     with pytest.raises(RuntimeError, match="compressed"):
         rustnn.load(stream)
+
+
+# ---- mapped files ------------------------------------------------------------------------------------------
+
+
+def test_mapped_storages_are_private(tmp_path):
+    path = tmp_path / "net.pth"
+    rustnn.save({"w": rustnn.arange(5.0), "empty": rustnn.empty(0)}, path)
+    before = path.read_bytes()
+    loaded = rustnn.load(path, mmap=True)
+    loaded["w"].add_(1)
+    assert loaded["w"].tolist() == [1, 2, 3, 4, 5]
+    assert path.read_bytes() == before
+    os.unlink(path)
+    assert loaded["w"].sum().item() == 15
+    rustnn.save([rustnn.ones(1)], path, _use_new_zipfile_serialization=False)
+    with pytest.raises(RuntimeError, match="mmap can only be used"):
+        rustnn.load(path, mmap=True)
+    with pytest.raises(ValueError, match="file path"):
+        rustnn.load(io.BytesIO(before), mmap=True)
+
+
+# ---- older formats -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("modern", [True, False])
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_formats_and_protocols(tmp_path, protocol, modern, weights_only):
+    base = rustnn.arange(6.0)
+    obj = {"a": base, "b": base[2:4], "n": nn.Linear(2, 2), "e": rustnn.empty(0, 2)}
+    path = tmp_path / "old.pth"
+    rustnn.save(obj, path, pickle_protocol=protocol, _use_new_zipfile_serialization=modern)
+    loaded = rustnn.load(path, weights_only=weights_only)
+    loaded["a"][2] = 9.0
+    assert loaded["b"][0].item() == 9.0
+    assert same(loaded["n"].weight, obj["n"].weight)
+    with open(path, "rb") as file:
+        assert rustnn.load(file, weights_only=weights_only)["a"].tolist() == base.tolist()
+
+
+LEGACY = (
+    b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}q\x00X\r\x00\x00\x00little_endianq\x01\x88s."
+    b"\x80\x02]q\x00(ctorch._utils\n_rebuild_tensor\nq\x01((U\x07storagectorch\nIntStorage\nU\x01aU\x03cpuK\x04%btQK\x00K\x02\x85"
+    b"K\x01\x85tRh\x01((U\x07storagectorch\nIntStorage\nU\x01aU\x03cpuK\x04(U\x01bK\x02K\x02ttQK\x00K\x02\x85K\x01\x85tRe."
+    b"\x80\x02]q\x00U\x01aa." + b"\x04" + bytes(7) + bytes([1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0])
+)
+
+
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_a_file_of_python_2_with_a_view_of_a_storage(weights_only):
+    data = LEGACY % b"N"
+    first, second = rustnn.load(io.BytesIO(data), weights_only=weights_only)
+    assert (first.tolist(), second.tolist()) == ([1, 2], [3, 4])
+    for end in range(5, len(data), 3):
+        with pytest.raises((RuntimeError, pickle.UnpicklingError, EOFError)):
+            rustnn.load(io.BytesIO(data[:end]))
+
+
+def tar_file():
+    import struct
+    import tarfile
+
+    float_storage = b"ctorch\nFloatStorage\n"
+
+    def row(*parts):
+        return b"\x80\x02(" + b"".join(parts) + b"t."
+
+    def number(n):
+        return b"M" + struct.pack("<H", n)
+
+    text = b"X\x03\x00\x00\x00cpu"
+    storages = pickle.dumps(1, 2) + row(number(1), text, float_storage)
+    storages += struct.pack("<q", 4) + struct.pack("<4f", 1, 2, 3, 4)
+    storages += pickle.dumps([(2, 1, 2, 2)], 2)
+    tensors = pickle.dumps(2, 2)
+    tensors += row(number(3), number(1), float_storage) + struct.pack("<q2q2qq", 2, 2, 2, 1, 2, 0)
+    tensors += row(number(4), number(2), float_storage) + struct.pack("<qqqq", 1, 2, 1, 0)
+    pickled = b"\x80\x02}(X\x01\x00\x00\x00aX\x01\x00\x00\x003QX\x01\x00\x00\x00bX\x01\x00\x00\x004Qu."
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, content in (("storages", storages), ("tensors", tensors), ("pickle", pickled)):
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    stream.seek(0)
+    return stream
+
+
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_tar_files(weights_only):
+    loaded = rustnn.load(tar_file(), weights_only=weights_only)
+    assert loaded["a"].tolist() == [[1, 3], [2, 4]]
+    assert loaded["b"].tolist() == [3, 4]
+    loaded["b"][0] = 7.0
+    assert loaded["a"][0, 1].item() == 7.0
+
+
+# ---- files are replaced whole ------------------------------------------------------------------------------
+
+
+def test_links_and_permissions_stay(tmp_path):
+    real, link = tmp_path / "real.pth", tmp_path / "link.pth"
+    rustnn.save(rustnn.zeros(1), real)
+    os.chmod(real, 0o640)
+    link.symlink_to("real.pth")
+    rustnn.save(rustnn.ones(1), link)
+    assert link.is_symlink()
+    assert rustnn.load(real).tolist() == [1.0]
+    assert os.stat(real).st_mode & 0o777 == 0o640
+    with pytest.raises(RuntimeError, match="directory"):
+        rustnn.save(1, tmp_path)
+
+
+def test_large_archives_have_checksums(tmp_path):
+    path = tmp_path / "large.pth"
+    tensors = [rustnn.arange(3_000_000.0), rustnn.ones(5)]
+    rustnn.save(tensors, path)
+    with zipfile.ZipFile(path) as file:
+        assert file.testzip() is None
+    assert rustnn.load(path)[0].sum().item() == tensors[0].sum().item()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    with pytest.raises(RuntimeError, match="checksum"):
+        rustnn.load(io.BytesIO(content))
+    serialization.set_crc32_options(False)
+    try:
+        rustnn.save(tensors, path)
+    finally:
+        serialization.set_crc32_options(True)
+    assert rustnn.load(path)[1].tolist() == [1] * 5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are killed with a signal")
+def test_a_killed_save_leaves_a_whole_file(tmp_path):
+    """A hundred times, at random moments, a process that does nothing but save is killed."""
+    import signal
+    import time
+
+    path = tmp_path / "net.pth"
+    tensor = rustnn.ones(1_200_000)
+    rustnn.save({"n": 1, "w": tensor}, path)
+    chance = random.Random(1)
+    kinds = set()
+    for round_ in range(100):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+            child = os.fork()
+        if child == 0:
+            try:
+                n = 1
+                while True:
+                    n += 1
+                    rustnn.save({"n": n, "w": tensor.fill_(float(n % 1000))}, path)
+            finally:
+                os._exit(1)
+        time.sleep(0.01 + chance.random() * 0.1)
+        os.kill(child, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1]), f"the process of round {round_} ended by itself"
+        loaded = rustnn.load(path)
+        assert loaded["w"].numel() == 1_200_000
+        assert loaded["w"].min() == loaded["w"].max() == loaded["n"] % 1000
+        kinds.add(loaded["n"])
+    assert len(kinds) > 1
+
+
+# ---- other formats -----------------------------------------------------------------------------------------
+
+
+def test_safetensors(tmp_path):
+    path = tmp_path / "net.safetensors"
+    tensors = {
+        name: rustnn.tensor([[0, 1], [2, 3]]).to(getattr(rustnn, name))
+        for name in DTYPES
+        if name != "complex128"
+    }
+    tensors |= {
+        "0-d": rustnn.tensor(3.5),
+        "empty": rustnn.empty(0, 2),
+        "turned": rustnn.arange(6.0).view(2, 3).t(),
+    }
+    rustnn.save_safetensors(tensors, path, {"note": "é"})
+    loaded = rustnn.load_safetensors(path)
+    assert set(loaded) == set(tensors)
+    for name, tensor in tensors.items():
+        assert loaded[name].dtype == tensor.dtype
+        assert loaded[name].tolist() == tensor.tolist()
+    loaded["0-d"].fill_(1)
+    assert rustnn.load_safetensors(path)["0-d"].item() == 3.5
+    with pytest.raises(TypeError, match="complex128"):
+        rustnn.save_safetensors({"z": rustnn.zeros(1, dtype=rustnn.complex128)}, path)
+
+
+def test_safetensors_of_the_package(tmp_path):
+    package = pytest.importorskip("safetensors.numpy")
+    path = tmp_path / "net.safetensors"
+    tensor = rustnn.arange(6.0).view(2, 3)
+    rustnn.save_safetensors({"w": tensor}, path)
+    assert package.load_file(path)["w"].tolist() == tensor.tolist()
+    package.save_file({"v": tensor.numpy()}, path)
+    assert rustnn.load_safetensors(path)["v"].tolist() == tensor.tolist()
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_npz(tmp_path, compressed):
+    path = tmp_path / "net.npz"
+    tensors = {
+        "a": rustnn.arange(6.0).view(2, 3),
+        "turned": rustnn.arange(6).view(2, 3).t(),
+        "0-d": rustnn.tensor(True),
+        "empty": rustnn.empty(0, 3, dtype=rustnn.complex64),
+    }
+    rustnn.save_npz(tensors, path, compressed=compressed)
+    loaded = rustnn.load_npz(path)
+    assert list(loaded) == list(tensors)
+    for name, tensor in tensors.items():
+        assert loaded[name].dtype == tensor.dtype
+        assert loaded[name].tolist() == tensor.tolist()

@@ -129,6 +129,13 @@ class RNNBase(Module):
         for weight in self.parameters():
             init.uniform_(weight, -bound, bound)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_flat_weights": self._flat_weights}  # PyTorch looks for them in files
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__({key: value for key, value in state.items() if key != "_flat_weights"})
+        self.__dict__.setdefault("proj_size", 0)  # files from before PyTorch 1.8
+
     def flatten_parameters(self) -> None:
         """Nothing to do: PyTorch puts the weights into one block here, for a GPU's sake."""
 

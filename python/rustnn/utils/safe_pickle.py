@@ -8,7 +8,7 @@ so whatever a file says, nothing happens but lists, dicts, numbers, strings and 
 from __future__ import annotations
 
 import struct
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from pickle import UnpicklingError
 
 TYPE_CHECKING = False
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["SafeUnpickler"]
+__all__ = ["Global", "SafeUnpickler", "plain_global"]
 
 
 class Global:
     """A name that a pickle may fetch: ``make(*args)`` is what calling it does.
 
-    Without ``make`` it is only a value.
+    Without ``make`` it is only a value, or with ``new`` a class whose objects are made without being
+    initialised.
     """
 
-    def __init__(self, value: Any, make: Callable[..., Any] | None = None) -> None:
+    def __init__(self, value: Any, make: Callable[..., Any] | None = None, new: bool = False) -> None:
         self.value = value
         self.make = make
+        self.new = new
 
 
 def _bytearray(*args: Any) -> bytearray:
@@ -48,7 +50,14 @@ def _ordered_dict(*args: Any) -> OrderedDict[Any, Any]:
     return OrderedDict(*args[:1])
 
 
+def _default_dict(factory: Any = None) -> defaultdict[Any, Any]:
+    if factory not in (None, dict, list, set, int, float, str):
+        raise UnpicklingError("a defaultdict can only have a factory of plain values")
+    return defaultdict(factory)
+
+
 _PLAIN: dict[str, Global] = {
+    "collections.defaultdict": Global(defaultdict, _default_dict),
     "collections.OrderedDict": Global(OrderedDict, _ordered_dict),
     "collections.Counter": Global(Counter, lambda *args: Counter(*args[:1])),
     "_codecs.encode": Global(None, _encode),
@@ -63,8 +72,20 @@ for _builtin, _make in {
         _PLAIN[f"{_module}.{_builtin}"] = Global(None, _make)
 
 
+for _kind in (dict, list, int, float, str):
+    for _module in ("builtins", "__builtin__"):
+        _PLAIN[f"{_module}.{_kind.__name__}"] = Global(_kind)
+for _module in ("builtins", "__builtin__"):
+    _PLAIN[f"{_module}.set"].value = set
+
+
+def plain_global(path: str) -> Global | None:
+    """What is allowed in any file: containers and numbers of the standard library."""
+    return _PLAIN.get(path)
+
+
 class SafeUnpickler:
-    """Reads one pickle from ``data``.
+    """Reads one pickle from ``data``, bytes or a mapped file; ``position`` is its end afterwards.
 
     ``find(module, name)`` gives a Global, or ``None`` for a name that is not allowed; ``persistent_load``
     resolves references to what is stored elsewhere; ``buildable`` says which objects may be given a state;
@@ -74,16 +95,17 @@ class SafeUnpickler:
 
     def __init__(
         self,
-        data: bytes,
+        data: Any,
         find: Callable[[str, str], Global | None],
         persistent_load: Callable[[Any], Any],
         buildable: Callable[[Any], bool],
         advise: Callable[[str, str], str],
         encoding: str = "utf-8",
+        start: int = 0,
     ) -> None:
         self._data = data
         self._encoding = encoding
-        self._at = 0
+        self._at = start
         self._find = find
         self._persistent_load = persistent_load
         self._buildable = buildable
@@ -114,6 +136,11 @@ class SafeUnpickler:
                 raise
             raise UnpicklingError(f"damaged pickle: {type(error).__name__}: {error}") from error
 
+    @property
+    def position(self) -> int:
+        """Where reading has come to."""
+        return self._at
+
     # ---- reading -------------------------------------------------------------------------------------------
 
     def _take(self, count: int) -> bytes:
@@ -121,13 +148,14 @@ class SafeUnpickler:
         if count < 0 or start + count > len(self._data):
             raise UnpicklingError("pickle data was truncated")
         self._at = start + count
-        return self._data[start : self._at]
+        piece: bytes = self._data[start : self._at]
+        return piece
 
     def _line(self) -> str:
         end = self._data.find(b"\n", self._at)
         if end < 0:
             raise UnpicklingError("pickle data was truncated")
-        line = self._data[self._at : end]
+        line: bytes = self._data[self._at : end]
         self._at = end + 1
         return line.decode("utf-8")
 
@@ -163,16 +191,15 @@ class SafeUnpickler:
 
     def _global(self, module: str, name: str) -> None:
         path = f"{module}.{name}"
-        found = _PLAIN.get(path) or self._find(module, name)
+        found = self._find(module, name)
         if found is None:
             path = name if module in ("builtins", "__builtin__") else path
             ours = self._advise(module, name)
             raise UnpicklingError(
-                f"Unsupported global: GLOBAL {path} was not an allowed global by default. Please use "
-                f"`rustnn.serialization.add_safe_globals([{ours}])` or the "
-                f"`rustnn.serialization.safe_globals([{ours}])` context manager to allowlist this global "
-                "if you trust "
-                "this class/function."
+                f"Unsupported global: GLOBAL {path} was not an allowed global by default: if you trust the "
+                f"file, either allow this name, `with rustnn.serialization.safe_globals([{ours}])` or "
+                f"`rustnn.serialization.add_safe_globals([{ours}])`, or allow everything, "
+                "`rustnn.load(..., weights_only=False)`, which runs whatever code the file holds."
             )
         self._push(found)
 
@@ -196,6 +223,10 @@ class SafeUnpickler:
             raise UnpicklingError("Trying to make an object of something that is not an allowed class")
         if kind.value is OrderedDict or kind.value is Counter:
             self._push(kind.value())
+        elif kind.new:
+            if args:
+                raise UnpicklingError(f"objects of {kind.value!r} are made without arguments")
+            self._push(kind.value.__new__(kind.value))
         elif isinstance(kind.value, type) and kind.make is not None:
             self._push(kind.value.__new__(kind.value, *args))
         else:

@@ -86,10 +86,38 @@ class CyclicLR(LRScheduler):
         if self._scale_fn_custom is not None:
             return self._scale_fn_custom(x)
         if self.mode == "triangular":
-            return 1.0
+            return self._triangular_scale_fn(x)
         if self.mode == "triangular2":
-            return float(1 / 2.0 ** (x - 1))
-        return float(self.gamma**x)
+            return self._triangular2_scale_fn(x)
+        return self._exp_range_scale_fn(self.gamma, x)
+
+    @staticmethod
+    def _triangular_scale_fn(x: float) -> float:
+        return 1.0
+
+    @staticmethod
+    def _triangular2_scale_fn(x: float) -> float:
+        return float(1 / 2.0 ** (x - 1))
+
+    @staticmethod
+    def _exp_range_scale_fn(gamma: float, x: float) -> float:
+        return float(gamma**x)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # PyTorch looks for the function itself in files.
+        from functools import partial
+
+        if self._scale_fn_custom is not None:
+            return vars(self).copy()
+        functions: dict[str, Any] = {
+            "triangular": self._triangular_scale_fn,
+            "triangular2": self._triangular2_scale_fn,
+            "exp_range": partial(self._exp_range_scale_fn, self.gamma),
+        }
+        return {**vars(self), "_scale_fn_ref": functions[self.mode]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update((key, value) for key, value in state.items() if key != "_scale_fn_ref")
 
     def get_lr(self) -> list[Any]:
         """The rates at ``last_epoch``, one a group; for ``step`` alone. The momenta are set here."""

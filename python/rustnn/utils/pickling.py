@@ -1,0 +1,229 @@
+"""Pickles whose tensors are (storage, offset, size, stride) and whose classes have PyTorch's names."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from rustnn import _C
+from rustnn._C import Tensor
+from rustnn.nn.parameter import Buffer, Parameter, is_lazy
+from rustnn.storage import TypedStorage
+from rustnn.utils.torch_names import torch_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["STORAGE_DTYPES", "SavedStorage", "dump"]
+
+STORAGE_DTYPES = {
+    "FloatStorage": _C.float32,
+    "DoubleStorage": _C.float64,
+    "HalfStorage": _C.float16,
+    "BFloat16Storage": _C.bfloat16,
+    "LongStorage": _C.int64,
+    "IntStorage": _C.int32,
+    "ShortStorage": _C.int16,
+    "CharStorage": _C.int8,
+    "ByteStorage": _C.uint8,
+    "BoolStorage": _C.bool,
+    "ComplexFloatStorage": _C.complex64,
+    "ComplexDoubleStorage": _C.complex128,
+}
+
+
+class _Name:
+    """A global that is written by name only, whatever stands behind it here."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self.module = module
+        self.name = name
+
+    def __call__(self) -> None:
+        raise TypeError(f"{self.module}.{self.name} is only a name")
+
+
+_REBUILD_TENSOR = _Name("torch._utils", "_rebuild_tensor_v2")
+_REBUILD_TENSOR_OF_DTYPE = _Name("torch._utils", "_rebuild_tensor_v3")
+_REBUILD_PARAMETER = _Name("torch._utils", "_rebuild_parameter")
+_REBUILD_WITH_STATE = _Name("torch._utils", "_rebuild_parameter_with_state")
+_REBUILD_FROM_TYPE = _Name("torch._tensor", "_rebuild_from_type_v2")
+_TENSOR = _Name("torch", "Tensor")
+_SIZE = _Name("torch", "Size")
+_DEVICE = _Name("torch", "device")
+_GENERATOR = _Name("torch._C", "Generator")
+_LAYOUT = _Name("torch.serialization", "_get_layout")
+_STORAGE_NAMES = {dtype: _Name("torch", name) for name, dtype in STORAGE_DTYPES.items()}
+_UNTYPED = _Name("torch.storage", "UntypedStorage")
+_SIMPLE = frozenset((int, float, bool, type(None), str, tuple))
+_Size = type(_C.empty(0).shape)
+_Layout = type(_C.empty(0).layout)
+
+
+class SavedStorage:
+    """A storage that is to be written: its bytes, the dtype it is known by, and the key it gets."""
+
+    def __init__(self, key: str, storage: _C.UntypedStorage, dtype: _C.dtype | None) -> None:
+        self.key = key
+        self.dtype = dtype
+        self.location = str(storage.device)
+        self.content = memoryview(storage)
+
+    @property
+    def count(self) -> int:
+        """How many elements there are."""
+        return len(self.content) // (1 if self.dtype is None else self.dtype.itemsize)
+
+
+def _slots(value: Any) -> Any:
+    """The attributes of the user's own on a tensor: their dict, and with it those in slots, if any."""
+    slots = {}
+    for kind in type(value).__mro__:
+        if kind is Tensor or not issubclass(kind, Tensor):
+            break
+        names = vars(kind).get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            if hasattr(value, name):
+                slots[name] = getattr(value, name)
+    return (vars(value), slots) if slots else vars(value)
+
+
+def dump(
+    obj: object, protocol: int, pickle_module: Any = None, legacy: bool = False
+) -> tuple[bytes, list[SavedStorage]]:
+    """The pickle of ``obj``, and the storages that it refers to; references are longer in ``legacy`` files.
+
+    RuntimeError if tensors of two dtypes look at the same memory.
+    """
+    import io
+    import pickle
+
+    storages: list[SavedStorage] = []
+    by_address: dict[int, SavedStorage] = {}
+
+    def saved(storage: _C.UntypedStorage, dtype: _C.dtype | None) -> SavedStorage:
+        address = storage.data_ptr()
+        known = by_address.get(address)
+        if known is None:
+            known = SavedStorage(str(len(storages)), storage, dtype)
+            storages.append(known)
+            if len(known.content):  # those without bytes have no address of their own
+                by_address[address] = known
+        elif known.dtype != dtype:
+            raise RuntimeError(
+                "Cannot save multiple tensors or storages that view the same data as different types"
+            )
+        return known
+
+    # A pure-Python pickler: only it lets us say under which name a global is written.
+    python_pickler: Any = vars(pickle)["_Pickler"]
+    chosen = getattr(pickle_module, "Pickler", None)
+    base: Any = chosen if chosen is not None and issubclass(chosen, python_pickler) else python_pickler
+
+    class Pickler(base):  # type: ignore[misc]
+        def save(self, value: Any, save_persistent_id: bool = True) -> None:
+            # What most objects are needs none of the questions that the base class asks first.
+            kind = type(value)
+            if kind in _SIMPLE:
+                known = self.memo.get(id(value))
+                if known is None:
+                    self.dispatch[kind](self, value)
+                else:
+                    self.write(self.get(known[0]))
+            else:
+                super().save(value, save_persistent_id)
+
+        def persistent_id(self, value: Any) -> Any:
+            kind = type(value)
+            if issubclass(kind, TypedStorage):
+                value = saved(value.untyped(), value.dtype)
+            elif kind is _C.UntypedStorage:
+                value = saved(value, None)
+            elif kind is not SavedStorage:
+                return None
+            name = _UNTYPED if value.dtype is None else _STORAGE_NAMES[value.dtype]
+            reference = ("storage", name, value.key, value.location, value.count)
+            return (*reference, None) if legacy else reference
+
+        def reduce_tensor(self, value: Tensor) -> tuple[Any, tuple[Any, ...]]:
+            typed = value.dtype in _STORAGE_NAMES
+            storage = saved(value.untyped_storage(), value.dtype if typed else None)
+            place = (storage, value.storage_offset(), tuple(value.size()), tuple(value.stride()))
+            parts: tuple[Any, ...] = (*place, value.requires_grad, OrderedDict())
+            return (_REBUILD_TENSOR, parts) if typed else (_REBUILD_TENSOR_OF_DTYPE, (*parts, value.dtype))
+
+        def reducer_override(self, value: Any) -> Any:
+            kind: Any = type(value)
+            if issubclass(kind, Tensor):
+                if is_lazy(value):
+                    return NotImplemented
+                state = _slots(value)
+                parts: tuple[Any, ...]
+                if kind is Parameter:
+                    parts = (value.detach(), value.requires_grad, OrderedDict())
+                    return (_REBUILD_WITH_STATE, (*parts, state)) if state else (_REBUILD_PARAMETER, parts)
+                if kind is Tensor and not state:
+                    return self.reduce_tensor(value)
+                if kind is Buffer:
+                    kind, state = _TENSOR, {**state, "_is_buffer": True}
+                elif kind.__reduce_ex__ is not Tensor.__reduce_ex__ and not issubclass(kind, Parameter):
+                    return NotImplemented
+                function, place = self.reduce_tensor(value)
+                return _REBUILD_FROM_TYPE, (function, kind, place, state)
+            if isinstance(value, _Name):
+                return value.name
+            if isinstance(value, _C.dtype):
+                return str(value).rpartition(".")[2]
+            if kind is _Size:
+                return _SIZE, (tuple(value),)
+            if isinstance(value, _C.device):
+                return _DEVICE, ((value.type,) if value.index is None else (value.type, value.index))
+            if isinstance(value, _C.Generator):
+                return _GENERATOR, (value.device,), (value.initial_seed(), None, value.get_state())
+            if kind.__module__ == "rustnn.return_types":
+                return kind, (tuple(value), {})
+            if kind is _Layout:
+                return _LAYOUT, (str(value),)
+            return NotImplemented
+
+        def save_global(self, value: Any, name: str | None = None) -> None:
+            if isinstance(value, _Name):
+                target = value.module, value.name
+            elif isinstance(value, _C.dtype):
+                target = "torch", str(name)
+            elif value is Tensor:
+                target = "torch", "Tensor"
+            else:
+                own = str(name or getattr(value, "__qualname__", None) or getattr(value, "__name__", ""))
+                module = getattr(value, "__module__", None) or ""
+                target = torch_name(module, own)
+                if target == (module, own):
+                    super().save_global(value, name)
+                    return
+            parent, _, last = target[1].rpartition(".")
+            if self.proto >= 4:
+                self.save(target[0])
+                self.save(target[1])
+                self.write(pickle.STACK_GLOBAL)
+            elif parent:  # older protocols have no names with dots
+                self.save_reduce(getattr, (_Name(target[0], parent), last), obj=value)
+                return
+            else:
+                self.write(pickle.GLOBAL + f"{target[0]}\n{target[1]}\n".encode())
+            self.memoize(value)
+
+        # The dispatch tables of the base class hold its own functions; ours must be in them to be found.
+        dispatch = base.dispatch.copy()
+
+        def save_type(self, value: Any) -> None:
+            if value in (type(None), type(NotImplemented), type(...)):
+                base.save_type(self, value)
+            else:
+                self.save_global(value)
+
+        dispatch[type] = save_type
+        dispatch[type(lambda: None)] = save_global
+
+    stream = io.BytesIO()
+    Pickler(stream, protocol).dump(obj)
+    return stream.getvalue(), storages
