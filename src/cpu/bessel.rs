@@ -325,7 +325,7 @@ mod tests {
     use super::*;
 
     fn near(got: f64, expected: f64) {
-        assert!((got - expected).abs() <= 2e-15 * expected.abs(), "{got} is not {expected}");
+        assert!((got - expected).abs() <= 1e-14 * expected.abs(), "{got} is not {expected}");
     }
 
     #[test]
