@@ -45,8 +45,8 @@ print(f"with the saved weights it says {fresh(x).item():.4f}")
 
 print("\nA whole model can be kept too: the file then names its classes, and loading makes objects of them.")
 torch.save(model, folder / "model.pth")
-# rustnn knows its own layers: load(...) alone does it too. Classes of one's own, and PyTorch, need the switch,
-# which is only for files that one trusts.
+# rustnn knows its own layers: load(...) alone does it too. Classes of one's own, and PyTorch, need the
+# switch, which is only for files that one trusts.
 whole = torch.load(folder / "model.pth", weights_only=False)
 print(f"  a {type(whole).__name__}, it says {whole(x).item():.4f}")
 
