@@ -9,6 +9,7 @@ import struct
 
 from rustnn import _C
 from rustnn.storage import TypedStorage
+from rustnn.utils.safe_pickle import shown
 from rustnn.utils.storage_places import restored, storage_reference
 from rustnn.utils.unpickling import LateStorage, StorageKind, load_safely, trusting_unpickler
 
@@ -164,10 +165,10 @@ def load_legacy(
     keys = source.unpickle()
     for key in keys if isinstance(keys, list) else ():
         if key not in fresh:
-            raise RuntimeError(f"storage key {str(key)[:100]!r} is not used by the objects in the file")
+            raise RuntimeError(f"storage key {shown(key)!r} is not used by the objects in the file")
         storage, itemsize = fresh.pop(key)
         if struct.unpack("<q", source.take(8))[0] * itemsize != storage.nbytes():
-            raise RuntimeError(f"storage {str(key)[:100]} has another size than is declared")
+            raise RuntimeError(f"storage {shown(key)} has another size than is declared")
         source.fill(storage)
     if fresh:
         raise RuntimeError(_ENDS)

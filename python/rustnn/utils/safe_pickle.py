@@ -84,6 +84,11 @@ def plain_global(path: str) -> Global | None:
     return _PLAIN.get(path)
 
 
+def shown(value: Any) -> str:
+    """A value from a file for a message. Its class alone if it is an object: it may be half made."""
+    return str(value)[:100] if type(value) in (str, bytes, int, float, bool) else f"a {type(value).__name__}"
+
+
 class SafeUnpickler:
     """Reads one pickle from ``data``, bytes or a mapped file; ``position`` is its end afterwards.
 

@@ -24,15 +24,16 @@ def storage_reference(reference: Any, length: int = 5) -> tuple[StorageKind, str
     """
     from pickle import UnpicklingError
 
+    from rustnn.utils.safe_pickle import shown
     from rustnn.utils.unpickling import StorageKind
 
     if not isinstance(reference, tuple) or len(reference) < length or _text(reference[0]) != "storage":
-        raise UnpicklingError(f"persistent_load: unknown reference {str(reference)[:100]}")
+        raise UnpicklingError(f"persistent_load: unknown reference {shown(reference)}")
     kind, key, location, count = reference[1], _text(reference[2]), _text(reference[3]), reference[4]
     if not isinstance(kind, StorageKind) or not isinstance(key, str) or not isinstance(location, str):
         raise UnpicklingError("persistent_load: a reference to a storage is malformed")
     if type(count) is not int or not 0 <= count < 1 << 60:
-        raise UnpicklingError(f"persistent_load: a storage cannot have {str(count)[:100]} elements")
+        raise UnpicklingError(f"persistent_load: a storage cannot have {shown(count)} elements")
     return kind, key, location, count
 
 

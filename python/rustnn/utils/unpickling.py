@@ -7,7 +7,7 @@ from rustnn._C import Tensor
 from rustnn.nn.parameter import Buffer, Parameter
 from rustnn.storage import TypedStorage
 from rustnn.utils.pickling import STORAGE_DTYPES
-from rustnn.utils.safe_pickle import Global, SafeUnpickler, plain_global
+from rustnn.utils.safe_pickle import Global, SafeUnpickler, plain_global, shown
 from rustnn.utils.torch_names import our_name, our_object, torch_name
 
 TYPE_CHECKING = False
@@ -140,7 +140,7 @@ def _result_maker(kind: Any) -> Callable[..., Any]:
 def _layout(name: Any) -> Any:
     found = _C.empty(0).layout
     if name != str(found):
-        raise NotImplementedError(f"rustnn has no layout {name}")
+        raise NotImplementedError(f"rustnn has no layout {shown(name)}")
     return found
 
 
@@ -229,11 +229,13 @@ def _method(owner: Any, name: Any) -> Any:
         if isinstance(found, type(_C.relu)):
             return found
     lazy = isinstance(owner, LazyModuleMixin) and name in _METHODS and _is_own(type(owner))
-    if lazy or (isinstance(owner, type) and _is_own(owner) and str(name).endswith("_scale_fn")):
+    if lazy or (
+        isinstance(owner, type) and _is_own(owner) and isinstance(name, str) and name.endswith("_scale_fn")
+    ):
         return getattr(owner, name)
     from pickle import UnpicklingError
 
-    raise UnpicklingError(f"getattr is not allowed for {str(name)[:100]} of {type(owner).__name__}")
+    raise UnpicklingError(f"getattr is not allowed for {shown(name)} of {type(owner).__name__}")
 
 
 def allowed_global(module: str, name: str, user: dict[str, Any]) -> Global | None:
