@@ -8,7 +8,7 @@ from pickle import UnpicklingError
 from rustnn import _C
 from rustnn.datasets.files import missing
 from rustnn.datasets.images import Images
-from rustnn.utils.safe_pickle import Global, SafeUnpickler
+from rustnn.utils.safe_pickle import Global, SafeUnpickler, plain_global
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ _NUMPY = {
 def _find(module: str, name: str) -> Global | None:
     for core in ("numpy.core.", "numpy._core."):
         module = module.removeprefix(core)
-    return _NUMPY.get(f"{module}.{name}")
+    path = f"{module}.{name}"
+    return _NUMPY.get(path) or plain_global(path)
 
 
 def _refuse(_: Any) -> Any:
