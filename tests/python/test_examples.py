@@ -26,7 +26,7 @@ PROMISES = {
         "1.0000 after",
     ],
     "07_training": ["SGD with momentum", "Adam"],
-    "08_saving": ["0.weight  (8, 4)", "after step 100", "UnpicklingError", "RuntimeError"],
+    "08_saving": ["0.weight  (8, 4)", "after step 100", "a Sequential, it says 3.", "RuntimeError"],
     "09_seeing": ["SumBackward0", "AccumulateGrad [0.5, -1.0]", "layer 3: Tanh", "demo/seeing.png"],
 }
 # What a training writes, in the folder that it runs in.
