@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import warnings
 
 from rustnn import _C
@@ -38,7 +39,15 @@ _SHORT = (_C.bfloat16, _C.float16)
 
 # What is remembered for a GPU, which is not there.
 _gpu = {"enabled": False, "dtype": _C.float16}
-_nesting = 0
+
+
+class _Nesting(threading.local):
+    """How many ``autocast`` are around what a thread runs: the kept casts are a thread's own, too."""
+
+    depth = 0
+
+
+_nesting = _Nesting()
 
 
 def _kind(device_type: str) -> str:
@@ -96,16 +105,14 @@ def set_autocast_cache_enabled(enabled: bool) -> None:
 
 def autocast_increment_nesting() -> int:
     """One more ``autocast`` around what follows; how many they are."""
-    global _nesting
-    _nesting += 1
-    return _nesting
+    _nesting.depth += 1
+    return _nesting.depth
 
 
 def autocast_decrement_nesting() -> int:
     """One ``autocast`` less; how many are left."""
-    global _nesting
-    _nesting -= 1
-    return _nesting
+    _nesting.depth -= 1
+    return _nesting.depth
 
 
 def _deprecated(old: str, new: str) -> None:
