@@ -213,7 +213,7 @@ _x = grid(2).requires_grad_(); _y = _m(_x); _y[0].sum().backward(); x = _y[1], _
 # full backward hook: in a network
 _m = Net(); seen = []
 for _n, _l in _m.named_modules(): _l.register_full_backward_hook(lambda m, gi, go, n=_n: seen.append((n, gi, go)))
-_x = grid(4, 3).requires_grad_(); _m(_x).pow(2).sum().backward(); g = _x.grad, _m.first.weight.grad, _m.scale.grad
+_x = grid(4, 3).requires_grad_(); _m(_x).pow(3).sum().backward(); g = _x.grad, _m.first.weight.grad, _m.scale.grad
 
 # full backward pre-hook
 _m = nn.Linear(3, 2); seen = []
