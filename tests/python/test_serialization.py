@@ -151,6 +151,25 @@ def test_layers_are_never_called_by_a_file():
         again(Call())
 
 
+def test_a_partial_calls_only_what_it_was_made_of():
+    from functools import partial
+
+    from rustnn.optim.lr_scheduler import CyclicLR
+
+    class Forged:
+        def __init__(self, function):
+            self.function = function
+
+        def __reduce__(self):
+            return partial, (self.function,), (nn.functional.relu, (0.5,), None, None)
+
+    loaded = again(Forged(CyclicLR._exp_range_scale_fn))
+    assert loaded(2) == 0.25
+    for function in (nn.functional.relu, nn.Linear):
+        with pytest.raises(pickle.UnpicklingError, match="partial is not allowed"):
+            again(Forged(function))
+
+
 class Marked(rustnn.Tensor):
     pass
 

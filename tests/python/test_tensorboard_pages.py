@@ -24,7 +24,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 if not CHROMIUM:
     pytest.skip("no program `chromium`: apt-get install chromium", allow_module_level=True)
 
-from tensorboard_server import tensorboard_server
+from tensorboard_server import tensorboard_server  # noqa: E402
 
 FLAGS = [
     "--headless",
