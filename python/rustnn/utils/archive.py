@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from errno import ENOSPC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from queue import SimpleQueue
+    from threading import Thread
     from typing import IO, Any
     from zipfile import ZipFile, ZipInfo
 
@@ -27,7 +30,7 @@ DAMAGED = (
 )
 _JOINED = 1 << 20  # archives up to here are written with one call
 _CONCURRENT = 1 << 22  # and those from here on by several threads
-_PIECE = 1 << 24
+_PIECE = 1 << 23
 
 
 class _Layout:
@@ -115,14 +118,14 @@ def write_archive(file: Any, name: str, records: Sequence[Record], checksums: bo
 def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], checksums: bool) -> None:
     """The same for a file of the system, opened without a buffer.
 
-    Checksums are computed, and the disk is told to begin, while the content is still being written.
+    Checksums are computed, and the disk writes, while the content is still being handed over.
     """
     layout = _Layout(name, records, 0)
     if layout.end < _CONCURRENT:
         write_archive(file, name, records, checksums)
         return
     import zlib
-    from threading import Event, Thread
+    from threading import Thread
 
     if hasattr(os, "posix_fallocate"):  # room at once is found faster than bit by bit
         try:
@@ -131,39 +134,73 @@ def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], 
             if error.errno == ENOSPC:
                 raise
     sums = [0] * len(records)
-    written, done = Event(), False
 
     def sum_up() -> None:
         for i, (_, content) in enumerate(records):
             sums[i] = zlib.crc32(content)
 
-    def sync() -> None:
-        while not done:
-            written.wait()
-            written.clear()
-            try:
-                getattr(os, "fdatasync", os.fsync)(file.fileno())
-            except OSError:  # the sync at the end says so if it matters
-                return
-
-    threads = [Thread(target=sync, daemon=True)] + ([Thread(target=sum_up, daemon=True)] if checksums else [])
-    for thread in threads:
+    thread = Thread(target=sum_up, daemon=True)
+    if checksums:
         thread.start()
     try:
         for i, (_, content) in enumerate(records):
             _write_all(file, layout.header(i, 0))
             for at in range(0, len(content), _PIECE):
                 _write_all(file, memoryview(content)[at : at + _PIECE])
-                written.set()
+                _begin_to_write_out(file)
     finally:
-        done = True
-        written.set()
-        for thread in threads:
+        if checksums:
             thread.join()
     _write_all(file, layout.directory(sums))
     for start, checksum in zip(layout.starts, sums, strict=True):
         file.seek(start + 14)
         _write_all(file, struct.pack("<I", checksum))
+
+
+class _Checksum:
+    """The CRC-32 of bytes that come in pieces; with ``beside``, a thread computes it while more are read."""
+
+    def __init__(self, beside: bool) -> None:
+        from zlib import crc32
+
+        self.crc32 = crc32
+        self.value = 0
+        self.thread: Thread | None = None
+        if beside:
+            from queue import SimpleQueue
+            from threading import Thread
+
+            self.pieces: SimpleQueue[memoryview | None] = SimpleQueue()
+            self.thread = Thread(target=self._work, daemon=True)
+            self.thread.start()
+
+    def _work(self) -> None:
+        while (piece := self.pieces.get()) is not None:
+            self.value = self.crc32(piece, self.value)
+
+    def add(self, piece: memoryview) -> None:
+        if self.thread is None:
+            self.value = self.crc32(piece, self.value)
+        else:
+            self.pieces.put(piece)
+
+    def finish(self) -> int:
+        if self.thread is not None:
+            self.pieces.put(None)
+            self.thread.join()
+        return self.value
+
+
+def _begin_to_write_out(file: Any) -> None:
+    """Have the disk write what the file was given so far, so that the sync at the end is short.
+
+    "Not needed" makes Linux begin without waiting; what is not yet written stays in memory.
+    """
+    if hasattr(os, "posix_fadvise"):
+        end = file.tell()
+        start = max(end - _PIECE, 0)
+        with suppress(OSError):
+            os.posix_fadvise(file.fileno(), start, end - start, os.POSIX_FADV_DONTNEED)
 
 
 class Archive:
@@ -216,24 +253,26 @@ class Archive:
 
     def read_into(self, path: str, view: memoryview) -> None:
         """Fill ``view``, which has the record's size."""
-        import zlib
-
         start, info = self.find(path)
         self.file.seek(start)
-        done = checksum = 0
-        while done < len(view):
-            part = view[done : done + (1 << 20)]
-            if hasattr(self.file, "readinto"):
-                count = self.file.readinto(part)
-            else:
-                piece = self.file.read(len(part))
-                count = len(piece)
-                part[:count] = piece
-            if not count:
-                raise RuntimeError(DAMAGED.format(f"record {path} ends early"))
-            checksum = zlib.crc32(part[:count], checksum)
-            done += count
-        if checksum != info.CRC and info.CRC != 0:  # PyTorch can be told to leave it out
+        checksum = _Checksum(beside=len(view) >= _CONCURRENT)
+        done = 0
+        try:
+            while done < len(view):
+                part = view[done : done + _PIECE]
+                if hasattr(self.file, "readinto"):
+                    count = self.file.readinto(part)
+                else:
+                    piece = self.file.read(len(part))
+                    count = len(piece)
+                    part[:count] = piece
+                if not count:
+                    raise RuntimeError(DAMAGED.format(f"record {path} ends early"))
+                checksum.add(part[:count])
+                done += count
+        finally:
+            found = checksum.finish()
+        if found != info.CRC and info.CRC != 0:  # PyTorch can be told to leave it out
             raise RuntimeError(DAMAGED.format(f"record {path} has a wrong checksum"))
 
     def read(self, path: str) -> bytes:
