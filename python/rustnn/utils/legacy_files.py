@@ -156,9 +156,12 @@ def load_legacy(
             placed = restored(storage, location, map_location)
             loaded[key] = LateStorage(wrap_storage=placed, dtype=kind.dtype)
             late.append(loaded[key])
-        if reference[5] is None:
+        view = reference[5]
+        if view is None:
             return loaded[key]
-        late.append(_part(loaded[key], *reference[5][1:]))
+        if not isinstance(view, tuple) or len(view) != 3:
+            raise RuntimeError("a part of a storage is a key, an offset and a size")
+        late.append(_part(loaded[key], *view[1:]))
         return late[-1]
 
     result = source.unpickle(storage_of)

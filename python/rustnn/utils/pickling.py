@@ -164,14 +164,15 @@ def dump(
             """Write a tensor whose parts but for numbers are in the memo; False if some are not yet."""
             if self.proto < 2 or value.dtype not in _STORAGE_NAMES or is_lazy(value) or _slots(value):
                 return False
-            storage = saved(value.untyped_storage(), value.dtype)
-            names = (_REBUILD_TENSOR, "storage", _STORAGE_NAMES[value.dtype], storage.location, OrderedDict)
-            found = [
-                self.memo.get(id(name)) for name in (*names, _REBUILD_PARAMETER)[: 5 + (kind is Parameter)]
-            ]
+            place = intern(str(value.device))
+            names = [_REBUILD_TENSOR, "storage", _STORAGE_NAMES[value.dtype], place, OrderedDict]
+            if kind is Parameter:
+                names.append(_REBUILD_PARAMETER)
+            found = [self.memo.get(id(name)) for name in names]
             if None in found:
                 return False
             rebuild, word, name, location, hooks, *outer = [self.get(entry[0]) for entry in found]
+            storage = saved(value.untyped_storage(), value.dtype)
             tensor = (
                 rebuild + b"((" + word + name + _text(storage.key) + location + _number(storage.count)
                 + (b"N" if legacy else b"") + b"tQ" + _number(value.storage_offset()) + _numbers(value.size())
