@@ -560,3 +560,42 @@ def test_safetensors(tmp_path: Any) -> None:
     package.save_file(theirs, path)
     loaded = CANDIDATE.load_safetensors(path)
     compare({name: loaded[name] for name in theirs}, theirs)
+
+
+@pytest.mark.parametrize("modern", [True, False])
+@pytest.mark.parametrize(
+    ("writer", "reader"), [(REFERENCE, CANDIDATE), (CANDIDATE, REFERENCE), (CANDIDATE, CANDIDATE)]
+)
+def test_files_are_read_from_where_they_stand(writer: Any, reader: Any, modern: Any, tmp_path: Any) -> None:
+    path = tmp_path / "several.bin"
+    with open(path, "wb") as file:
+        file.write(b"before")
+        for number in (1, 2) if not modern else (1,):
+            obj = {"n": number, "w": writer.full((3,), float(number))}
+            writer.save(obj, file, _use_new_zipfile_serialization=modern)
+    with open(path, "rb") as file:
+        file.seek(6)
+        for number in (1, 2) if not modern else (1,):
+            loaded = reader.load(file)
+            assert loaded["n"] == number
+            assert loaded["w"].tolist() == [number] * 3
+
+
+@pytest.mark.parametrize("modern", [True, False])
+def test_files_that_are_packed(modern: Any, tmp_path: Any) -> None:
+    import gzip
+
+    path = tmp_path / "net.gz"
+    for writer, reader in ((REFERENCE, CANDIDATE), (CANDIDATE, REFERENCE), (CANDIDATE, CANDIDATE)):
+        with gzip.open(path, "wb") as file:
+            writer.save({"w": writer.arange(5.0)}, file, _use_new_zipfile_serialization=modern)
+        with gzip.open(path, "rb") as file:
+            assert reader.load(file)["w"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_file_at_its_end_holds_nothing() -> None:
+    for lib in (CANDIDATE, REFERENCE):
+        stream = io.BytesIO()
+        lib.save(lib.ones(1), stream)
+        with pytest.raises(EOFError):
+            lib.load(stream)

@@ -36,10 +36,11 @@ _PIECE = 1 << 23
 class _Layout:
     """Where the records of an archive go, and the bytes between them. ``checksums`` may come later."""
 
-    def __init__(self, name: str, records: Sequence[Record], start: int) -> None:
+    def __init__(self, name: str, records: Sequence[Record]) -> None:
         self.names = [f"{name}/{path}".encode() for path, _ in records]
         self.sizes = [len(content) for _, content in records]
         self.starts: list[int] = []
+        start = 0  # PyTorch counts from the beginning of the archive, wherever in a file that is
         self.paddings: list[int] = []
         for encoded, size in zip(self.names, self.sizes, strict=True):
             self.starts.append(start)
@@ -99,11 +100,7 @@ def write_archive(file: Any, name: str, records: Sequence[Record], checksums: bo
     """Write an archive of records (path, content) under ``name``/ to anything with a method ``write``."""
     import zlib
 
-    try:
-        start = file.tell()
-    except (AttributeError, OSError):
-        start = 0
-    layout = _Layout(name, records, start)
+    layout = _Layout(name, records)
     sums = [zlib.crc32(content) if checksums else 0 for _, content in records]
     pieces: list[bytes | memoryview] = []
     for i, (_, content) in enumerate(records):
@@ -120,7 +117,7 @@ def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], 
 
     Checksums are computed, and the disk writes, while the content is still being handed over.
     """
-    layout = _Layout(name, records, 0)
+    layout = _Layout(name, records)
     if layout.end < _CONCURRENT:
         write_archive(file, name, records, checksums)
         return
