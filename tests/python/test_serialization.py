@@ -561,3 +561,20 @@ def test_npz(tmp_path, compressed):
     for name, tensor in tensors.items():
         assert loaded[name].dtype == tensor.dtype
         assert loaded[name].tolist() == tensor.tolist()
+
+
+def test_damaged_tar_files_raise_or_load():
+    whole = tar_file().getvalue()
+    chance = random.Random(0)
+    for _ in range(400):
+        damaged = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            at = chance.randrange(5200)  # behind that is only padding
+            if chance.random() < 0.8:
+                damaged[at] = chance.randrange(256)
+            else:
+                del damaged[at : at + chance.randrange(1, 64)]
+        try:
+            rustnn.load(io.BytesIO(bytes(damaged)))
+        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            assert str(error)

@@ -218,6 +218,13 @@ def _load_tar(
                 members[name] = _Source(content.read(), weights_only, pickle_module, options)
     except (tarfile.TarError, KeyError) as error:
         raise RuntimeError(f"reading the tar archive failed: {error}") from error
+    try:
+        return _tar_contents(members, map_location)
+    except (KeyError, ValueError, TypeError) as error:  # one member refers to what another has not
+        raise RuntimeError(f"the tar archive is damaged: {error!r}") from error
+
+
+def _tar_contents(members: dict[str, _Source], map_location: Any) -> Any:
     objects: dict[Any, Any] = {}
     source = members["storages"]
     for _ in range(_count(source)):
