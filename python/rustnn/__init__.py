@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from rustnn.amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
     from rustnn.amp.autocast_mode import set_autocast_gpu_dtype as set_autocast_gpu_dtype
     from rustnn.compiler import compile as compile
+    from rustnn.differences import gradient as gradient
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import from_file as from_file
     from rustnn.functional import meshgrid as meshgrid
@@ -186,6 +187,7 @@ _names = {
     "broadcast_shapes": "functional",
     "compile": "compiler",
     "from_file": "functional",
+    "gradient": "differences",
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",
     "load": "serialization",
