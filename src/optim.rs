@@ -271,14 +271,15 @@ unsafe impl<const N: usize> Sync for Addresses<N> {}
 /// Elements that are converted at a time.
 const BLOCK: usize = 64;
 
-struct Range<const N: usize, T, R> {
+struct Range<const N: usize, T, C, R> {
     addresses: Addresses<N>,
     range: std::ops::Range<usize>,
     rule: R,
-    element: std::marker::PhantomData<T>,
+    /// How elements lie in memory, and what they are computed in.
+    element: std::marker::PhantomData<(T, C)>,
 }
 
-impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Kernel<C> for Range<N, T, R> {
+impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Kernel<C> for Range<N, T, C, R> {
     type Output = ();
 
     #[inline(always)]
@@ -298,7 +299,7 @@ impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Kernel<C> for Range<N, T
     }
 }
 
-impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Range<N, T, R> {
+impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Range<N, T, C, R> {
     /// Updates `L` elements from number `i` on.
     ///
     /// # Safety
@@ -309,11 +310,12 @@ impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Range<N, T, R> {
         unsafe {
             let at = |k: usize| self.addresses.0[k].cast::<T>().add(i);
             let mut values = [[C::zero(); L]; N];
-            for k in 0..N {
-                for j in 0..L {
-                    values[k][j] = at(k).add(j).read().load();
+            for (k, slot) in values.iter_mut().enumerate() {
+                for (j, value) in slot.iter_mut().enumerate() {
+                    *value = at(k).add(j).read().load();
                 }
             }
+            #[allow(clippy::needless_range_loop)] // By element, across all slots.
             for j in 0..L {
                 let mut element: [C; N] = std::array::from_fn(|k| values[k][j]);
                 self.rule.update(&mut element);
@@ -321,9 +323,9 @@ impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Range<N, T, R> {
                     values[k][j] = element[k];
                 }
             }
-            for k in (0..N).filter(|k| *k != 1) {
-                for j in 0..L {
-                    at(k).add(j).write(T::store(values[k][j]));
+            for (k, slot) in values.iter().enumerate().filter(|(k, _)| *k != 1) {
+                for (j, value) in slot.iter().enumerate() {
+                    at(k).add(j).write(T::store(*value));
                 }
             }
         }
@@ -335,7 +337,7 @@ fn run<const N: usize, T: Stored<C>, C: Real, R: Rule<C>>(addresses: Addresses<N
         let whole = &addresses; // the struct, which is Sync, not its field
         C::dispatch(
             level(),
-            Range::<N, T, _> { addresses: *whole, range, rule, element: std::marker::PhantomData },
+            Range::<N, T, C, _> { addresses: *whole, range, rule, element: std::marker::PhantomData },
         );
     });
 }
