@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rustnn import cpu as cpu
     from rustnn import cuda as cuda
     from rustnn import datasets as datasets
+    from rustnn import distributions as distributions
     from rustnn import fft as fft
     from rustnn import func as func
     from rustnn import linalg as linalg
@@ -144,6 +145,7 @@ _modules = (
     "cpu",
     "cuda",
     "datasets",
+    "distributions",
     "func",
     "fft",
     "functional",
