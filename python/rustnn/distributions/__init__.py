@@ -1,8 +1,8 @@
 """Probability distributions, with PyTorch's names: to sample, to weigh values and to compare.
 
-A distribution has parameters of shape ``batch_shape``; a sample has ``sample_shape + batch_shape + event_shape``.
-log_prob, cdf, entropy, mean and so on are there where they are known, and ``rsample`` passes gradients on to the
-parameters. Each is loaded when it is first asked for.
+A distribution has parameters of shape ``batch_shape``, and its samples the shape
+``sample_shape + batch_shape + event_shape``. log_prob, cdf, entropy, mean and so on are there where they are
+known, and ``rsample`` passes gradients on to the parameters. Each is loaded when it is first asked for.
 """
 
 from __future__ import annotations

@@ -60,10 +60,7 @@ class FisherSnedecor(Distribution):
         above = self._gamma1.rsample(sample_shape).view(shape)
         below = self._gamma2.rsample(sample_shape).view(shape)
         tiny = eps_and_tiny(below.dtype)[1]
-        below.clamp_(min=tiny)
-        ratio = above / below
-        ratio.clamp_(min=tiny)
-        return ratio
+        return (above / below.clamp(min=tiny)).clamp(min=tiny)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:

@@ -52,7 +52,7 @@ class Gamma(ExponentialFamily):
         shape = self._extended_shape(sample_shape)
         value = standard_gamma(self.concentration.expand(shape)) / self.rate.expand(shape)
         # Never 0, where the density is not finite; the gradient stays what it is.
-        value.detach().clamp_(min=eps_and_tiny(value.dtype)[1])
+        value.data.clamp_(min=eps_and_tiny(value.dtype)[1])
         return value
 
     def log_prob(self, value: Tensor) -> Tensor:

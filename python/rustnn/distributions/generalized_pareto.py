@@ -92,7 +92,7 @@ class GeneralizedPareto(Distribution):
         c = self.concentration
         finite = c < 1
         safe = _C.where(finite, c, 0.5)
-        return _C.where(finite, self.loc + self.scale / (1 - safe), math.inf)
+        return _C.where(finite, self.loc + self.scale / (1 - safe), math.nan)
 
     @property
     def variance(self) -> Tensor:
@@ -100,7 +100,7 @@ class GeneralizedPareto(Distribution):
         finite = c < 0.5
         safe = _C.where(finite, c, 0.25)
         exact = self.scale**2 / ((1 - safe) ** 2 * (1 - 2 * safe))
-        return _C.where(finite, exact, math.inf)
+        return _C.where(finite, exact, math.nan)
 
     def entropy(self) -> Tensor:
         return (_C.log(self.scale) + self.concentration + 1).expand(self._batch_shape)
