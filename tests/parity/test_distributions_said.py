@@ -143,7 +143,7 @@ D.biject_to(D.constraints.dependent)
 D.biject_to(D.constraints.interval(0,1)), D.biject_to(D.constraints.interval(torch.tensor(0.),2)), D.biject_to(D.constraints.less_than(3.)), D.transform_to(D.constraints.simplex), D.biject_to(D.constraints.simplex), D.transform_to(D.constraints.positive_definite)
 D.transform_to(D.constraints.independent(D.constraints.positive,1)), D.biject_to(D.constraints.greater_than_eq(2.)), D.biject_to(D.constraints.corr_cholesky), D.biject_to(D.constraints.lower_cholesky),D.transform_to(D.constraints.half_open_interval(0.,1.)), D.transform_to(D.constraints.nonnegative)
 D.transform_to(D.constraints.cat([D.constraints.real,D.constraints.positive])), D.transform_to(D.constraints.stack([D.constraints.real,D.constraints.positive]))
-[ (n, getattr(c,n).is_discrete, getattr(c,n).event_dim) for n in C.__all__ if isinstance(getattr(c,n),C.Constraint) and n!='dependent']
+[ (n, getattr(C, n).is_discrete, getattr(C, n).event_dim) for n in sorted(C.__all__) if isinstance(getattr(C, n),C.Constraint) and n!='dependent']
 C.dependent.is_discrete
 C.dependent.event_dim
 C.dependent.check(torch.tensor(1.))
@@ -182,7 +182,7 @@ D.Categorical.support, D.Categorical.support.is_discrete, D.Categorical.support.
 D.TransformedDistribution.support.event_dim
 D.Uniform.support, D.Independent.support, D.MixtureSameFamily.support
 C.boolean is D.Bernoulli.support, C.boolean==C.boolean, C.interval(0,1)==C.interval(0,1)
-[type(getattr(c,n)).__name__ for n in C.__all__]
+[type(getattr(C, n)).__name__ for n in sorted(C.__all__)]
 D.AffineTransform(1.,2.), D.ExpTransform().inv, D.ExpTransform().inv.inv, D.ComposeTransform([D.ExpTransform(),D.AffineTransform(0,1)]), D.PowerTransform(2.), D.identity_transform, D.IndependentTransform(D.ExpTransform(),1), D.ReshapeTransform((2,3),(6,)), D.CatTransform([D.ExpTransform()]), D.StackTransform([D.ExpTransform()]), D.CumulativeDistributionTransform(D.Normal(0.,1.)), D.CorrCholeskyTransform(), D.SoftplusTransform(), D.TanhTransform(cache_size=1)
 D.ReshapeTransform((2,3),(5,))
 D.ReshapeTransform((2,3),(6,)).forward_shape((3,2))

@@ -16,12 +16,14 @@ from rustnn.distributions.utils import eps_and_tiny
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from rustnn._C import Tensor
 
+    Function1 = Callable[[Tensor], Tensor]
+
 _THIRD = 0.3333333432674408  # as PyTorch has it, in single precision
-_STEP = 0.25
 _CHUNK = 16384  # elements that are integrated at once
 
 _rule: tuple[Tensor, Tensor] | None = None
@@ -68,17 +70,34 @@ def _draws(concentration: Tensor, name: str) -> Tensor:
 
 
 def _nodes() -> tuple[Tensor, Tensor]:
-    """Nodes and weights for integrals over [0, inf) of what decays on the scale of 1, or of up to 1e5.
+    """Nodes and weights for integrals over [0, 1], close together at its ends.
 
-    The double exponential rule: equal steps of t after s = exp(t - exp(-t)) (Takahasi and Mori, 1974).
+    The double exponential rule: equal steps of t after (1 + tanh(pi / 2 sinh(t))) / 2 (Takahasi and Mori,
+    "Double exponential formulas for numerical integration", 1974).
     """
     global _rule
     if _rule is None:
-        steps = [-4 + _STEP * i for i in range(67)]
-        nodes = [math.exp(t - math.exp(-t)) for t in steps]
-        weights = [_STEP * s * (1 + math.exp(-t)) for s, t in zip(nodes, steps, strict=True)]
+        steps = [0.1 * i for i in range(-32, 33)]
+        nodes = [1 / (1 + math.exp(-math.pi * math.sinh(t))) for t in steps]
+        weights = [
+            0.1 * math.pi * math.cosh(t) * u / (1 + math.exp(math.pi * math.sinh(t)))
+            for u, t in zip(nodes, steps, strict=True)
+        ]
         _rule = (_C.tensor(nodes, dtype=_C.float64), _C.tensor(weights, dtype=_C.float64))
     return _rule
+
+
+def _integral(exponent: Function1, factor: Function1, reach: Tensor) -> Tensor:
+    """The integral of exp(exponent(s)) factor(s) over s > 0: (n,), where `reach` (n, 1) is far enough.
+
+    The exponent falls from 0; the integral ends about where it is -45.
+    """
+    for _ in range(20):
+        half = reach / 2
+        reach = _C.where(exponent(half) < -45, half, reach)
+    nodes, weights = _nodes()
+    s = reach * nodes
+    return reach.squeeze(-1) * ((exponent(s).exp() * factor(s)) @ weights)
 
 
 def _gamma_slope(x: Tensor, alpha: Tensor) -> Tensor:
@@ -86,13 +105,18 @@ def _gamma_slope(x: Tensor, alpha: Tensor) -> Tensor:
 
     With u = x exp(s) the density times du is that at x, times x exp(alpha s - x (exp(s) - 1)) ds.
     """
-    nodes, weights = _nodes()
-    scale = 1 / ((alpha - x).abs() + x.sqrt())
-    side = _C.where(x < alpha, -1.0, 1.0).double()
     a, z = alpha.unsqueeze(-1), x.unsqueeze(-1)
-    s = (side * scale).unsqueeze(-1) * nodes
-    integrand = _C.exp(a * s - z * _C.expm1(s)) * (z.log() + s - _C.digamma(a))
-    return x * side * scale * (integrand @ weights)
+    below = z < a
+    side = _C.where(below, -1.0, 1.0).double()
+    centre = z.log() - _C.digamma(a)
+    ratio = 45 / z
+    above_reach = (ratio + ratio.log1p()).log1p() + (2 * ratio.clamp(max=5)).sqrt()
+    integral = _integral(
+        lambda s: a * (side * s) - z * _C.expm1(side * s),
+        lambda s: centre + side * s,
+        _C.where(below, (45 + z) / a, above_reach),
+    )
+    return x * side.squeeze(-1) * integral
 
 
 def _beta_slope(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
@@ -100,21 +124,20 @@ def _beta_slope(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
 
     With u = x exp(-s) below x, and 1 - u = (1 - x) exp(-s) above.
     """
-    nodes, weights = _nodes()
+    x, alpha, beta = x.unsqueeze(-1), alpha.unsqueeze(-1), beta.unsqueeze(-1)
     below = x < alpha / (alpha + beta)
-    # The side is turned so that it is always the lower one: near is the distance to its end.
+    # Turned so that the side is always the lower one: near is the distance to its end.
     near = _C.where(below, x, 1 - x)
-    far = 1 - near
+    log_near, log_far = near.log(), _C.log1p(-near)
     power = _C.where(below, alpha, beta)
     other = _C.where(below, beta, alpha) - 1
-    scale = 1 / ((power - other * near / far).abs() + (other.abs() * near).sqrt() / far)
-    s = scale.unsqueeze(-1) * nodes
-    log_far = _C.log1p(-near.unsqueeze(-1) * _C.exp(-s))
-    weight = _C.exp(-power.unsqueeze(-1) * s + other.unsqueeze(-1) * (log_far - far.log().unsqueeze(-1)))
-    log_u = _C.where(below.unsqueeze(-1), near.log().unsqueeze(-1) - s, log_far)
-    centre = (_C.digamma(alpha) - _C.digamma(alpha + beta)).unsqueeze(-1)
-    integral = scale * ((weight * (log_u - centre)) @ weights)
-    return _C.where(below, -x / (1 - x), 1.0) * integral
+    centre = _C.digamma(alpha) - _C.digamma(alpha + beta)
+    integral = _integral(
+        lambda s: other * (_C.log1p(-near * (-s).exp()) - log_far) - power * s,
+        lambda s: _C.where(below, log_near - s, _C.log1p(-near * (-s).exp())) - centre,
+        (45 - other.clamp(min=0) * log_far) / power,
+    )
+    return _C.where(below, -x / (1 - x), 1.0).squeeze(-1) * integral
 
 
 def _by_chunks(slope: Any, *arguments: Tensor) -> Tensor:

@@ -178,8 +178,11 @@ def _pareto_gamma(p: Pareto, q: Gamma) -> Tensor:
 
 @register_kl(Pareto, Normal)
 def _pareto_normal(p: Pareto, q: Normal) -> Tensor:
-    result = -p.entropy() + _normal_cross(q, p.mean, p.variance)
-    return result.masked_fill(p.alpha <= 2, math.inf)
+    heavy = p.alpha <= 2
+    alpha = p.alpha.masked_fill(heavy, 3.0)
+    mean = alpha * p.scale / (alpha - 1)
+    variance = alpha * (p.scale / (alpha - 1)).pow(2) / (alpha - 2)
+    return (-p.entropy() + _normal_cross(q, mean, variance)).masked_fill(heavy, math.inf)
 
 
 def _log_mean(low: Tensor, high: Tensor) -> Tensor:
