@@ -225,3 +225,28 @@ def test_gradients(make: str) -> None:
         # PyTorch changes a mask that its own backward needs.
         ask = ask[: ask.index("through")]
     hold(program(ask, make, dtype), strides=False, rtol=close, atol=close)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "before", ["", "torch.randn(())", "torch.randn((), dtype=torch.float64)", "torch.rand(1)"]
+)
+def test_gamma_numbers_leave_the_generator_where_pytorch_does(before: str, dtype: str) -> None:
+    """Wherever it was before: normal numbers come in pairs, of which the second waits."""
+    hold(
+        f"""
+_D = torch.distributions
+torch.manual_seed(6)
+_a = torch.tensor([0.01, 0.3, 1.0, 1.5, 40.0, 1e5, 0.9], dtype=torch.{dtype})
+found = []
+for _n in (1, 2, 3, 7, 70):
+    {before or "pass"}
+    found.append(_D.Gamma(_a.repeat(10)[:_n], 1.0).sample())
+    found.append(_D.Dirichlet(_a[:_n]).sample())
+    found += [torch.rand(1), torch.rand(1, dtype=torch.float64)]
+    if _n % 2:
+        found += [torch.randn((), dtype=torch.float64), torch.randn(())]
+""",
+        rtol=2e-6,
+        atol=1e-30,
+    )

@@ -29,34 +29,72 @@ _CHUNK = 16384  # elements that are integrated at once
 _rule: tuple[Tensor, Tensor] | None = None
 
 
-def _uniform() -> float:
-    return float(_C.rand((), dtype=_C.float64, device="cpu"))
+def _gammas(alphas: list[float]) -> list[float]:
+    """A number for each, by rejection: Marsaglia and Tsang, "A simple method for gamma variables" (2000).
 
-
-def _normal() -> float:
-    return float(_C.randn((), dtype=_C.float64, device="cpu"))
-
-
-def _draw(alpha: float) -> float:
-    """One number, by rejection: Marsaglia and Tsang, "A simple method for gamma variables" (2000)."""
-    scale = 1.0
-    if alpha < 1.0:
+    What the generator is to give, uniform numbers and pairs of normal ones made of two of them (Box and
+    Muller, 1958), is read ahead from a copy of it; in the end as much is taken from the generator itself.
+    """
+    ahead = _C.default_generator.clone_state()
+    # The second of a pair of normal numbers waits in the state.
+    waiting, spare = _waiting_normal(ahead.get_state())
+    pair = -1  # where in the stream the last pair lies
+    stream: list[float] = []
+    at = 0
+    drawn = []
+    for i, given in enumerate(alphas):
+        alpha, scale = given, 1.0
         if alpha == 0.0:
-            return 0.0
-        scale = math.pow(1.0 - _uniform(), 1.0 / alpha)
-        alpha += 1.0
-    d = alpha - _THIRD
-    c = 1.0 / math.sqrt(9.0 * d)
-    while True:
-        x = _normal()
-        y = 1.0 + c * x
-        if y <= 0.0:
+            drawn.append(0.0)
             continue
-        v = y * y * y
-        u = 1.0 - _uniform()
-        square = x * x
-        if u < 1.0 - 0.0331 * square * square or math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
-            return scale * d * v
+        while True:
+            if at + 4 > len(stream):
+                count = 8 + 3 * (len(alphas) - i)
+                stream += _C.rand(count, dtype=_C.float64, generator=ahead).tolist()
+            if alpha < 1.0:
+                scale = math.pow(1.0 - stream[at], 1.0 / alpha)
+                at += 1
+                alpha += 1.0
+            d = alpha - _THIRD
+            if spare is None:
+                pair = at
+                radius = math.sqrt(-2.0 * math.log1p(-stream[at + 1]))
+                angle = 2.0 * math.pi * stream[at]
+                at += 2
+                x, spare = radius * math.cos(angle), radius * math.sin(angle)
+            else:
+                x, spare = spare, None
+            y = 1.0 + x / math.sqrt(9.0 * d)
+            if y <= 0.0:
+                continue
+            v = y * y * y
+            u = 1.0 - stream[at]
+            at += 1
+            square = x * x
+            if u < 1.0 - 0.0331 * square * square or math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
+                drawn.append(scale * d * v)
+                break
+    if stream:
+        _advance(at, pair, waiting, spare is not None)
+    return drawn
+
+
+def _waiting_normal(state: Tensor) -> tuple[bool, float | None]:
+    """Whether a normal number waits in the state of a generator, and which: PyTorch's layout of 5056 bytes."""
+    if not state[5040]:
+        return False, None
+    return True, float(state[5024:5032].view(_C.float64))
+
+
+def _advance(words: int, pair: int, waiting: bool, spare: bool) -> None:
+    """Takes so many uniform numbers from the generator, the pair among them as normal ones if one is left."""
+    if waiting and (pair >= 0 or not spare):
+        _C.randn((), dtype=_C.float64, device="cpu")
+    if spare and pair >= 0:
+        _C.rand(pair, dtype=_C.float64, device="cpu")
+        _C.randn((), dtype=_C.float64, device="cpu")
+        words -= pair + 2
+    _C.rand(words, dtype=_C.float64, device="cpu")
 
 
 def _draws(concentration: Tensor, name: str) -> Tensor:
@@ -65,7 +103,7 @@ def _draws(concentration: Tensor, name: str) -> Tensor:
         kind = {_C.float16: "Half", _C.bfloat16: "BFloat16", _C.int64: "Long", _C.int32: "Int"}
         said = kind.get(concentration.dtype, str(concentration.dtype).removeprefix("torch."))
         raise NotImplementedError(f"\"{name}\" not implemented for '{said}'")
-    drawn = [_draw(alpha) for alpha in concentration.flatten().tolist()]
+    drawn = _gammas(concentration.flatten().tolist())
     return _C.tensor(drawn, dtype=_C.float64).reshape(concentration.shape)
 
 
