@@ -80,7 +80,7 @@ def _gammas(alphas: list[float]) -> list[float]:
 
 
 def _waiting_normal(state: Tensor) -> tuple[bool, float | None]:
-    """Whether a normal number waits in the state of a generator, and which: PyTorch's layout of 5056 bytes."""
+    """Whether a normal number waits in a generator's state, in PyTorch's layout of 5056 bytes, and which."""
     if not state[5040]:
         return False, None
     return True, float(state[5024:5032].view(_C.float64))
