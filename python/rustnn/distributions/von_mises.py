@@ -59,18 +59,20 @@ class VonMises(Distribution):
         loc, kappa = self.loc.double(), self.concentration.double()
         with no_grad():
             r = self._proposal
-            angle = _C.empty(shape, dtype=_C.float64, device=loc.device)
-            done = _C.zeros(shape, dtype=_C.bool, device=loc.device)
-            while not done.all():
-                u1, u2, u3 = _C.rand((3, *shape), dtype=_C.float64, device=loc.device).unbind()
-                z = _C.cos(math.pi * u1)
-                f = (1 + r * z) / (r + z)
-                c = kappa * (r - f)
-                accept = ((c * (2 - c) - u2) > 0) | ((c / u2).log() + 1 - c >= 0)
-                # The last acceptable round counts, for every element, until all have one.
-                angle = _C.where(accept, (u3 - 0.5).sign() * f.acos(), angle)
-                done = done | accept
-            return ((angle + math.pi + loc) % (2 * math.pi) - math.pi).to(self.loc.dtype)
+            angle = loc.new_zeros(shape)
+            missing = math.prod(shape)
+            found = _C.zeros(shape, dtype=_C.bool, device=loc.device)
+            while missing:
+                turn, level, side = _C.rand((3, *shape), dtype=_C.float64, device=loc.device)
+                cosine = _C.cos(math.pi * turn)
+                proposed = (1 + r * cosine) / (r + cosine)
+                c = kappa * (r - proposed)
+                fits = (level < c * (2 - c)) | (c - 1 <= (c / level).log())
+                # An element that has an angle takes the next one that fits as well, until all have one.
+                angle = _C.where(fits, proposed.acos() * (side - 0.5).sign(), angle)
+                found |= fits
+                missing = int((~found).sum())
+            return (_C.remainder(angle + loc + math.pi, 2 * math.pi) - math.pi).to(self.loc.dtype)
 
     @property
     def mean(self) -> Tensor:

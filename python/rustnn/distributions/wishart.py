@@ -167,12 +167,9 @@ class Wishart(ExponentialFamily):
         factor = self._unbroadcasted_scale_tril @ noise
         return factor @ factor.mT
 
-    def _valid(self, sample: Tensor) -> Tensor:
-        """Which samples count as positive definite, one for all of a batch."""
-        valid = self.support.check(sample)
-        if not self._batch_shape:
-            return valid
-        return valid.amax([-1 - i for i in range(len(self._batch_shape))])
+    def _any_of_batch(self, flags: Tensor) -> Tensor:
+        """Whether a flag holds for any distribution of the batch, of which all are drawn together."""
+        return flags.amax([-1 - i for i in range(len(self._batch_shape))]) if self._batch_shape else flags
 
     def rsample(self, sample_shape: Sequence[int] = _NONE, max_try_correction: int | None = None) -> Tensor:
         """Samples; those that rounding made singular are drawn again, up to `max_try_correction` times (10).
@@ -180,23 +177,20 @@ class Wishart(ExponentialFamily):
         Like PyTorch, it takes the first draws for the singular ones where they are not, warns, and draws
         them once more: the numbers for a seed are the same.
         """
-        tries = 10 if max_try_correction is None else max_try_correction
-        sample_shape = Size(sample_shape)
-        sample = self._bartlett_sampling(sample_shape)
-        again = self._valid(sample)
+        left = 10 if max_try_correction is None else max_try_correction
+        sample = self._bartlett_sampling(Size(sample_shape))
+        again = self._any_of_batch(self.support.check(sample))
         if again.any():
             from warnings import warn
 
             warn("Singular sample detected.", stacklevel=2)
-            for _ in range(tries):
-                new = self._bartlett_sampling(again[again].shape)
-                sample[again] = new
-                singular = ~self.support.check(new)
-                if self._batch_shape:
-                    singular = singular.amax([-1 - i for i in range(len(self._batch_shape))])
-                again[again.clone()] = singular
-                if not again.any():
-                    break
+        while left > 0 and again.any():
+            left -= 1
+            fresh = self._bartlett_sampling(Size((int(again.sum()),)))
+            sample[again] = fresh
+            singular = again.clone()
+            singular[again] = self._any_of_batch(~self.support.check(fresh))
+            again = singular
         return sample
 
     def _half_log_det(self) -> Tensor:
