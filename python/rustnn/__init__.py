@@ -41,10 +41,15 @@ if TYPE_CHECKING:
     from rustnn import cpu as cpu
     from rustnn import cuda as cuda
     from rustnn import datasets as datasets
+    from rustnn import distributed as distributed
+    from rustnn import distributions as distributions
     from rustnn import fft as fft
     from rustnn import func as func
+    from rustnn import hub as hub
+    from rustnn import jit as jit
     from rustnn import linalg as linalg
     from rustnn import mps as mps
+    from rustnn import multiprocessing as multiprocessing
     from rustnn import nn as nn
     from rustnn import optim as optim
     from rustnn import random as random
@@ -145,12 +150,17 @@ _modules = (
     "cpu",
     "cuda",
     "datasets",
+    "distributed",
+    "distributions",
     "func",
     "fft",
     "functional",
+    "hub",
+    "jit",
     "legacy",
     "linalg",
     "mps",
+    "multiprocessing",
     "lowrank",
     "nn",
     "numeric_limits",
@@ -243,6 +253,12 @@ _names = {
     "ShortTensor": "legacy",
 }
 
+# Parts of PyTorch that are not planned, and what to take instead.
+_absent = {
+    "export": "models run eagerly as they are; torch.save keeps their state_dict",
+    "masked": "take torch.where, Tensor.masked_fill and the functions that leave NaN out",
+}
+
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
@@ -252,7 +268,8 @@ def __getattr__(name: str) -> Any:
     if name in _names:
         value = globals()[name] = getattr(import_module(f"rustnn.{_names[name]}"), name)
         return value
-    raise AttributeError(f"module 'rustnn' has no attribute '{name}'")
+    hint = f": {_absent[name]}" if name in _absent else ""
+    raise AttributeError(f"module 'rustnn' has no attribute '{name}'{hint}")
 
 
 def __dir__() -> list[str]:
