@@ -1,0 +1,629 @@
+"""What a model does in one run: the operations it calls, with the tensors that go in and come out.
+
+While a model is traced, its inputs, parameters and buffers are objects of the class `Traced`, whose
+`__torch_function__` sees every operation. What is made of none of them is a constant, unless it comes from a
+function that makes tensors (`arange`, `zeros`): those are seen too.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+
+import rustnn
+from rustnn import _C
+from rustnn.nn.module import Module
+from rustnn.nn.recurrent import RNNBase
+from rustnn.onnx.errors import OnnxExporterError, OnnxExporterWarning, UnsupportedOperatorError
+from rustnn.onnx.signatures import bind
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from rustnn._C import Tensor
+
+__all__ = ["Call", "Trace", "Value", "trace"]
+
+# Functions that make tensors out of nothing but numbers.
+_CREATORS = (
+    "arange empty eye full hann_window hamming_window linspace logspace ones rand randint randn randperm range "
+    "tril_indices triu_indices zeros"
+).split()
+# Answers about a tensor that do not depend on its values.
+_ABOUT_TYPES = {"is_floating_point", "is_complex", "is_signed", "is_conj", "is_neg", "is_same_size"}
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+class Value:
+    """A tensor of the run: an input, a parameter or buffer, a constant, or the result of a call."""
+
+    __slots__ = ("depends", "dtype", "key", "kind", "name", "shape", "tensor")
+
+    def __init__(self, key: int, kind: str, tensor: Tensor, name: str = "", depends: bool = False) -> None:
+        self.key = key
+        self.kind = kind
+        self.name = name
+        self.dtype = tensor.dtype
+        self.shape: list[Any] = list(tensor.shape)
+        # The tensor of what does not depend on the inputs, so that it can be written down.
+        self.tensor: Tensor | None = tensor if kind != "result" else None
+        self.depends = depends
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name or self.key}: {self.dtype} {self.shape}>"
+
+
+class Call:
+    """An operation with its arguments by name; tensors among them are values."""
+
+    __slots__ = ("arguments", "name", "outputs", "path", "place")
+
+    def __init__(self, name: str, arguments: dict[str, Any], path: str, place: str) -> None:
+        self.name = name
+        self.arguments = arguments
+        self.outputs: list[Value] = []
+        self.path = path
+        self.place = place
+
+    def __getitem__(self, name: str) -> Any:
+        return self.arguments[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.arguments.get(name, default)
+
+    @property
+    def out(self) -> Value:
+        return self.outputs[0]
+
+    def where(self) -> str:
+        """For messages: the operation, the module that called it and the line of the program."""
+        within = f" in the module '{self.path}'" if self.path else ""
+        return f"'{self.name}'{within}{f' ({self.place})' if self.place else ''}"
+
+
+class Trace:
+    """The calls of a run in their order, and the values among which they work."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.values: list[Value] = []
+        self.inputs: list[Value] = []
+        self.outputs: list[Value] = []
+
+
+class Traced(_C.Tensor):
+    """A tensor whose operations are written down."""
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        tracer = _current
+        if tracer is None:
+            return _C._disabled_torch_function_impl(func, types, args, kwargs or {})
+        return tracer.call(func, args, kwargs or {})
+
+    # What does not come by `__torch_function__`.
+
+    def __pos__(self) -> Any:
+        return self.positive()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if _current is None:
+            super().__setitem__(index, value)
+        else:
+            _current.set_item(self, index, value)
+
+    @property
+    def data(self) -> Any:
+        return self.detach()
+
+    @property
+    def T(self) -> Any:
+        return self.permute(list(range(self.dim()))[::-1])
+
+    @property
+    def mT(self) -> Any:
+        return self.transpose(-2, -1)
+
+    H = mH = mT
+
+
+def _cast(name: str) -> Any:
+    plain = getattr(_C.Tensor, name)
+
+    def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
+        if _current is None:
+            return plain(self, *args, **kwargs)
+        return _current.cast(self, plain, args, kwargs)
+
+    return method
+
+
+def _twin(name: str) -> Any:
+    """An operator that overwrites, by the method that does."""
+
+    def method(self: Traced, other: Any) -> Any:
+        return getattr(self, name)(other)
+
+    return method
+
+
+def _value_of(name: str) -> Any:
+    plain = getattr(_C.Tensor, name)
+
+    def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
+        if _current is not None:
+            _current.warn_of_value(self, name)
+        return plain(self, *args, **kwargs)
+
+    return method
+
+
+def _reshaping(name: str) -> Any:
+    """What changes the shape of a tensor in place."""
+
+    def method(self: Traced, *args: Any) -> Any:
+        if _current is None:
+            return getattr(_C.Tensor, name)(self, *args)
+        return _current.change_shape(self, name, args)
+
+    return method
+
+
+for _name in "to type float double half bfloat16 long int short char byte bool cpu cuda".split():
+    setattr(Traced, _name, _cast(_name))
+for _name in "add sub mul pow floor_divide remainder bitwise_and bitwise_or bitwise_xor".split():
+    _operator = {"floor_divide": "floordiv", "remainder": "mod"}.get(_name, _name.removeprefix("bitwise_"))
+    setattr(Traced, f"__i{_operator}__", _twin(f"{_name}_"))
+Traced.__itruediv__ = Traced.__idiv__ = _twin("div_")  # type: ignore[attr-defined]
+for _name in "item tolist numpy __array__ __bool__ __int__ __float__ __index__ __complex__".split():
+    setattr(Traced, _name, _value_of(_name))
+for _name in "unsqueeze_ squeeze_ transpose_ t_ swapaxes_ swapdims_".split():
+    setattr(Traced, _name, _reshaping(_name))
+
+_current: Tracer | None = None
+
+
+def is_tracing() -> bool:
+    """Whether a model is being traced right now."""
+    return _current is not None
+
+
+def _tensors(found: Any) -> Iterator[Tensor]:
+    """All tensors in nested lists, tuples and dicts."""
+    if isinstance(found, _C.Tensor):
+        yield found
+    elif isinstance(found, (list, tuple)):
+        for part in found:
+            yield from _tensors(part)
+    elif isinstance(found, dict):
+        for part in found.values():
+            yield from _tensors(part)
+    elif isinstance(found, slice):
+        yield from _tensors([found.start, found.stop, found.step])
+
+
+def exchanged(found: Any, new: Callable[[Any], Any]) -> Any:
+    """Nested lists, tuples and dicts with other leaves; of what is none, the leaf."""
+    if isinstance(found, dict):
+        return {key: exchanged(part, new) for key, part in found.items()}
+    if isinstance(found, (list, tuple)) and not hasattr(found, "_fields"):
+        parts = [exchanged(part, new) for part in found]
+        return tuple(parts) if isinstance(found, tuple) else parts
+    if hasattr(found, "_fields"):
+        kind = type(found)
+        parts = [exchanged(part, new) for part in found]
+        # Named results of operations take one tuple, named tuples of Python their parts.
+        return kind(*parts) if hasattr(found, "_make") else kind(tuple(parts))
+    if isinstance(found, slice):
+        return slice(new(found.start), new(found.stop), new(found.step))
+    return new(found)
+
+
+def _overlap(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors over one block of memory share an element. When in doubt, they do."""
+    if 0 in a.shape or 0 in b.shape:
+        return False
+
+    def end(t: Tensor) -> int:
+        return t.storage_offset() + sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
+
+    if end(a) < b.storage_offset() or end(b) < a.storage_offset():
+        return False
+    if a.stride() != b.stride():
+        return True
+    # Slices of one tensor: the distance between them, dimension by dimension.
+    distance = abs(a.storage_offset() - b.storage_offset())
+    first, second = (a, b) if a.storage_offset() <= b.storage_offset() else (b, a)
+    for dim in sorted(range(a.dim()), key=lambda d: -a.stride(d)):
+        if a.stride(dim) == 0:
+            continue
+        steps, distance = divmod(distance, a.stride(dim))
+        if steps >= max(first.shape[dim], second.shape[dim]):
+            return False
+    return distance == 0
+
+
+def _place() -> str:
+    """The line of the program that is being run, outside of this package."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if not path.startswith(_PACKAGE):
+            return f"{path}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+class Tracer:
+    """Writes down the operations on traced tensors."""
+
+    def __init__(self) -> None:
+        self.trace = Trace()
+        self.path: list[str] = []
+        self.off = 0
+        self._known: dict[int, Value] = {}
+        self._alive: list[Tensor] = []  # so that no other tensor gets the address of one of these
+        self._by_memory: dict[int, list[Tensor]] = {}
+        # Tensors whose memory was written by way of another tensor: the object that wrote, and where.
+        self._overwritten: dict[int, tuple[Tensor, Call]] = {}
+
+    # ---- values --------------------------------------------------------------------------------------------
+
+    def add(self, tensor: Tensor, kind: str, name: str = "", depends: bool = False) -> Value:
+        value = Value(len(self.trace.values), kind, tensor, name, depends)
+        self.trace.values.append(value)
+        self._known[id(tensor)] = value
+        self._alive.append(tensor)
+        self._by_memory.setdefault(tensor.untyped_storage().data_ptr(), []).append(tensor)
+        return value
+
+    def value(self, tensor: Tensor) -> Value:
+        """The value of a tensor; one that was never seen is a constant."""
+        if id(tensor) in self._overwritten:
+            _, call = self._overwritten[id(tensor)]
+            raise OnnxExporterError(
+                f"a tensor that is used now was changed through a view of it, by {call.where()}. ONNX knows no "
+                "views: change the tensor itself, or work on a clone"
+            )
+        known = self._known.get(id(tensor))
+        if known is None:
+            if isinstance(tensor, Traced):
+                raise UnsupportedOperatorError(
+                    f"a tensor comes from an operation that cannot be exported to ONNX, before {_place()}"
+                )
+            with self.untraced():
+                self._alive.append(tensor)
+                known = self.add(tensor.detach().clone(), "constant")
+            self._known[id(tensor)] = known
+        return known
+
+    def traced(self, tensor: Tensor) -> Tensor:
+        with self.untraced():
+            made = _C.Tensor.as_subclass(tensor.detach(), Traced)
+        return made
+
+    @contextmanager
+    def untraced(self) -> Iterator[None]:
+        """Operations are plain ones for the while."""
+        global _current
+        before, _current = _current, None
+        try:
+            with _C.DisableTorchFunctionSubclass():
+                yield
+        finally:
+            _current = before
+
+    # ---- calls ---------------------------------------------------------------------------------------------
+
+    def start(self, name: str, arguments: dict[str, Any]) -> Call:
+        """A call before it is made, with the values that its arguments have by now."""
+        arguments = exchanged(arguments, lambda x: self.value(x) if isinstance(x, _C.Tensor) else x)
+        return Call(name, arguments, ".".join(p for p in self.path[-1:]), _place())
+
+    def finish(self, call: Call, results: list[Tensor]) -> None:
+        """Note what came out of a call."""
+        inputs = [v for v in _values(call.arguments)]
+        depends = any(v.depends for v in inputs)
+        # Made of parameters: worth its own nodes, so that the parameters keep their names in the file.
+        of_parameters = any(v.kind == "parameter" or (v.kind == "result" and v.tensor is None) for v in inputs)
+        for tensor in results:
+            value = self.add(tensor, "result", depends=depends)
+            if not depends and not of_parameters:
+                with self.untraced():
+                    value.tensor = tensor.detach().clone()
+            call.outputs.append(value)
+        self.trace.calls.append(call)
+
+    def call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = func.__name__
+        bound = bind(name, type(func).__name__ != "builtin_function_or_method", args, kwargs)
+        if bound is None:
+            if any(isinstance(part, _C.Tensor) for part in _tensors(kwargs.get("out"))):
+                raise UnsupportedOperatorError(f"'{name}' with out= cannot be exported to ONNX ({_place()})")
+            with self.untraced():
+                result = func(*args, **kwargs)
+            if any(True for _ in _tensors(result)):
+                raise UnsupportedOperatorError(
+                    f"the function '{name}' cannot be exported to ONNX ({_place()})"
+                )
+            return result
+        call = self.start(bound.name, bound.arguments)
+        with self.untraced():
+            result = func(*args, **kwargs)
+        found = list(_tensors(result))
+        if not found:
+            if bound.name not in _ABOUT_TYPES:
+                self._warn(call, bound.name)
+            return result
+        if bound.inplace:
+            self.overwrite(call, args[0])
+            return result
+        arguments = {id(t) for t in _tensors([list(args), kwargs])}
+        if len(found) == 1 and id(found[0]) in arguments:
+            return result  # nothing was to be done
+        made: list[Tensor] = []
+
+        def wrapped(part: Any) -> Any:
+            if not isinstance(part, _C.Tensor):
+                return part
+            made.append(self.traced(part))
+            return made[-1]
+
+        result = exchanged(result, wrapped)
+        self.finish(call, made)
+        return result
+
+    def create(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A tensor out of numbers."""
+        if kwargs.get("out") is not None:
+            return func(*args, **kwargs)
+        return self.call(func, args, kwargs)
+
+    def cast(self, tensor: Tensor, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with self.untraced():
+            result = method(tensor, *args, **kwargs)
+        if result is tensor or not isinstance(result, _C.Tensor):
+            return result
+        made = self.traced(result)
+        self.finish(self.start("to", {"input": tensor, "dtype": made.dtype}), [made])
+        return made
+
+    def change_shape(self, tensor: Tensor, name: str, args: tuple[Any, ...]) -> Any:
+        bound = bind(name.removesuffix("_"), True, (tensor, *args), {})
+        assert bound is not None
+        call = self.start(bound.name, bound.arguments)
+        with self.untraced():
+            getattr(_C.Tensor, name)(tensor, *args)
+        self.finish(call, [tensor])
+        return tensor
+
+    def set_item(self, tensor: Tensor, index: Any, source: Any) -> None:
+        writer = self._overwritten.get(id(tensor))
+        if writer is not None and writer[0] is source:
+            # `x[i] += y`: what was written through the view is written again.
+            del self._overwritten[id(tensor)]
+        if isinstance(source, (int, float, bool)) or isinstance(source, _C.Tensor):
+            call = self.start("setitem", {"input": tensor, "index": index, "value": source})
+        else:
+            raise TypeError(f"can't assign a {type(source).__name__} to a tensor")
+        with self.untraced():
+            _C.Tensor.__setitem__(tensor, index, source)
+        self.overwrite(call, tensor)
+
+    def overwrite(self, call: Call, tensor: Tensor) -> None:
+        """A tensor has a new value; others that share its memory have lost theirs."""
+        if not isinstance(tensor, Traced):
+            raise OnnxExporterError(
+                f"a tensor that is no part of the traced model was changed in place, by {call.where()}"
+            )
+        for other in self._by_memory.get(tensor.untyped_storage().data_ptr(), ()):
+            if other is not tensor and isinstance(other, Traced) and _overlap(other, tensor):
+                self._overwritten[id(other)] = (tensor, call)
+        self._overwritten.pop(id(tensor), None)
+        self.finish(call, [tensor])
+
+    # ---- values that leave the graph -----------------------------------------------------------------------
+
+    def _warn(self, call: Call, name: str) -> None:
+        if any(v.depends for v in _values(call.arguments)):
+            _warn_of_frozen(name)
+
+    def warn_of_value(self, tensor: Tensor, name: str) -> None:
+        value = self._known.get(id(tensor))
+        if value is None or value.depends:
+            _warn_of_frozen(name)
+
+
+def _warn_of_frozen(name: str) -> None:
+    import warnings
+
+    name = {"__bool__": "bool()", "__int__": "int()", "__float__": "float()"}.get(name, name)
+    warnings.warn(
+        f"{name} turns a tensor that depends on the inputs into a value of Python, at {_place()}: what the "
+        "example inputs give is written into the exported model, and stays the same for all others",
+        OnnxExporterWarning,
+        stacklevel=2,
+    )
+
+
+def _values(found: Any) -> Iterator[Value]:
+    """All values in the arguments of a call."""
+    if isinstance(found, Value):
+        yield found
+    elif isinstance(found, (list, tuple)):
+        for part in found:
+            yield from _values(part)
+    elif isinstance(found, dict):
+        for part in found.values():
+            yield from _values(part)
+    elif isinstance(found, slice):
+        yield from _values([found.start, found.stop, found.step])
+
+
+# ---- running a model -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _watched_creators(tracer: Tracer) -> Iterator[None]:
+    """Functions that make tensors are seen too."""
+
+    def watched(plain: Any) -> Any:
+        def creator(*args: Any, **kwargs: Any) -> Any:
+            return plain(*args, **kwargs) if _current is None else _current.create(plain, args, kwargs)
+
+        return creator
+
+    before = [(module, name, getattr(module, name)) for module in (_C, rustnn) for name in _CREATORS]
+    for module, name, plain in before:
+        setattr(module, name, watched(plain))
+    try:
+        yield
+    finally:
+        for module, name, plain in before:
+            setattr(module, name, plain)
+
+
+@contextmanager
+def _traced_tensors(model: Module, tracer: Tracer) -> Iterator[None]:
+    """Parameters, buffers and other tensors of the modules are traced ones."""
+    made: dict[int, Tensor] = {}
+    undo: list[tuple[dict[str, Any], str, Tensor]] = []
+    for path, module in model.named_modules():
+        tables: Any = module.__dict__
+        for table in (tables["_parameters"], tables["_buffers"], tables):
+            for name, tensor in list(table.items()):
+                if not isinstance(tensor, _C.Tensor):
+                    continue
+                if id(tensor) not in made:
+                    made[id(tensor)] = traced = tracer.traced(tensor)
+                    kind = "parameter" if table is tables["_parameters"] else "buffer"
+                    tracer.add(traced, kind, f"{path}.{name}" if path else name)
+                undo.append((table, name, tensor))
+                table[name] = made[id(tensor)]
+    try:
+        yield
+    finally:
+        for table, name, tensor in undo:
+            table[name] = tensor
+
+
+@contextmanager
+def _watched_modules(model: Module, tracer: Tracer) -> Iterator[None]:
+    """The tracer knows which module is running. Recurrent layers are one operation each."""
+
+    def watched(path: str, module: Module, forward: Any) -> Any:
+        def within(*args: Any, **kwargs: Any) -> Any:
+            if _current is None:
+                return forward(*args, **kwargs)
+            tracer.path.append(path)
+            try:
+                if isinstance(module, RNNBase):
+                    return _recurrent(tracer, module, forward, args, kwargs)
+                return forward(*args, **kwargs)
+            finally:
+                tracer.path.pop()
+
+        return within
+
+    changed = []
+    for path, module in model.named_modules():
+        own = module.__dict__.get("forward")
+        changed.append((module, own))
+        module.__dict__["forward"] = watched(path, module, module.forward)
+    try:
+        yield
+    finally:
+        for module, own in changed:
+            if own is None:
+                del module.__dict__["forward"]
+            else:
+                module.__dict__["forward"] = own
+
+
+def _recurrent(tracer: Tracer, module: RNNBase, forward: Any, args: Any, kwargs: Any) -> Any:
+    """A recurrent layer as one call, which ONNX has operators for."""
+
+    def arguments(input: Any, hx: Any = None) -> tuple[Any, Any]:
+        return input, hx
+
+    input, state = arguments(*args, **kwargs)
+    if not isinstance(input, _C.Tensor):
+        raise UnsupportedOperatorError(
+            f"packed sequences cannot be exported to ONNX (module '{tracer.path[-1]}')"
+        )
+    if module.dropout and module.training and module.num_layers > 1:
+        raise UnsupportedOperatorError(
+            f"dropout between recurrent layers in training cannot be exported (module '{tracer.path[-1]}'): "
+            "call model.eval() first"
+        )
+    states = [] if state is None else list(state) if isinstance(state, tuple) else [state]
+    call = tracer.start(
+        "recurrent",
+        {
+            "input": input,
+            "states": states,
+            "weights": [
+                {name.split("_l")[0]: getattr(module, name) for name in names} for names in module._all_weights
+            ],
+            "mode": module.mode,
+            "hidden_size": module.hidden_size,
+            "num_layers": module.num_layers,
+            "bidirectional": module.bidirectional,
+            "batch_first": module.batch_first and input.dim() == 3,
+            "proj_size": module.proj_size,
+        },
+    )
+    with tracer.untraced():
+        result = forward(input, state)
+    made: list[Tensor] = []
+
+    def wrapped(part: Any) -> Any:
+        made.append(tracer.traced(part))
+        return made[-1]
+
+    result = exchanged(result, wrapped)
+    tracer.finish(call, made)
+    return result
+
+
+def trace(
+    model: Module, args: tuple[Any, ...], kwargs: dict[str, Any], inputs: dict[int, str]
+) -> tuple[Trace, Any]:
+    """Run a model. ``inputs`` has the names of the tensors in the arguments, by their id.
+
+    Returns the trace and the result, whose tensors are values.
+    """
+    global _current
+    if _current is not None:
+        raise OnnxExporterError("a model is being exported already")
+    tracer = Tracer()
+    made: dict[int, Tensor] = {}
+
+    def traced(part: Any) -> Any:
+        if not isinstance(part, _C.Tensor):
+            return part
+        if id(part) not in made:
+            made[id(part)] = tensor = tracer.traced(part.clone())
+            tracer.trace.inputs.append(tracer.add(tensor, "input", inputs[id(part)], depends=True))
+        return made[id(part)]
+
+    args, kwargs = exchanged(args, traced), exchanged(kwargs, traced)
+    with _watched_creators(tracer), _traced_tensors(model, tracer), _watched_modules(model, tracer):
+        with rustnn.no_grad():
+            _current = tracer
+            try:
+                result = model(*args, **kwargs)
+                found = list(_tensors(result))
+                tracer.trace.outputs = [tracer.value(tensor) for tensor in found]
+            finally:
+                _current = None
+    return tracer.trace, result
