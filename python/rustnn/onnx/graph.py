@@ -110,7 +110,7 @@ class Graph:
         made = [self.free_name(f"{name}_output_{i}") for i in range(outputs)]
         attributes = {key: value for key, value in attributes.items() if value is not None}
         self.nodes.append(Node(kind, name, names, made, attributes))
-        return made
+        return list(made)
 
     def constant(self, data: Any, dtype: Any) -> str:
         """A small tensor out of numbers."""
