@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from rustnn import linalg as linalg
     from rustnn import mps as mps
     from rustnn import nn as nn
+    from rustnn import onnx as onnx
     from rustnn import optim as optim
     from rustnn import random as random
     from rustnn import signal as signal
@@ -153,6 +154,7 @@ _modules = (
     "lowrank",
     "nn",
     "numeric_limits",
+    "onnx",
     "optim",
     "random",
     "return_types",

@@ -45,7 +45,18 @@ class Dynamic:
 def other_sizes(size: int, least: int, most: int) -> tuple[list[int], list[int]]:
     """Sizes to trace with besides the example's: far ones, so that rounding shows, and near ones."""
     far = [2 * size, size + size // 2, size // 2, 3 * size, 4 * size]
-    near = [size + 1, size - 1, size + 2, size - 2, size + 3, size + 4, size - 4, size + 8, size + 32, 5 * size]
+    near = [
+        size + 1,
+        size - 1,
+        size + 2,
+        size - 2,
+        size + 3,
+        size + 4,
+        size - 4,
+        size + 8,
+        size + 32,
+        5 * size,
+    ]
 
     def possible(sizes: list[int]) -> list[int]:
         # One is no example for the others: it broadcasts.
@@ -77,7 +88,9 @@ def _merged(parts: list[Any], call: Call) -> Any:
             return first if all(p == first for p in parts) else Dynamic(parts)
     elif all(type(p) is type(first) and (p == first) is True for p in parts):
         return first
-    raise OnnxExporterError(f"what is given to {call.where()} depends on dynamic sizes in a way that is not a size")
+    raise OnnxExporterError(
+        f"what is given to {call.where()} depends on dynamic sizes in a way that is not a size"
+    )
 
 
 def _same(tensors: list[Any]) -> bool:
@@ -102,7 +115,7 @@ def merge(traces: list[Trace]) -> Trace:
         for a, b in zip(first.calls, other.calls, strict=False):
             if a.name != b.name or a.arguments.keys() != b.arguments.keys():
                 raise OnnxExporterError(
-                    f"the model does not do the same for all sizes: {a.where()} with one size, {b.where()} with "
+                    f"the model does not do the same for all sizes: {a.where()} with one, {b.where()} with "
                     "another. A loop or a condition of Python depends on a dynamic dim"
                 )
         if len(first.calls) != len(other.calls) or len(first.values) != len(other.values):
@@ -111,7 +124,7 @@ def merge(traces: list[Trace]) -> Trace:
             place = longer[shorter].where() if shorter < len(longer) else "its last operation"
             raise OnnxExporterError(
                 f"how many operations the model calls depends on a dynamic dim, from {place} on. A loop of "
-                "Python runs over a dynamic dim: write it as operations on whole tensors, or keep the dim fixed"
+                "Python runs over it: write that as operations on whole tensors, or keep the dim fixed"
             )
     for i, call in enumerate(first.calls):
         call.arguments = {
@@ -120,13 +133,16 @@ def merge(traces: list[Trace]) -> Trace:
     for versions in zip(*(t.values for t in traces), strict=True):
         value = versions[0]
         if any(v.ndim != value.ndim for v in versions):
-            raise OnnxExporterError("a tensor has more dims with one size of a dynamic dim than with another")
+            maker = next((call.where() for call in first.calls if value in call.outputs), "an input")
+            raise OnnxExporterError(
+                f"the result of {maker} has more dims with one size of a dynamic dim than with another"
+            )
         for axis, sizes in enumerate(zip(*(v.shape for v in versions), strict=True)):
             if any(size != sizes[0] for size in sizes):
                 value.shape[axis] = Dynamic(sizes)
-        if value.kind in ("constant", "result") and value.tensor is not None:
-            if not _same([v.tensor for v in versions]):
-                value.tensor = None
+        varies = value.kind in ("constant", "result") and value.tensor is not None
+        if varies and not _same([v.tensor for v in versions]):
+            value.tensor = None
     return first
 
 
@@ -158,7 +174,11 @@ def _affine(wanted: tuple[int, ...], known: tuple[int, ...]) -> tuple[int, int] 
         if known[i] != known[0]:
             factor, rest = divmod(wanted[i] - wanted[0], known[i] - known[0])
             more = wanted[0] - factor * known[0]
-            if rest == 0 and factor and all(factor * k + more == w for w, k in zip(wanted, known, strict=True)):
+            if (
+                rest == 0
+                and factor
+                and all(factor * k + more == w for w, k in zip(wanted, known, strict=True))
+            ):
                 return factor, more
             return None
     return None

@@ -79,14 +79,14 @@ def export(
     everything else in them is fixed. What Python decides on the way (loops, conditions) is fixed too.
 
     ``dynamic_axes`` (``{"x": {0: "batch"}}``, by names of inputs) or ``dynamic_shapes`` (the same by the
-    structure of the arguments, with names or ``Dim`` objects) say which dims may have other sizes at run time.
-    The model is then run with other sizes as well; OnnxExporterError if it cannot be, or if it does other
-    things with them. All other sizes are fixed.
+    structure of the arguments, with names or ``Dim`` objects) say which dims may have other sizes at run
+    time. The model is then run with other sizes as well; OnnxExporterError if it cannot be, or if it does
+    other things with them. All other sizes are fixed.
 
     ``opset_version`` is 18 to 24, 20 by default. Without ``export_params`` the weights are inputs;
     ``keep_initializers_as_inputs`` makes them inputs with defaults. Weights of more than 1.5 GB go to a file
-    of their own, unless ``external_data`` is False. ``verify`` runs the result in onnxruntime and raises if it
-    gives other outputs. ``optimize``, ``do_constant_folding``, ``dynamo`` and ``autograd_inlining`` change
+    of their own, unless ``external_data`` is False. ``verify`` runs the result in onnxruntime and raises if
+    it gives other outputs. ``optimize``, ``do_constant_folding``, ``dynamo`` and ``autograd_inlining`` change
     nothing. Other options of PyTorch raise NotImplementedError.
 
     UnsupportedOperatorError names a function that has no counterpart, and the module that called it.
@@ -313,9 +313,7 @@ def _resized(tensor: Tensor, sizes: dict[int, int]) -> Tensor:
     return tensor
 
 
-def _variant(
-    example: _Example, symbols: dict[int, dict[int, _Symbol]], sizes: dict[str, int]
-) -> _Example:
+def _variant(example: _Example, symbols: dict[int, dict[int, _Symbol]], sizes: dict[str, int]) -> _Example:
     """The example with other sizes of the dims with those names."""
     names: dict[int, str] = {}
 
@@ -350,7 +348,7 @@ def _traced(
             size = tensor.shape[axis]
             if own.setdefault(symbol.name, size) != size:
                 raise OnnxExporterError(
-                    f"the dims named {symbol.name!r} have the sizes {own[symbol.name]} and {size} in the example"
+                    f"the dims named {symbol.name!r} are {own[symbol.name]} and {size} in the example"
                 )
             least, most = limits.get(symbol.name, (0, _MOST))
             limits[symbol.name] = max(least, symbol.least), min(most, symbol.most)
@@ -437,13 +435,14 @@ def _written(
         graph.define(value, value.name)
     needed = _needed(traced)
     for call in traced.calls:
-        if not any(value.key in needed for value in call.outputs) or all(v.tensor is not None for v in call.outputs):
+        if not any(value.key in needed for value in call.outputs) or all(
+            v.tensor is not None for v in call.outputs
+        ):
             continue
         write = operators.mapping(call.name)
         if write is None:
             raise UnsupportedOperatorError(
-                f"{call.where()} has no counterpart in ONNX that rustnn.onnx.export knows; docs/ONNX.md lists the "
-                "functions that have"
+                f"{call.where()} cannot be exported to ONNX. docs/ONNX.md lists the functions that can"
             )
         graph.call = call
         try:
@@ -465,7 +464,11 @@ def _written(
     outputs = []
     for value, name in zip(traced.outputs, names, strict=True):
         asked = dynamic_axes.get(name, {})
-        asked = asked if isinstance(asked, dict) else {a: f"{name}_dynamic_axes_{i + 1}" for i, a in enumerate(asked)}
+        asked = (
+            asked
+            if isinstance(asked, dict)
+            else {a: f"{name}_dynamic_axes_{i + 1}" for i, a in enumerate(asked)}
+        )
         outputs.append((name, value.dtype, _shape(value, symbols, name, asked)))
     return ONNXProgram(graph, inputs, outputs)
 

@@ -74,7 +74,7 @@ class Graph:
         if name is None:
             if value.tensor is None:
                 raise OnnxExporterError(
-                    f"{self._where()} works with a tensor that was made outside of the traced functions and is "
+                    f"{self._where()} works with a tensor that was made without the traced functions, and is "
                     "another one for other sizes of a dynamic dim"
                 )
             name = self.free_name(value.name or "constant")
@@ -97,7 +97,9 @@ class Graph:
         """Add a node with one output; None leaves an optional input out."""
         return self.ops(kind, inputs, 1, **attributes)[0]
 
-    def ops(self, kind: str, inputs: Sequence[str | Value | None], outputs: int, **attributes: Any) -> list[str]:
+    def ops(
+        self, kind: str, inputs: Sequence[str | Value | None], outputs: int, **attributes: Any
+    ) -> list[str]:
         """Add a node with several outputs."""
         names = ["" if x is None else self.value(x) if isinstance(x, Value) else x for x in inputs]
         while names and not names[-1]:
@@ -163,7 +165,7 @@ class Graph:
         formula = explain(size, self.known)
         if formula is None:
             raise self.unsupported(
-                f"a number that is {size.values} in runs with other sizes, which no size of the inputs explains"
+                f"a number that is {size.values} in runs with other sizes: no size of the inputs explains it"
             )
         parts = []
         for known in formula.sizes:

@@ -50,17 +50,20 @@ class ONNXProgram:
 
     @property
     def model_proto(self) -> bytes:
-        """The file's content: a serialized ModelProto. OnnxExporterError from 2 GiB on; ``save`` can do more."""
+        """The content of a file: a serialized ModelProto. OnnxExporterError from 2 GiB on."""
         message = self._message(True, False, {})
         if message.size > _LARGEST:
             raise OnnxExporterError(
-                f"the model has {message.size} bytes, more than a message of ONNX can have: use save(), which "
-                "writes the weights to a file of their own"
+                f"the model has {message.size} bytes, too many for one message: use save(), which "
+                "writes the weights to another file"
             )
         return bytes(message)
 
     def _message(
-        self, include_initializers: bool, initializers_as_inputs: bool, places: dict[str, tuple[str, int, int]]
+        self,
+        include_initializers: bool,
+        initializers_as_inputs: bool,
+        places: dict[str, tuple[str, int, int]],
     ) -> Message:
         """ModelProto; ``places`` says which tensors lie in another file: its name, offset and length."""
         import rustnn
@@ -137,7 +140,7 @@ class ONNXProgram:
         message = self._message(include_initializers, keep_initializers_as_inputs, places)
         if message.size > _LARGEST:
             raise OnnxExporterError(
-                f"the model has {message.size} bytes, more than a file of ONNX can have: use external_data=True"
+                f"the model has {message.size} bytes, too many for one file: use external_data=True"
             )
         with replacing(destination) as out:
             for part in _joined(message.parts):

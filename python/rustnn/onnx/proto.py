@@ -12,7 +12,16 @@ if TYPE_CHECKING:
 
     from rustnn._C import Tensor
 
-__all__ = ["attribute", "data_type", "external_tensor", "metadata", "node", "raw_bytes", "tensor", "value_info"]
+__all__ = [
+    "attribute",
+    "data_type",
+    "external_tensor",
+    "metadata",
+    "node",
+    "raw_bytes",
+    "tensor",
+    "value_info",
+]
 
 _DATA_TYPES = {
     _C.float32: 1,

@@ -69,7 +69,14 @@ _REFLECTED = {
     "__rsub__": "sub",
     "__rtruediv__": "div",
 }
-_KEYWORDS = {"axis": "dim", "keepdims": "keepdim", "self": "input", "x": "input", "x1": "input", "x2": "other"}
+_KEYWORDS = {
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "self": "input",
+    "x": "input",
+    "x1": "input",
+    "x2": "other",
+}
 # What says where a result lives or what becomes of its gradient: nothing to a graph of ONNX.
 _IGNORED = {"device", "requires_grad", "layout", "pin_memory", "memory_format", "non_blocking", "names"}
 
@@ -224,10 +231,14 @@ def bind(name: str, is_method: bool, args: Sequence[Any], kwargs: Mapping[str, A
         return Bound("getitem", {"input": args[0], "index": args[1]}, False)
     if name in _REFLECTED:
         name = _REFLECTED[name]
-        more = {"div": {"rounding_mode": None}, "sub": {"alpha": 1}}.get(name, {})
+        more: dict[str, Any] = {}
+        if name in ("div", "sub"):
+            more = {"rounding_mode": None} if name == "div" else {"alpha": 1}
         right = "exponent" if name == "pow" else "other"
         return Bound(name, {"input": args[1], right: args[0], **more}, False)
     declarations = _declarations()
+    if f"_{name}" in declarations:
+        name = f"_{name}"  # linalg_inv is _linalg_inv in rustnn._C
     inplace = name.endswith("_") and not name.endswith("__")
     plain = name.removesuffix("_") if inplace else name
     plain = _ALIASES.get(plain, plain)

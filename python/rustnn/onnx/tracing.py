@@ -29,9 +29,11 @@ __all__ = ["Call", "Trace", "Value", "trace"]
 
 # Functions that make tensors out of nothing but numbers.
 _CREATORS = (
-    "arange empty eye full hann_window hamming_window linspace logspace ones rand randint randn randperm range "
-    "tril_indices triu_indices zeros"
+    "arange empty eye full hann_window hamming_window linspace logspace ones rand randint randn randperm "
+    "range tril_indices triu_indices zeros"
 ).split()
+# Functions that make tensors out of what Python has.
+_MAKERS = {"as_tensor", "asarray", "new_tensor", "scalar_tensor", "tensor"}
 # Answers about a tensor that do not depend on its values.
 _ABOUT_TYPES = {"is_floating_point", "is_complex", "is_signed", "is_conj", "is_neg", "is_same_size"}
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -85,7 +87,7 @@ class Call:
     def where(self) -> str:
         """For messages: the operation, the module that called it and the line of the program."""
         within = f" in the module '{self.path}'" if self.path else ""
-        return f"'{self.name}'{within}{f' ({self.place})' if self.place else ''}"
+        return f"'{self.name.removeprefix('_')}'{within}{f' ({self.place})' if self.place else ''}"
 
 
 class Trace:
@@ -120,10 +122,6 @@ class Traced(_C.Tensor):
             super().__setitem__(index, value)
         else:
             _current.set_item(self, index, value)
-
-    @property
-    def data(self) -> Any:
-        return self.detach()
 
     @property
     def T(self) -> Any:
@@ -178,12 +176,14 @@ def _reshaping(name: str) -> Any:
     return method
 
 
+Traced.data = property(lambda self: self.detach())  # type: ignore[assignment]
 for _name in "to type float double half bfloat16 long int short char byte bool cpu cuda".split():
     setattr(Traced, _name, _cast(_name))
 for _name in "add sub mul pow floor_divide remainder bitwise_and bitwise_or bitwise_xor".split():
     _operator = {"floor_divide": "floordiv", "remainder": "mod"}.get(_name, _name.removeprefix("bitwise_"))
     setattr(Traced, f"__i{_operator}__", _twin(f"{_name}_"))
-Traced.__itruediv__ = Traced.__idiv__ = _twin("div_")  # type: ignore[attr-defined]
+for _name in ("__itruediv__", "__idiv__"):
+    setattr(Traced, _name, _twin("div_"))
 for _name in "item tolist numpy __array__ __bool__ __int__ __float__ __index__ __complex__".split():
     setattr(Traced, _name, _value_of(_name))
 for _name in "unsqueeze_ squeeze_ transpose_ t_ swapaxes_ swapdims_".split():
@@ -234,22 +234,26 @@ def _overlap(a: Tensor, b: Tensor) -> bool:
         return False
 
     def end(t: Tensor) -> int:
-        return t.storage_offset() + sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
+        steps: int = sum((n - 1) * s for n, s in zip(t.shape, t.stride(), strict=True))
+        return t.storage_offset() + steps
 
     if end(a) < b.storage_offset() or end(b) < a.storage_offset():
         return False
     if a.stride() != b.stride():
         return True
-    # Slices of one tensor: the distance between them, dimension by dimension.
-    distance = abs(a.storage_offset() - b.storage_offset())
-    first, second = (a, b) if a.storage_offset() <= b.storage_offset() else (b, a)
-    for dim in sorted(range(a.dim()), key=lambda d: -a.stride(d)):
-        if a.stride(dim) == 0:
-            continue
-        steps, distance = divmod(distance, a.stride(dim))
-        if steps >= max(first.shape[dim], second.shape[dim]):
-            return False
-    return distance == 0
+    # Slices of one tensor: can an element of each be at the same place, dimension by dimension?
+    dims = sorted((d for d in range(a.dim()) if a.stride(d)), key=lambda d: -a.stride(d))
+
+    def meet(i: int, distance: int) -> bool:
+        if i == len(dims):
+            return distance == 0
+        step, first, second = a.stride(dims[i]), a.shape[dims[i]], b.shape[dims[i]]
+        least = distance // step
+        return any(
+            -second < apart < first and meet(i + 1, distance - apart * step) for apart in (least, least + 1)
+        )
+
+    return meet(0, b.storage_offset() - a.storage_offset())
 
 
 def _place() -> str:
@@ -291,7 +295,7 @@ class Tracer:
         if id(tensor) in self._overwritten:
             _, call = self._overwritten[id(tensor)]
             raise OnnxExporterError(
-                f"a tensor that is used now was changed through a view of it, by {call.where()}. ONNX knows no "
+                f"a tensor used here was changed through a view of it, by {call.where()}. ONNX has no "
                 "views: change the tensor itself, or work on a clone"
             )
         known = self._known.get(id(tensor))
@@ -308,8 +312,8 @@ class Tracer:
 
     def traced(self, tensor: Tensor) -> Tensor:
         with self.untraced():
-            made = _C.Tensor.as_subclass(tensor.detach(), Traced)
-        return made
+            made: Tensor = _C.Tensor.as_subclass(tensor.detach(), Traced)
+            return made
 
     @contextmanager
     def untraced(self) -> Iterator[None]:
@@ -331,10 +335,12 @@ class Tracer:
 
     def finish(self, call: Call, results: list[Tensor]) -> None:
         """Note what came out of a call."""
-        inputs = [v for v in _values(call.arguments)]
+        inputs = list(_values(call.arguments))
         depends = any(v.depends for v in inputs)
         # Made of parameters: worth its own nodes, so that the parameters keep their names in the file.
-        of_parameters = any(v.kind == "parameter" or (v.kind == "result" and v.tensor is None) for v in inputs)
+        of_parameters = any(
+            v.kind == "parameter" or (v.kind == "result" and v.tensor is None) for v in inputs
+        )
         for tensor in results:
             value = self.add(tensor, "result", depends=depends)
             if not depends and not of_parameters:
@@ -351,7 +357,8 @@ class Tracer:
                 raise UnsupportedOperatorError(f"'{name}' with out= cannot be exported to ONNX ({_place()})")
             with self.untraced():
                 result = func(*args, **kwargs)
-            if any(True for _ in _tensors(result)):
+            arguments = {id(t) for t in _tensors([list(args), kwargs])}
+            if name not in _MAKERS and any(id(t) not in arguments for t in _tensors(result)):
                 raise UnsupportedOperatorError(
                     f"the function '{name}' cannot be exported to ONNX ({_place()})"
                 )
@@ -388,6 +395,17 @@ class Tracer:
             return func(*args, **kwargs)
         return self.call(func, args, kwargs)
 
+    def make(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A tensor out of data, which is a constant, unless the data is a tensor that is kept."""
+        name = func.__name__
+        if args and isinstance(args[0], Traced) and name in ("as_tensor", "asarray"):
+            dtype = args[1] if len(args) > 1 else kwargs.get("dtype")
+            return args[0] if dtype is None else args[0].to(dtype)
+        for tensor in _tensors(list(args)):
+            self.warn_of_value(tensor, name)
+        with self.untraced():
+            return func(*args, **kwargs)
+
     def cast(self, tensor: Tensor, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with self.untraced():
             result = method(tensor, *args, **kwargs)
@@ -411,7 +429,7 @@ class Tracer:
         if writer is not None and writer[0] is source:
             # `x[i] += y`: what was written through the view is written again.
             del self._overwritten[id(tensor)]
-        if isinstance(source, (int, float, bool)) or isinstance(source, _C.Tensor):
+        if isinstance(source, (int, float, bool, _C.Tensor)):
             call = self.start("setitem", {"input": tensor, "index": index, "value": source})
         else:
             raise TypeError(f"can't assign a {type(source).__name__} to a tensor")
@@ -478,11 +496,15 @@ def _watched_creators(tracer: Tracer) -> Iterator[None]:
 
     def watched(plain: Any) -> Any:
         def creator(*args: Any, **kwargs: Any) -> Any:
-            return plain(*args, **kwargs) if _current is None else _current.create(plain, args, kwargs)
+            if _current is None:
+                return plain(*args, **kwargs)
+            see = _current.make if plain.__name__ in _MAKERS else _current.create
+            return see(plain, args, kwargs)
 
         return creator
 
-    before = [(module, name, getattr(module, name)) for module in (_C, rustnn) for name in _CREATORS]
+    names = (*_CREATORS, *(_MAKERS - {"new_tensor"}))
+    before = [(module, name, getattr(module, name)) for module in (_C, rustnn) for name in names]
     for module, name, plain in before:
         setattr(module, name, watched(plain))
     try:
@@ -572,7 +594,8 @@ def _recurrent(tracer: Tracer, module: RNNBase, forward: Any, args: Any, kwargs:
             "input": input,
             "states": states,
             "weights": [
-                {name.split("_l")[0]: getattr(module, name) for name in names} for names in module._all_weights
+                {name.split("_l")[0]: getattr(module, name) for name in names}
+                for names in module._all_weights
             ],
             "mode": module.mode,
             "hidden_size": module.hidden_size,

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["families", "mapping", "maps"]
 
 _FAMILIES = (
-    "elementwise activations reductions linear_algebra convolutions pooling normalization embedding attention "
-    "recurrent shapes joining indexing creation sorting padding resampling losses"
+    "elementwise activations reductions linear_algebra convolutions pooling normalization embedding "
+    "attention recurrent shapes joining indexing creation sorting padding resampling losses"
 ).split()
 _mappings: dict[str, Mapping] = {}
 

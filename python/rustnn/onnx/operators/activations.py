@@ -64,7 +64,9 @@ def prelu(g: Graph, call: Call) -> str:
 @maps("hardtanh")
 def hardtanh(g: Graph, call: Call) -> str:
     dtype = call.out.dtype
-    return g.op("Clip", [call["input"], g.constant(call["min_val"], dtype), g.constant(call["max_val"], dtype)])
+    return g.op(
+        "Clip", [call["input"], g.constant(call["min_val"], dtype), g.constant(call["max_val"], dtype)]
+    )
 
 
 @maps("hardsigmoid", "hardswish")
@@ -117,7 +119,9 @@ def softmax(g: Graph, call: Call) -> str:
     x = g.operand(call["input"], call.out.dtype)
     if call["input"].ndim == 0:
         number = 1.0 if call.name == "softmax" else 0.0
-        return g.op("Add", [g.op("Mul", [x, g.constant(0.0, call.out.dtype)]), g.constant(number, call.out.dtype)])
+        return g.op(
+            "Add", [g.op("Mul", [x, g.constant(0.0, call.out.dtype)]), g.constant(number, call.out.dtype)]
+        )
     return g.op("Softmax" if call.name == "softmax" else "LogSoftmax", [x], axis=call["dim"])
 
 

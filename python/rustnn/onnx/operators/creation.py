@@ -80,5 +80,3 @@ def normal(g: Graph, call: Call) -> str:
     draws = g.op("RandomNormalLike", [zeros], dtype=data_type(dtype))
     spread = g.op("Mul", [draws, g.operand(call["std"], dtype)])
     return g.op("Add", [spread, g.operand(call["mean"], dtype)])
-
-

@@ -280,7 +280,11 @@ def round_(g: Graph, call: Call) -> str:
 
 @maps("isnan", "isinf", "isfinite", "isposinf", "isneginf")
 def kinds_of_numbers(g: Graph, call: Call) -> str:
-    x = g.cast(call["input"], _C.float32) if not call["input"].dtype.is_floating_point else g.value(call["input"])
+    x = (
+        g.cast(call["input"], _C.float32)
+        if not call["input"].dtype.is_floating_point
+        else g.value(call["input"])
+    )
     if call.name == "isnan":
         return g.op("IsNaN", [x])
     if call.name == "isfinite":

@@ -46,7 +46,12 @@ def _parts(g: Graph, index: Any, ndim: int) -> list[_Part]:
 
 
 def _is_whole(index: Any) -> bool:
-    return isinstance(index, slice) and index.start in (None, 0) and index.stop is None and index.step in (None, 1)
+    return (
+        isinstance(index, slice)
+        and index.start in (None, 0)
+        and index.stop is None
+        and index.step in (None, 1)
+    )
 
 
 def _scalar(g: Graph, index: Any) -> str:
@@ -164,10 +169,16 @@ def setitem(g: Graph, call: Call) -> str:
     if any(isinstance(p.index, (Value, list)) for p in parts):
         return _set_lists(g, call, parts, value)
     # The value with all dims of the region that it is written to.
-    region = _slices(g, g.value(x), [_Part(_as_slice(p.index), p.dim) for p in parts if p.index is not None], x.shape)
+    region = _slices(
+        g, g.value(x), [_Part(_as_slice(p.index), p.dim) for p in parts if p.index is not None], x.shape
+    )
     gone = [p.dim for p in parts if isinstance(p.index, (int, Dynamic))]
     shown = g.squeeze(region, gone) if gone else region
-    new = [i for i, p in enumerate(p for p in parts if p.index is None or isinstance(p.index, slice)) if p.index is None]
+    new = [
+        i
+        for i, p in enumerate(p for p in parts if p.index is None or isinstance(p.index, slice))
+        if p.index is None
+    ]
     if new:
         shown = g.unsqueeze(shown, new)
     value = g.op("Expand", [value, g.shape_of(shown)])
@@ -219,7 +230,9 @@ def _set_where(g: Graph, x: Value, mask: Value, given: Any, value: str) -> str:
 def _set_lists(g: Graph, call: Call, parts: list[_Part], value: str) -> str:
     x = call["input"]
     dims = [p.dim for p in parts if not (isinstance(p.index, slice) and _is_whole(p.index))]
-    if dims != list(range(len(dims))) or any(p.index is None or isinstance(p.index, slice) for p in parts[: len(dims)]):
+    if dims != list(range(len(dims))) or any(
+        p.index is None or isinstance(p.index, slice) for p in parts[: len(dims)]
+    ):
         raise g.unsupported("writing to lists of indices that do not stand first")
     return _scattered(g, x, [p.index for p in parts[: len(dims)]], value, None)
 
@@ -273,7 +286,9 @@ def gather(g: Graph, call: Call) -> str:
         name = g.op("Reshape", [name, g.integers([-1])])
     elif call.name == "take_along_dim" and index.shape != x.shape:
         shape = [1] * x.ndim
-        if any(a != b for d, (a, b) in enumerate(zip(index.shape, x.shape, strict=True)) if d != dim % x.ndim):
+        if any(
+            a != b for d, (a, b) in enumerate(zip(index.shape, x.shape, strict=True)) if d != dim % x.ndim
+        ):
             raise g.unsupported("indices that are broadcast")
         del shape
     return g.op("GatherElements", [x, name], axis=dim)

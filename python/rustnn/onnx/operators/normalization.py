@@ -58,9 +58,7 @@ def batch_norm(g: Graph, call: Call) -> str:
     if not call["training"]:
         return _by_running(g, call)
     axes = [axis for axis in range(x.ndim) if axis != 1]
-    return _affine(
-        g, _standardised(g, x, axes, call["eps"], x.dtype), call["weight"], call["bias"], x.ndim
-    )
+    return _affine(g, _standardised(g, x, axes, call["eps"], x.dtype), call["weight"], call["bias"], x.ndim)
 
 
 @maps("instance_norm")

@@ -68,7 +68,9 @@ def max_(g: Graph, call: Call) -> str | list[str]:
 
 @maps("aminmax")
 def aminmax(g: Graph, call: Call) -> list[str]:
-    return [g.reduce(kind, call["input"], _axes(call), call["keepdim"]) for kind in ("ReduceMin", "ReduceMax")]
+    return [
+        g.reduce(kind, call["input"], _axes(call), call["keepdim"]) for kind in ("ReduceMin", "ReduceMax")
+    ]
 
 
 @maps("argmax", "argmin")
@@ -132,9 +134,9 @@ def norm(g: Graph, call: Call) -> str:
     order = call["p"] if "p" in call.arguments else call["ord"]
     if order in (None, "fro"):
         order = 2
-    if isinstance(order, str) or (call.name == "_linalg_norm" and call["ord"] is not None and (axes or x.shape)):
-        if isinstance(order, str) or len(axes or x.shape) > 1:
-            raise g.unsupported("norms of matrices other than the Frobenius norm")
+    of_matrices = call.name == "_linalg_norm" and call["ord"] is not None and len(axes or x.shape) > 1
+    if isinstance(order, str) or of_matrices:
+        raise g.unsupported("norms of matrices other than the Frobenius norm")
     name = g.operand(x, dtype)
     if order == 2:
         return g.reduce("ReduceL2", name, axes, keepdim)

@@ -255,5 +255,3 @@ def channel_shuffle(g: Graph, call: Call) -> str:
     parted = g.reshape(x, [x.shape[0], groups, x.shape[1] // groups, *rest], x.shape[:1])
     turned = g.op("Transpose", [parted], perm=[0, 2, 1, *range(3, 3 + len(rest))])
     return g.reshape(turned, x.shape, x.shape[:1])
-
-
