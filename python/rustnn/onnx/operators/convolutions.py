@@ -73,7 +73,7 @@ def transposed_convolution(g: Graph, call: Call) -> str:
 def unfold(g: Graph, call: Call) -> str:
     """Columns of windows: a convolution whose filters pick one element each."""
     if "kernel_size" not in call.arguments:
-        raise g.unsupported("windows along a dim (Tensor.unfold)")
+        return _windows(g, call)
     x, kernel = call["input"], list(call["kernel_size"])
     name, added = batched(g, x, 2)
     channels, area = x.shape[-3], kernel[0] * kernel[1]
@@ -91,3 +91,16 @@ def unfold(g: Graph, call: Call) -> str:
     )
     columns = g.op("Reshape", [columns, g.integers([0, channels * area, -1])])
     return g.squeeze(columns, [0]) if added else columns
+
+
+def _windows(g: Graph, call: Call) -> str:
+    """``Tensor.unfold``: windows along one dim, as a last dim of their own."""
+    x, size, step = call["input"], call["size"], call["step"]
+    dim = call["dimension"] % x.ndim
+    count = call.out.shape[dim]
+    if isinstance(count, Dynamic):
+        raise g.unsupported("windows along a dim that is dynamic")
+    places = [[i * step + j for j in range(size)] for i in range(count)]
+    windows = g.op("Gather", [x, g.constant(places, _C.int64)], axis=dim)
+    order = [d for d in range(x.ndim + 1) if d != dim + 1]
+    return g.op("Transpose", [windows], perm=[*order, dim + 1])

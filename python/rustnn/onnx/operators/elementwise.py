@@ -221,7 +221,7 @@ def unary(g: Graph, call: Call) -> str:
     return g.op(_UNARY[call.name], [x])
 
 
-@maps("positive", "detach", "clone", "contiguous", "resolve_conj", "resolve_neg", "alias")
+@maps("positive", "detach", "clone", "contiguous", "resolve_conj", "resolve_neg")
 def identity(g: Graph, call: Call) -> str:
     return g.value(call["input"])
 

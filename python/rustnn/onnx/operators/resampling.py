@@ -43,7 +43,7 @@ def interpolate(g: Graph, call: Call) -> str:
     return g.op("Resize", [x, None, None, g.sizes(call.out.shape)], **attributes)
 
 
-@maps("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
+@maps("grid_sampler")
 def grid_sampler(g: Graph, call: Call) -> str:
     mode, padding = call["interpolation_mode"], call["padding_mode"]
     names = ("linear", "nearest", "cubic") if g.opset >= 20 else ("bilinear", "nearest", "bicubic")

@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     "ravel",
     "view_as",
     "reshape_as",
-    "_unsafe_view",
+    "atleast_1d",
+    "atleast_2d",
+    "atleast_3d",
 )
 def reshape(g: Graph, call: Call) -> str:
     if "dtype" in call.arguments:
         raise g.unsupported("the bytes of a tensor as another dtype")
+    if "tensors" in call.arguments:
+        raise g.unsupported("several tensors at once")
     return g.reshape(call["input"], call.out.shape, call["input"].shape)
 
 
