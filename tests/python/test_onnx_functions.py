@@ -359,6 +359,7 @@ FUNCTIONS = [
         IMAGE,
     ),
     ("bicubic", lambda x: F.interpolate(x, (12, 20), mode="bicubic"), IMAGE),
+    ("area", lambda x: F.interpolate(x, (3, 4), mode="area"), IMAGE),
     ("linear-1d", lambda x: F.interpolate(x, scale_factor=2, mode="linear"), B),
     (
         "adaptive",

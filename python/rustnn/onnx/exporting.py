@@ -445,6 +445,15 @@ def _written(
                 f"{call.where()} cannot be exported to ONNX. docs/ONNX.md lists the functions that can"
             )
         graph.call = call
+        first = call.get("input")
+        has_none = (
+            isinstance(first, Value)
+            and first.ndim == 0
+            and call.get("dim", call.get("dimension")) is not None
+        )
+        if has_none and write.__module__.rpartition(".")[2] in ("indexing", "sorting", "convolutions"):
+            # PyTorch counts one dim where there is none; ONNX does not.
+            raise graph.unsupported("a dim of a tensor that has none")
         try:
             made = write(graph, call)
         except (OnnxExporterError, NotImplementedError):

@@ -74,8 +74,8 @@ class Graph:
         if name is None:
             if value.tensor is None:
                 raise OnnxExporterError(
-                    f"{self._where()} works with a tensor that is another one for other sizes of a dynamic dim, "
-                    "and nobody saw how it was made: make it a buffer, or make it in the model by functions"
+                    f"{self._where()} works with a tensor that is another one for other sizes of a dynamic "
+                    "dim, and nobody saw how it was made: make it in the model, by functions of rustnn"
                 )
             name = self.free_name(value.name or "constant")
             self._names[value.key] = name

@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 def relu_and_softplus(g: Graph, call: Call) -> str:
     x, dtype = g.value(call["input"]), call.out.dtype
     if call.name == "relu":
-        return g.op("Relu", [x])
+        return g.op("Relu", [x]) if dtype.is_floating_point else g.op("Max", [x, g.constant(0, dtype)])
     if call.name == "mish":
         return g.op("Mul", [x, g.op("Tanh", [g.op("Softplus", [x])])])
     if call.name == "logsigmoid":
         return g.op("Neg", [g.op("Softplus", [g.op("Neg", [x])])])
-    beta = call["beta"]
-    if beta == 1:
-        return g.op("Softplus", [x])
-    factor = g.constant(beta, dtype)
-    return g.op("Div", [g.op("Softplus", [g.op("Mul", [x, factor])]), factor])
+    factor = g.constant(call["beta"], dtype)
+    scaled = x if call["beta"] == 1 else g.op("Mul", [x, factor])
+    out = g.op("Softplus", [scaled])
+    if call["beta"] != 1:
+        out = g.op("Div", [out, factor])
+    if call["threshold"] >= 20:
+        return out  # where it is the identity anyway, as exactly as float32 goes
+    return g.op("Where", [g.op("Greater", [scaled, g.constant(call["threshold"], dtype)]), x, out])
 
 
 @maps("leaky_relu")
@@ -43,8 +46,13 @@ def rrelu(g: Graph, call: Call) -> str:
 
 @maps("elu", "celu")
 def elu(g: Graph, call: Call) -> str:
-    kind = "Elu" if call.name == "elu" else "Celu"
-    return g.op(kind, [call["input"]], alpha=float(call["alpha"]))
+    alpha, dtype = float(call["alpha"]), call.out.dtype
+    if call.name == "elu":
+        return g.op("Elu", [call["input"]], alpha=alpha)
+    if dtype == _C.float32:
+        return g.op("Celu", [call["input"]], alpha=alpha)
+    size = g.constant(alpha, dtype)
+    return g.op("Mul", [g.op("Elu", [g.op("Div", [call["input"], size])], alpha=1.0), size])
 
 
 @maps("selu")

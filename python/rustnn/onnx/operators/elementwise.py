@@ -119,6 +119,8 @@ def square(g: Graph, call: Call) -> str:
 @maps("maximum", "minimum", "fmax", "fmin")
 def extremes(g: Graph, call: Call) -> str:
     kind = "Max" if call.name in ("maximum", "fmax") else "Min"
+    if call.out.dtype == _C.bool:
+        kind = "Or" if kind == "Max" else "And"
     return _binary(g, kind, call["input"], call["other"], call.out.dtype)
 
 
@@ -135,6 +137,11 @@ def clamp(g: Graph, call: Call) -> str:
     return x if high is None else g.op("Min", [x, g.operand(high, dtype)])
 
 
+def _as_result(g: Graph, truth: str, call: Call) -> str:
+    """True and false as the dtype of the result, which in place is that of what is overwritten."""
+    return truth if call.out.dtype == _C.bool else g.cast(truth, call.out.dtype)
+
+
 _COMPARISONS = {"eq": "Equal", "gt": "Greater", "ge": "GreaterOrEqual", "lt": "Less", "le": "LessOrEqual"}
 
 
@@ -145,19 +152,21 @@ def compare(g: Graph, call: Call) -> str:
     if dtype == _C.bool and call.name not in ("eq", "ne"):
         dtype = _C.int32
     if call.name == "ne":
-        return g.op("Not", [_binary(g, "Equal", a, b, dtype)])
-    return _binary(g, _COMPARISONS[call.name], a, b, dtype)
+        truth = g.op("Not", [_binary(g, "Equal", a, b, dtype)])
+    else:
+        truth = _binary(g, _COMPARISONS[call.name], a, b, dtype)
+    return _as_result(g, truth, call)
 
 
 @maps("logical_and", "logical_or", "logical_xor")
 def logical(g: Graph, call: Call) -> str:
     kind = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}[call.name]
-    return _binary(g, kind, call["input"], call["other"], _C.bool)
+    return _as_result(g, _binary(g, kind, call["input"], call["other"], _C.bool), call)
 
 
 @maps("logical_not")
 def logical_not(g: Graph, call: Call) -> str:
-    return g.op("Not", [g.operand(call["input"], _C.bool)])
+    return _as_result(g, g.op("Not", [g.operand(call["input"], _C.bool)]), call)
 
 
 @maps("bitwise_and", "bitwise_or", "bitwise_xor")
@@ -175,6 +184,8 @@ def bitwise_not(g: Graph, call: Call) -> str:
 @maps("where")
 def where(g: Graph, call: Call) -> str:
     dtype = call.out.dtype
+    if "input" not in call.arguments:
+        raise g.unsupported("how many places there are depends on the input")
     condition = g.operand(call["condition"], _C.bool)
     return g.op("Where", [condition, g.operand(call["input"], dtype), g.operand(call["other"], dtype)])
 
@@ -216,8 +227,9 @@ _UNARY = {
 @maps(*_UNARY)
 def unary(g: Graph, call: Call) -> str:
     x = g.operand(call["input"], call.out.dtype)
-    if call.name in ("ceil", "floor") and not call.out.dtype.is_floating_point:
-        return g.op("Identity", [x])
+    whole = ("sign",) if call.out.dtype == _C.bool else ("ceil", "floor")
+    if call.name in whole and not call.out.dtype.is_floating_point:
+        return x
     return g.op(_UNARY[call.name], [x])
 
 
@@ -297,6 +309,8 @@ def kinds_of_numbers(g: Graph, call: Call) -> str:
 def nan_to_num(g: Graph, call: Call) -> str:
     dtype = call.out.dtype
     x = g.value(call["input"])
+    if not dtype.is_floating_point:
+        return x
     limits = _limits(dtype)
     high = limits[1] if call["posinf"] is None else call["posinf"]
     low = limits[0] if call["neginf"] is None else call["neginf"]

@@ -86,6 +86,8 @@ def bilinear(g: Graph, call: Call) -> str:
 def vecdot(g: Graph, call: Call) -> str:
     if call.name == "inner":
         a, b = call["input"], call["other"]
+        if a.ndim == 0 or b.ndim == 0:
+            return g.op("Mul", [a, b])
         if b.ndim == 1 or a.ndim == 1:
             return g.op("MatMul", [a, b]) if b.ndim == 1 else g.op("MatMul", [b, a])
         if b.ndim != 2:

@@ -28,6 +28,8 @@ def _reduced(g: Graph, parts: str, reduction: int) -> str:
 def smooth_loss(g: Graph, call: Call) -> str:
     dtype = call.out.dtype
     huber = call.name == "huber_loss"
+    if not huber and call["beta"] == 0:
+        return _reduced(g, g.op("Abs", [g.op("Sub", [call["input"], call["target"]])]), call["reduction"])
     limit = call["delta"] if huber else call["beta"]
     distance = g.op("Abs", [g.op("Sub", [call["input"], call["target"]])])
     near = g.op("Mul", [g.op("Mul", [distance, distance]), g.constant(0.5 if huber else 0.5 / limit, dtype)])
@@ -41,8 +43,6 @@ def smooth_loss(g: Graph, call: Call) -> str:
 @maps("binary_cross_entropy", "binary_cross_entropy_with_logits")
 def binary_cross_entropy(g: Graph, call: Call) -> str:
     dtype, target = call.out.dtype, call["target"]
-    if call.get("pos_weight") is not None:
-        raise g.unsupported("weights of positive examples")
     if call.name == "binary_cross_entropy":
         yes, no = call["input"], g.op("Sub", [g.constant(1.0, dtype), call["input"]])
         limit = g.constant(-100.0, dtype)  # as PyTorch does it
@@ -50,6 +50,8 @@ def binary_cross_entropy(g: Graph, call: Call) -> str:
     else:
         no = g.op("Neg", [g.op("Softplus", [call["input"]])])
         yes = g.op("Neg", [g.op("Softplus", [g.op("Neg", [call["input"]])])])
+    if call.get("pos_weight") is not None:
+        yes = g.op("Mul", [yes, call["pos_weight"]])
     rest = g.op("Sub", [g.constant(1.0, dtype), target])
     parts = g.op("Neg", [g.op("Add", [g.op("Mul", [target, yes]), g.op("Mul", [rest, no])])])
     if call["weight"] is not None:

@@ -101,11 +101,14 @@ def rms_norm(g: Graph, call: Call) -> str:
 
 @maps("local_response_norm")
 def local_response_norm(g: Graph, call: Call) -> str:
-    return g.op(
-        "LRN",
-        [call["input"]],
-        size=call["size"],
-        alpha=float(call["alpha"]),
-        beta=float(call["beta"]),
-        bias=float(call["k"]),
-    )
+    x, size, dtype = call["input"], call["size"], call.out.dtype
+    alpha, beta, k = float(call["alpha"]), float(call["beta"]), float(call["k"])
+    if x.ndim == 4 and size % 2 == 1:
+        return g.op("LRN", [x], size=size, alpha=alpha, beta=beta, bias=k)
+    # Averages over channels, as pooling along the first dim of an image.
+    image = g.op("Reshape", [g.op("Mul", [x, x]), g.integers([0, 1, x.shape[1], -1])])
+    padded = g.op("Pad", [image, g.integers([0, 0, size // 2, 0, 0, 0, (size - 1) // 2, 0])])
+    mean = g.op("AveragePool", [padded], kernel_shape=[size, 1], strides=[1, 1])
+    scale = g.op("Add", [g.op("Mul", [mean, g.constant(alpha, dtype)]), g.constant(k, dtype)])
+    power = g.op("Pow", [scale, g.constant(beta, dtype)])
+    return g.op("Div", [x, g.op("Reshape", [power, g.shape_of(x)])])

@@ -37,6 +37,8 @@ def _wrapped(g: Graph, call: Call) -> str:
 @maps("pad", "constant_pad_nd")
 def pad(g: Graph, call: Call) -> str:
     x, pads, dtype = call["input"], list(call["pad"]), call.out.dtype
+    if not pads:
+        return g.value(x)
     mode = call.get("mode", "constant")
     if mode == "circular":
         return _wrapped(g, call)

@@ -22,6 +22,18 @@ def _stride(call: Call) -> list[int]:
     return list(call["stride"] or call["kernel_size"])
 
 
+def _check_ceil(g: Graph, call: Call, dilation: list[int]) -> None:
+    """Rounded up, ONNX counts a window that begins in the padding at the end, and PyTorch does not."""
+    kernel = list(call["kernel_size"])
+    if not call["ceil_mode"]:
+        return
+    windows = zip(kernel, _stride(call), call["padding"], dilation, strict=True)
+    dims = zip(call["input"].shape[-len(kernel) :], call.out.shape[-len(kernel) :], windows, strict=True)
+    for size, count, (k, s, p, d) in dims:
+        if not isinstance(size, Dynamic) and -(-(size + 2 * p - d * (k - 1) - 1) // s) + 1 != count:
+            raise g.unsupported("a last window that begins in the padding (ceil_mode)")
+
+
 @maps(
     "max_pool1d",
     "max_pool2d",
@@ -32,6 +44,7 @@ def _stride(call: Call) -> list[int]:
 )
 def max_pool(g: Graph, call: Call) -> str | list[str]:
     kernel = list(call["kernel_size"])
+    _check_ceil(g, call, call["dilation"])
     x, added = batched(g, call["input"], len(kernel))
     indexed = call.name.endswith("_with_indices")
     out = g.ops(
@@ -56,6 +69,7 @@ def max_pool(g: Graph, call: Call) -> str | list[str]:
 @maps("avg_pool1d", "avg_pool2d", "avg_pool3d")
 def avg_pool(g: Graph, call: Call) -> str:
     kernel, dtype = list(call["kernel_size"]), call.out.dtype
+    _check_ceil(g, call, [1] * len(kernel))
     x, added = batched(g, call["input"], len(kernel))
     divisor = call.get("divisor_override")
     out = g.op(
@@ -110,8 +124,14 @@ def _averages(size: int, windows: int, dtype: Any) -> Tensor:
 @maps("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d")
 def adaptive_avg_pool(g: Graph, call: Call) -> str:
     dims = int(call.name[-2])
-    sizes, wanted = _windows(g, call, dims)
+    return averages(g, call, dims, *_windows(g, call, dims))
+
+
+def averages(g: Graph, call: Call, dims: int, sizes: list[Any], wanted: list[Any]) -> str:
+    """The averages of as many windows as are wanted along the last dims."""
     x = call["input"]
+    if any(isinstance(w, Dynamic) for w in wanted):
+        raise g.unsupported("a dynamic number of windows")
     if all(w == 1 for w in wanted):
         return g.reduce("ReduceMean", x, list(range(-dims, 0)), True)
     if _even(sizes, wanted):

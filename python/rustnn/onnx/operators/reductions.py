@@ -20,8 +20,8 @@ __all__ = ["count"]
 
 def _axes(call: Call) -> list[int] | None:
     """The dims to reduce; None for all."""
-    dim = call.get("dim")
-    if dim is None or dim == []:
+    dim, x = call.get("dim"), next(iter(call.arguments.values()))
+    if dim is None or dim == [] or x.ndim == 0:
         return None
     return [dim] if isinstance(dim, int) else list(dim)
 
@@ -62,6 +62,8 @@ def max_(g: Graph, call: Call) -> str | list[str]:
         return g.op(word, [g.operand(x, call.out.dtype), g.operand(call["other"], call.out.dtype)])
     if "dim" not in call.arguments:
         return g.reduce(f"Reduce{word}", x, None)
+    if x.ndim == 0:
+        return [g.value(x), g.constant(0, _C.int64)]
     values = g.reduce(f"Reduce{word}", x, _axes(call), call["keepdim"])
     return [values, g.op(f"Arg{word}", [x], axis=call["dim"], keepdims=int(call["keepdim"]))]
 
@@ -134,7 +136,8 @@ def norm(g: Graph, call: Call) -> str:
     order = call["p"] if "p" in call.arguments else call["ord"]
     if order in (None, "fro"):
         order = 2
-    of_matrices = call.name == "_linalg_norm" and call["ord"] is not None and len(axes or x.shape) > 1
+    given = call.get("ord")
+    of_matrices = call.name == "_linalg_norm" and given not in (None, "fro") and len(axes or x.shape) > 1
     if isinstance(order, str) or of_matrices:
         raise g.unsupported("norms of matrices other than the Frobenius norm")
     name = g.operand(x, dtype)
@@ -154,7 +157,12 @@ def norm(g: Graph, call: Call) -> str:
 
 @maps("cosine_similarity")
 def cosine_similarity(g: Graph, call: Call) -> str:
-    a, b, axes, dtype = call["x1"], call["x2"], [call["dim"]], call.out.dtype
+    a, b, dtype = call["x1"], call["x2"], call.out.dtype
+    ndim = max(a.ndim, b.ndim)
+    axes = [call["dim"] % ndim - ndim]
+    if a.shape != b.shape:
+        shape = g.shape_of(g.op("Mul", [a, b]))
+        a, b = (g.op("Expand", [x, shape]) for x in (a, b))
     least = g.constant(call["eps"], dtype)
     units = [g.op("Div", [x, g.op("Max", [g.reduce("ReduceL2", x, axes, True), least])]) for x in (a, b)]
     return g.reduce("ReduceSum", g.op("Mul", units), axes)
@@ -163,7 +171,8 @@ def cosine_similarity(g: Graph, call: Call) -> str:
 @maps("pairwise_distance")
 def pairwise_distance(g: Graph, call: Call) -> str:
     dtype, p = call.out.dtype, call["p"]
-    distance = g.op("Add", [g.op("Sub", [call["x1"], call["x2"]]), g.constant(call["eps"], dtype)])
+    difference = g.op("Sub", [g.operand(call["x1"], dtype), g.operand(call["x2"], dtype)])
+    distance = g.op("Add", [difference, g.constant(call["eps"], dtype)])
     if p == 2:
         return g.reduce("ReduceL2", distance, [-1], call["keepdim"])
     size = g.op("Abs", [distance])
@@ -175,4 +184,6 @@ def pairwise_distance(g: Graph, call: Call) -> str:
 
 @maps("cumsum")
 def cumsum(g: Graph, call: Call) -> str:
+    if call.out.ndim == 0:
+        return g.cast(call["input"], call.out.dtype)
     return g.op("CumSum", [g.operand(call["input"], call.out.dtype), g.constant(call["dim"], _C.int64)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.onnx.dynamic import Dynamic
 from rustnn.onnx.operators import maps
+from rustnn.onnx.operators.pooling import averages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ def interpolate(g: Graph, call: Call) -> str:
     elif mode in _MODES:
         attributes["coordinate_transformation_mode"] = "align_corners" if corners else "half_pixel"
         if mode == "bicubic":
-            attributes["cubic_coeff_a"] = -0.75
+            attributes["cubic_coeff_a"] = -0.5 if call["antialias"] else -0.75
         if call["antialias"]:
-            attributes["antialias"] = 1
+            attributes |= {"antialias": 1, "exclude_outside": 1}
     else:
-        raise g.unsupported(f"mode {mode!r}")
+        return averages(g, call, dims, x.shape[2:], list(call.out.shape[2:]))
     size, factor = call["size"], call["scale_factor"]
     if size is None and not call["recompute_scale_factor"]:
         if any(isinstance(f, Dynamic) for f in factor):

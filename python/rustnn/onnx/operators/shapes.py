@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rustnn import _C
 from rustnn.onnx.dynamic import Dynamic
 from rustnn.onnx.operators import maps
@@ -168,6 +170,8 @@ def narrow(g: Graph, call: Call) -> str:
 def flip(g: Graph, call: Call) -> str:
     dims = call["dims"] if call.name == "flip" else [1 if call.name == "fliplr" else 0]
     count = len(dims)
+    if not count:
+        return g.value(call["input"])
     starts, ends = g.integers([-1] * count), g.integers([-(2**63) + 1] * count)
     return g.op("Slice", [call["input"], starts, ends, g.integers(dims), g.integers([-1] * count)])
 
@@ -175,20 +179,20 @@ def flip(g: Graph, call: Call) -> str:
 @maps("roll")
 def roll(g: Graph, call: Call) -> str:
     x, shifts, dims = call["input"], call["shifts"], call["dims"]
+    name, shape = g.value(x), x.shape
     if not dims:
-        if x.ndim != 1:
-            raise g.unsupported("rolling a flattened tensor")
-        dims = [0]
-    name = g.value(x)
+        # All elements in one row.
+        name, dims = g.op("Reshape", [name, g.integers([-1])]), [0]
+        shape = [0 if any(isinstance(s, Dynamic) for s in shape) else math.prod(shape)]
     for shift, dim in zip(shifts, dims, strict=True):
-        size = x.shape[dim]
+        size = shape[dim]
         if isinstance(shift, Dynamic):
             raise g.unsupported("a shift that is dynamic")
-        shift = shift if isinstance(size, Dynamic) else shift % size
+        shift = shift if isinstance(size, Dynamic) or not size else shift % size
         if shift:
             parts = [g.slice(name, dim, -shift, None), g.slice(name, dim, 0, -shift)]
             name = g.op("Concat", parts, axis=dim)
-    return name
+    return name if call["dims"] else g.reshape(name, x.shape)
 
 
 @maps("diagonal")
