@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from rustnn import mps as mps
     from rustnn import nn as nn
     from rustnn import optim as optim
+    from rustnn import overrides as overrides
     from rustnn import random as random
     from rustnn import signal as signal
     from rustnn import special as special
@@ -154,6 +155,7 @@ _modules = (
     "nn",
     "numeric_limits",
     "optim",
+    "overrides",
     "random",
     "return_types",
     "serialization",
