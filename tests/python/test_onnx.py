@@ -251,6 +251,17 @@ def test_dynamic_shapes_with_limits():
     agree(session_of(program), program, model, (torch.randn(8, 3),))
 
 
+def test_constants_that_follow_a_dynamic_dim():
+    table, mask = torch.randn(9, 3), torch.ones(9, 9).tril().bool()
+
+    def model(x):
+        n = x.size(0)
+        return (x + table[:n]).masked_fill(~mask[:n, :n].any(1, keepdim=True), 0.0) @ table.T[:, :n]
+
+    program = export(model, torch.randn(4, 3), dynamic_axes={"x": {0: "n"}})
+    agree(session_of(program), program, model, (torch.randn(9, 3),))
+
+
 def test_axes_without_names():
     x = torch.randn(2, 3)
     program = export(
@@ -354,6 +365,23 @@ def test_writing_through_views_is_refused(model):
         export(model, torch.randn(3, 3))
 
 
+def test_tensors_of_others_are_not_written_to():
+    buffer = torch.zeros(3, 3)
+
+    def model(x):
+        buffer[0] = x[0]
+        return buffer + x
+
+    with pytest.raises(OnnxExporterError, match="no part of the traced model was changed in place"):
+        export(model, torch.randn(3, 3))
+
+    def counting(x):
+        buffer.add_(1)
+        return x + buffer
+
+    assert proto(export(counting, torch.randn(3, 3))).graph.initializer[0].dims == [3, 3]
+
+
 def test_views_that_do_not_overlap_may_be_written():
     def model(x):
         q, k = (x * 1).chunk(2, 1)
@@ -370,6 +398,8 @@ def test_views_that_do_not_overlap_may_be_written():
         lambda x: x[x > 0],
         lambda x: torch.add(x, 1, out=torch.empty(3, 3)),
         lambda x: torch.fft.fft(x),
+        lambda x: x.apply_(abs),
+        lambda x: x.map_(x, max),
         lambda x: x.view(torch.int32),
         lambda x: x[..., torch.tensor([True, False, True])],
         nn.LSTM(3, 4, proj_size=2),

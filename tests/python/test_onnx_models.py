@@ -1,6 +1,8 @@
 """Export to ONNX of whole models, and of models put together by chance."""
 
 import random as pyrandom
+import runpy
+from pathlib import Path
 
 import pytest
 from onnx_checks import SEQUENCES, check, ints
@@ -259,6 +261,32 @@ MODELS = {
 def test_models(name, opset):
     model, specs, sizes = MODELS[name]
     check(model, *specs, sizes=sizes, opset=opset)
+
+
+EXAMPLES = [
+    ("lenet", "LeNet()", ("N", 1, 28, 28)),
+    ("resnet", "resnet18(5, width=4)", ("N", 3, 40, 40)),
+    ("resnet", "resnet50(5, width=4)", ("N", 3, 40, 40)),
+    ("vgg", "VGG(11, 5, width=2)", ("N", 3, 32, 32)),
+    ("mobilenet_v2", "MobileNetV2(5, 0.25)", ("N", 3, 40, 40)),
+    ("unet", "UNet(1, 2, width=4, depth=2)", ("N", 1, 16, 16)),
+    ("lstm_language_model", "LSTMLanguageModel(11, 8)", ints(11, "N", "L")),
+    ("gpt", "GPT(11, 12, 16, 2, 2)", ints(11, "N", "L")),
+    ("vit", "ViT(16, 8, 5, 16, 2, 2)", ("N", 3, 16, 16)),
+    ("dcgan", "Generator(8, 2)", ("N", 8, 1, 1)),
+    ("dcgan", "Discriminator(4)", ("N", 3, 64, 64)),
+]
+
+
+@pytest.mark.parametrize(("file", "build", "spec"), EXAMPLES, ids=[f"{f}-{b}" for f, b, _ in EXAMPLES])
+def test_example_models(file, build, spec):
+    path = Path(__file__).parents[2] / "examples" / "models" / f"{file}.py"
+    model = eval(build, runpy.run_path(str(path)))
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    check(model, spec, sizes=SEQUENCES)
 
 
 # ---- chance ----------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """What a model does in one run: the operations it calls, with the tensors that go in and come out.
 
-While a model is traced, its inputs, parameters and buffers are objects of the class `Traced`, whose
-`__torch_function__` sees every operation. What is made of none of them is a constant, unless it comes from a
-function that makes tensors (`arange`, `zeros`): those are seen too.
+While a model is traced, a mode sees every native function, method and operator that is called; functions of
+Python are seen as the calls that they are made of. The tensors of the run are objects of the class `Traced`,
+for the sake of the few attributes that modes do not see.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from types import FunctionType
 
 import rustnn
 from rustnn import _C
@@ -27,15 +28,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "Trace", "Value", "trace"]
 
-# Functions that make tensors out of nothing but numbers.
-_CREATORS = (
-    "arange empty eye full hann_window hamming_window linspace logspace ones rand randint randn randperm "
-    "range tril_indices triu_indices zeros"
-).split()
 # Functions that make tensors out of what Python has.
 _MAKERS = {"as_tensor", "asarray", "new_tensor", "scalar_tensor", "tensor"}
 # Answers about a tensor that do not depend on its values.
 _ABOUT_TYPES = {"is_floating_point", "is_complex", "is_signed", "is_conj", "is_neg", "is_same_size"}
+# Methods that convert, that tell values to Python, that do not change what they seem to change, and that
+# change the shape of their tensor.
+_CASTS = set("bfloat16 bool byte char cpu cuda double float half int long short to type".split())
+_VALUES = set("__array__ __bool__ __complex__ __float__ __index__ __int__ item numpy tolist".split())
+_WITHOUT_EFFECT = {"detach_", "requires_grad_", "share_memory_"}
+_RESHAPES = set("squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_".split())
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -101,27 +103,12 @@ class Trace:
 
 
 class Traced(_C.Tensor):
-    """A tensor whose operations are written down."""
+    """A tensor of the traced run."""
 
-    @classmethod
-    def __torch_function__(
-        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        tracer = _current
-        if tracer is None:
-            return _C._disabled_torch_function_impl(func, types, args, kwargs or {})
-        return tracer.call(func, args, kwargs or {})
-
-    # What does not come by `__torch_function__`.
-
-    def __pos__(self) -> Any:
-        return self.positive()
-
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def to(self, *args: Any, **kwargs: Any) -> Any:
         if _current is None:
-            super().__setitem__(index, value)
-        else:
-            _current.set_item(self, index, value)
+            return super().to(*args, **kwargs)
+        return _current.call(_C.Tensor.to, (self, *args), kwargs)
 
     @property
     def T(self) -> Any:
@@ -134,60 +121,26 @@ class Traced(_C.Tensor):
     H = mH = mT
 
 
-def _cast(name: str) -> Any:
-    plain = getattr(_C.Tensor, name)
-
-    def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
-        if _current is None:
-            return plain(self, *args, **kwargs)
-        return _current.cast(self, plain, args, kwargs)
-
-    return method
-
-
-def _twin(name: str) -> Any:
-    """An operator that overwrites, by the method that does."""
-
-    def method(self: Traced, other: Any) -> Any:
-        return getattr(self, name)(other)
-
-    return method
-
-
-def _value_of(name: str) -> Any:
-    plain = getattr(_C.Tensor, name)
-
-    def method(self: Traced, *args: Any, **kwargs: Any) -> Any:
-        if _current is not None:
-            _current.warn_of_value(self, name)
-        return plain(self, *args, **kwargs)
-
-    return method
-
-
-def _reshaping(name: str) -> Any:
-    """What changes the shape of a tensor in place."""
-
-    def method(self: Traced, *args: Any) -> Any:
-        if _current is None:
-            return getattr(_C.Tensor, name)(self, *args)
-        return _current.change_shape(self, name, args)
-
-    return method
-
-
 Traced.data = property(lambda self: self.detach())  # type: ignore[assignment]
-for _name in "to type float double half bfloat16 long int short char byte bool cpu cuda".split():
-    setattr(Traced, _name, _cast(_name))
-for _name in "add sub mul pow floor_divide remainder bitwise_and bitwise_or bitwise_xor".split():
-    _operator = {"floor_divide": "floordiv", "remainder": "mod"}.get(_name, _name.removeprefix("bitwise_"))
-    setattr(Traced, f"__i{_operator}__", _twin(f"{_name}_"))
-for _name in ("__itruediv__", "__idiv__"):
-    setattr(Traced, _name, _twin("div_"))
-for _name in "item tolist numpy __array__ __bool__ __int__ __float__ __index__ __complex__".split():
-    setattr(Traced, _name, _value_of(_name))
-for _name in "unsqueeze_ squeeze_ transpose_ t_ swapaxes_ swapdims_".split():
-    setattr(Traced, _name, _reshaping(_name))
+
+
+class _Mode:
+    """Shows calls to the tracer."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if _current is None:
+            return func(*args, **kwargs or {})
+        if isinstance(func, FunctionType):
+            # Written in Python, and seen whole because there is a mode of somebody else.
+            _C._push_on_torch_function_stack(self)
+            try:
+                return func.__wrapped__(*args, **kwargs or {})  # type: ignore[attr-defined]
+            finally:
+                _C._pop_torch_function_stack()
+        return _current.call(func, args, kwargs or {})
+
 
 _current: Tracer | None = None
 
@@ -350,19 +303,21 @@ class Tracer:
         self.trace.calls.append(call)
 
     def call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a function, and write down what it did."""
         name = func.__name__
+        if name in _CASTS:
+            return self.cast(args[0], func, args[1:], kwargs)
+        if name in _MAKERS:
+            return self.make(func, args, kwargs)
+        if name == "__setitem__":
+            return self.set_item(*args)
+        if name in _RESHAPES:
+            return self.change_shape(name, args)
+        if name in _VALUES:
+            self.warn_of_value(args[0], name)
         bound = bind(name, type(func).__name__ != "builtin_function_or_method", args, kwargs)
         if bound is None:
-            if any(isinstance(part, _C.Tensor) for part in _tensors(kwargs.get("out"))):
-                raise UnsupportedOperatorError(f"'{name}' with out= cannot be exported to ONNX ({_place()})")
-            with self.untraced():
-                result = func(*args, **kwargs)
-            arguments = {id(t) for t in _tensors([list(args), kwargs])}
-            if name not in _MAKERS and any(id(t) not in arguments for t in _tensors(result)):
-                raise UnsupportedOperatorError(
-                    f"the function '{name}' cannot be exported to ONNX ({_place()})"
-                )
-            return result
+            return self.unknown(func, args, kwargs)
         call = self.start(bound.name, bound.arguments)
         with self.untraced():
             result = func(*args, **kwargs)
@@ -389,11 +344,23 @@ class Tracer:
         self.finish(call, made)
         return result
 
-    def create(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A tensor out of numbers."""
-        if kwargs.get("out") is not None:
-            return func(*args, **kwargs)
-        return self.call(func, args, kwargs)
+    def unknown(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What is no operation that is declared, or is called in a way that is not."""
+        with self.untraced():
+            result = func(*args, **kwargs)
+        arguments = list(_tensors([list(args), kwargs]))
+        made = [t for t in _tensors(result) if all(t is not a for a in arguments)]
+        out = " with out=" if kwargs.get("out") is not None else ""
+        name = func.__name__
+        changes = name.endswith("_") and not name.startswith("__") and name not in _WITHOUT_EFFECT
+        if (made or out or changes) and any(self.depends(t) for t in arguments):
+            raise UnsupportedOperatorError(f"'{name}'{out} cannot be exported to ONNX ({_place()})")
+        return result
+
+    def depends(self, tensor: Tensor) -> bool:
+        """Whether a tensor is another one for other inputs."""
+        known = self._known.get(id(tensor))
+        return isinstance(tensor, Traced) if known is None else known.depends
 
     def make(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A tensor out of data, which is a constant, unless the data is a tensor that is kept."""
@@ -401,7 +368,7 @@ class Tracer:
         if args and isinstance(args[0], Traced) and name in ("as_tensor", "asarray"):
             dtype = args[1] if len(args) > 1 else kwargs.get("dtype")
             return args[0] if dtype is None else args[0].to(dtype)
-        for tensor in _tensors(list(args)):
+        for tensor in _tensors(list(args[1:] if name == "new_tensor" else args)):
             self.warn_of_value(tensor, name)
         with self.untraced():
             return func(*args, **kwargs)
@@ -415,12 +382,13 @@ class Tracer:
         self.finish(self.start("to", {"input": tensor, "dtype": made.dtype}), [made])
         return made
 
-    def change_shape(self, tensor: Tensor, name: str, args: tuple[Any, ...]) -> Any:
-        bound = bind(name.removesuffix("_"), True, (tensor, *args), {})
+    def change_shape(self, name: str, args: tuple[Any, ...]) -> Any:
+        bound = bind(name.removesuffix("_"), True, args, {})
         assert bound is not None
+        tensor: Tensor = args[0]
         call = self.start(bound.name, bound.arguments)
         with self.untraced():
-            getattr(_C.Tensor, name)(tensor, *args)
+            getattr(_C.Tensor, name)(*args)
         self.finish(call, [tensor])
         return tensor
 
@@ -440,9 +408,12 @@ class Tracer:
     def overwrite(self, call: Call, tensor: Tensor) -> None:
         """A tensor has a new value; others that share its memory have lost theirs."""
         if not isinstance(tensor, Traced):
-            raise OnnxExporterError(
-                f"a tensor that is no part of the traced model was changed in place, by {call.where()}"
-            )
+            if any(value.depends for value in _values(call.arguments)):
+                raise OnnxExporterError(
+                    f"a tensor that is no part of the traced model was changed in place, by {call.where()}"
+                )
+            self._known.pop(id(tensor), None)  # a constant still, if another one
+            return
         for other in self._by_memory.get(tensor.untyped_storage().data_ptr(), ()):
             if other is not tensor and isinstance(other, Traced) and _overlap(other, tensor):
                 self._overwritten[id(other)] = (tensor, call)
@@ -456,8 +427,7 @@ class Tracer:
             _warn_of_frozen(name)
 
     def warn_of_value(self, tensor: Tensor, name: str) -> None:
-        value = self._known.get(id(tensor))
-        if value is None or value.depends:
+        if self.depends(tensor):
             _warn_of_frozen(name)
 
 
@@ -488,30 +458,6 @@ def _values(found: Any) -> Iterator[Value]:
 
 
 # ---- running a model -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _watched_creators(tracer: Tracer) -> Iterator[None]:
-    """Functions that make tensors are seen too."""
-
-    def watched(plain: Any) -> Any:
-        def creator(*args: Any, **kwargs: Any) -> Any:
-            if _current is None:
-                return plain(*args, **kwargs)
-            see = _current.make if plain.__name__ in _MAKERS else _current.create
-            return see(plain, args, kwargs)
-
-        return creator
-
-    names = (*_CREATORS, *(_MAKERS - {"new_tensor"}))
-    before = [(module, name, getattr(module, name)) for module in (_C, rustnn) for name in names]
-    for module, name, plain in before:
-        setattr(module, name, watched(plain))
-    try:
-        yield
-    finally:
-        for module, name, plain in before:
-            setattr(module, name, plain)
 
 
 @contextmanager
@@ -640,13 +586,13 @@ def trace(
         return made[id(part)]
 
     args, kwargs = exchanged(args, traced), exchanged(kwargs, traced)
-    with _watched_creators(tracer), _traced_tensors(model, tracer), _watched_modules(model, tracer):
-        with rustnn.no_grad():
-            _current = tracer
-            try:
-                result = model(*args, **kwargs)
-                found = list(_tensors(result))
-                tracer.trace.outputs = [tracer.value(tensor) for tensor in found]
-            finally:
-                _current = None
+    with _traced_tensors(model, tracer), _watched_modules(model, tracer), rustnn.no_grad():
+        _current = tracer
+        _C._push_on_torch_function_stack(_Mode())
+        try:
+            result = model(*args, **kwargs)
+            tracer.trace.outputs = [tracer.value(tensor) for tensor in _tensors(result)]
+        finally:
+            _C._pop_torch_function_stack()
+            _current = None
     return tracer.trace, result
