@@ -500,6 +500,42 @@ def test_models_are_left_as_they_were():
     assert type(net.head.weight.grad) is torch.Tensor
 
 
+def test_buffers_are_left_as_they_were():
+    class Cache(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("cache", torch.zeros(3))
+            self.norm = nn.BatchNorm1d(3)
+
+        def forward(self, x):
+            self.cache += x.sum(0)
+            return self.norm(x) + self.cache
+
+    net = Cache()
+    with pytest.warns(OnnxExporterWarning):
+        program = rustnn.onnx.export(net, (torch.randn(4, 3),), dynamic_axes={"x": {0: "n"}})
+    assert net.cache.tolist() == net.norm.running_mean.tolist() == [0.0] * 3
+    assert net.norm.num_batches_tracked.item() == 0
+    x = torch.randn(5, 3)
+    agree(session_of(program), program, lambda x: net(x), (x,))
+
+
+def test_names_that_are_taken():
+    class Names(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.x = nn.Parameter(torch.ones(2))
+            self.constant_2 = nn.Parameter(torch.ones(2))
+
+        def forward(self, x):
+            return x * 2 + self.x + self.constant_2
+
+    net = Names()
+    program = export(net, torch.randn(2))
+    assert weights_of(proto(program)) == {"x_1", "constant_2", "constant_2_1"}
+    agree(session_of(program), program, net, (torch.randn(2),))
+
+
 def test_inputs_are_not_written_to():
     x = torch.ones(3)
     export(lambda x: x.add_(1), x)

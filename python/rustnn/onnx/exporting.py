@@ -430,7 +430,8 @@ def _written(
     taken = {value.name for value in traced.inputs}
     if len({*names, *taken}) < len(names) + len(taken):
         raise ValueError(f"inputs and outputs need different names, got {[*sorted(taken), *names]}")
-    graph = Graph(opset, {*names, *taken})
+    weights = {value.name for value in traced.values if value.kind in ("parameter", "buffer")}
+    graph = Graph(opset, {*names, *taken}, weights)
     for value in traced.inputs:
         graph.define(value, value.name)
     needed = _needed(traced)

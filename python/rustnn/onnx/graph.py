@@ -36,7 +36,7 @@ class Node(NamedTuple):
 class Graph:
     """Nodes and initializers; texts are the names of ONNX's values."""
 
-    def __init__(self, opset: int, reserved: set[str]) -> None:
+    def __init__(self, opset: int, reserved: set[str], weights: set[str]) -> None:
         self.opset = opset
         self.nodes: list[Node] = []
         self.initializers: dict[str, Tensor] = {}
@@ -44,7 +44,9 @@ class Graph:
         self.weights: set[str] = set()
         self.call: Call | None = None
         self._names: dict[int, str] = {}
-        self._taken = set(reserved)
+        # Names of inputs and outputs, and those of the model's own tensors that are to be had.
+        self._own_names = weights - reserved
+        self._taken = reserved | weights
         self._counts: dict[str, int] = {}
         self._constants: dict[Any, str] = {}
         self._sizes: dict[Dynamic, str] = {}
@@ -77,7 +79,7 @@ class Graph:
                     f"{self._where()} works with a tensor that is another one for other sizes of a dynamic "
                     "dim, and nobody saw how it was made: make it in the model, by functions of rustnn"
                 )
-            name = self.free_name(value.name or "constant")
+            name = value.name if value.name in self._own_names else self.free_name(value.name or "constant")
             self._names[value.key] = name
             self.initializers[name] = value.tensor
             if value.kind in ("parameter", "buffer"):

@@ -462,7 +462,10 @@ def _values(found: Any) -> Iterator[Value]:
 
 @contextmanager
 def _traced_tensors(model: Module, tracer: Tracer) -> Iterator[None]:
-    """Parameters, buffers and other tensors of the modules are traced ones."""
+    """Parameters, buffers and other tensors of the modules are traced ones.
+
+    What is no parameter is a copy, so that the model may write to it and still is as it was afterwards.
+    """
     made: dict[int, Tensor] = {}
     undo: list[tuple[dict[str, Any], str, Tensor]] = []
     for path, module in model.named_modules():
@@ -472,9 +475,10 @@ def _traced_tensors(model: Module, tracer: Tracer) -> Iterator[None]:
                 if not isinstance(tensor, _C.Tensor):
                     continue
                 if id(tensor) not in made:
-                    made[id(tensor)] = traced = tracer.traced(tensor)
                     kind = "parameter" if table is tables["_parameters"] else "buffer"
-                    tracer.add(traced, kind, f"{path}.{name}" if path else name)
+                    plain = tensor.detach()
+                    made[id(tensor)] = traced = tracer.traced(plain if kind == "parameter" else plain.clone())
+                    tracer.add(traced, kind, f"{path}.{name}" if path else name).tensor = plain
                 undo.append((table, name, tensor))
                 table[name] = made[id(tensor)]
     try:
