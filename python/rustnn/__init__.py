@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rustnn import cpu as cpu
     from rustnn import cuda as cuda
     from rustnn import datasets as datasets
+    from rustnn import export as export
     from rustnn import fft as fft
     from rustnn import func as func
     from rustnn import linalg as linalg
@@ -146,6 +147,7 @@ _modules = (
     "cpu",
     "cuda",
     "datasets",
+    "export",
     "func",
     "fft",
     "functional",

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import rustnn
+import rustnn.export
 import rustnn.onnx
 
 CHANGED = {"training", "operator_export_type"}  # PyTorch has enumerations for them
@@ -31,6 +32,31 @@ def test_errors(name: str) -> None:
     assert [c.__name__ for c in ours.__mro__] == [c.__name__ for c in theirs.__mro__]
     assert ours.__module__.replace("rustnn", "torch") == theirs.__module__
     assert rustnn.onnx.OnnxExporterError.__module__ == "rustnn.onnx"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda lib: lib.export.Dim("n"),
+        lambda lib: lib.export.Dim("n", min=2),
+        lambda lib: lib.export.Dim("n", min=2, max=9),
+        lambda lib: lib.export.Dim("n", min=1, max=9),
+        lambda lib: (lib.export.Dim("n", max=9).__name__, lib.export.Dim("n", max=9).max),
+        lambda lib: lib.export.Dim("n", min=3, max=3),
+        lambda lib: lib.export.Dim("1n"),
+        lambda lib: lib.export.dims("a", "b", max=4),
+        lambda lib: [lib.export.Dim.AUTO, lib.export.Dim.DYNAMIC(max=3), lib.export.Dim.STATIC],
+        lambda lib: lib.export.Dim.STATIC(min=3),
+    ],
+)
+def test_dims(call: Any) -> None:
+    def seen(lib: Any) -> str:
+        try:
+            return repr(call(lib))
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
+    assert seen(rustnn) == seen(torch)
 
 
 def models(lib: Any) -> list[tuple[Any, Any]]:

@@ -15,6 +15,7 @@ import rustnn as torch
 import rustnn.nn.functional as F
 import rustnn.onnx
 from rustnn import nn
+from rustnn.export import Dim
 from rustnn.onnx import OnnxExporterError
 from rustnn.onnx.errors import OnnxExporterWarning, UnsupportedOperatorError
 
@@ -222,6 +223,7 @@ def test_tied_weights_are_written_once():
         {"x": {0: "batch"}, "y": {0: "batch"}},
         ({0: "batch"}, {0: "batch"}),
         [("batch", None), ("batch", None)],
+        [{0: Dim("batch"), 1: Dim.STATIC}, {0: Dim("batch"), 1: 3}],
     ],
 )
 def test_dynamic_shapes(shapes):
@@ -234,10 +236,6 @@ def test_dynamic_shapes(shapes):
 
 
 def test_dynamic_shapes_with_limits():
-    class Dim:
-        __name__ = "length"
-        min, max = 2, 8
-
     class Model(nn.Module):
         def __init__(self):
             super().__init__()
@@ -247,7 +245,8 @@ def test_dynamic_shapes_with_limits():
             return x + self.table[: x.size(0)]
 
     model = Model()
-    program = export(model, torch.randn(5, 3), dynamic_shapes=({0: Dim()},))
+    program = export(model, torch.randn(5, 3), dynamic_shapes=({0: Dim("length", min=2, max=8)},))
+    assert program.model_proto.count(b"length") > 1
     agree(session_of(program), program, model, (torch.randn(8, 3),))
 
 
@@ -260,6 +259,13 @@ def test_constants_that_follow_a_dynamic_dim():
 
     program = export(model, torch.randn(4, 3), dynamic_axes={"x": {0: "n"}})
     agree(session_of(program), program, model, (torch.randn(9, 3),))
+
+
+def test_dims_without_names():
+    x = torch.randn(2, 3)
+    program = export(lambda x, y: x + y, x, x, dynamic_shapes=[{0: Dim.DYNAMIC}, {0: Dim.AUTO(max=9)}])
+    assert session_of(program).get_inputs()[0].shape == ["input_0_dim_0", 3]
+    agree(session_of(program), program, lambda x, y: x + y, (torch.randn(7, 3), torch.randn(7, 3)))
 
 
 def test_axes_without_names():

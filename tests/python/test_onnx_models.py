@@ -256,7 +256,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("opset", [18, 20, 21])
+@pytest.mark.parametrize("opset", [18, 19, 20, 21, 22, 23, 24])
 @pytest.mark.parametrize("name", MODELS)
 def test_models(name, opset):
     model, specs, sizes = MODELS[name]

@@ -281,7 +281,7 @@ def _from_shapes(spec: Any, part: Any, name: str, found: dict[int, dict[int, _Sy
     if isinstance(part, _C.Tensor):
         pairs = spec.items() if isinstance(spec, dict) else enumerate(spec)
         for axis, dim in pairs:
-            if dim is None or isinstance(dim, int) or str(dim).endswith("STATIC"):
+            if dim is None or isinstance(dim, int) or getattr(dim, "kind", None) == "STATIC":
                 continue
             _check_axis(axis, part, name)
             if isinstance(dim, str):
