@@ -433,6 +433,17 @@ def test_options_without_a_counterpart(option):
         export(torch.tanh, torch.randn(2), **option)
 
 
+def test_autocast_is_refused():
+    net = Net()
+
+    def model(x):
+        with torch.autocast("cpu"):
+            return net(x)
+
+    with pytest.raises(OnnxExporterError, match="under autocast"):
+        export(model, torch.randn(3, 4))
+
+
 def test_wrong_arguments():
     x = torch.randn(2, 3)
     for options in (
@@ -464,6 +475,16 @@ def test_training_mode_and_old_opsets_are_warned_of(tmp_path):
         program = export(net, torch.randn(2, 2), opset_version=11)
     assert proto(program).opset_import[0].version == 18
     assert rustnn.onnx.export(net, (torch.randn(2, 2),), tmp_path / "a.onnx", dynamo=False) is None
+
+
+def test_programs_run():
+    program = export(lambda x, y: (x + y["a"], x.argmax()), torch.randn(2, 3), {"a": torch.ones(2, 1)})
+    x = torch.randn(2, 3)
+    total, place = program(x, {"a": x[:, :1]})
+    assert torch.equal(total, x + x[:, :1])
+    assert place == x.argmax()
+    with pytest.raises(ValueError, match="2 inputs"):
+        program(x)
 
 
 def test_verify():

@@ -278,6 +278,17 @@ FUNCTIONS = [
         ints(1, "N", 1),
     ),
     ("one-hot", lambda i: (F.one_hot(i, 6), F.embedding(i, torch.arange(12.0).view(6, 2))), ints(6, "N", 3)),
+    (
+        "embedding-bags",
+        lambda i, x: (
+            F.embedding_bag(i, torch.arange(12.0).view(6, 2), mode="sum"),
+            F.embedding_bag(i, torch.arange(12.0).view(6, 2), padding_idx=2),
+            F.embedding_bag(i, torch.ones(6, 2), mode="sum", per_sample_weights=x),
+            F.embedding_bag(i.view(-1), torch.arange(12.0).view(6, 2), torch.tensor([0, 1, 1])),
+        ),
+        ints(6, "N", 3),
+        ("N", 3),
+    ),
     ("masks", lambda x: (x.masked_fill(x > 0, -1.0), x.masked_fill(x > 0, float("-inf"))), A),
     (
         "topk",

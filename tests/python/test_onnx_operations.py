@@ -10,7 +10,7 @@ import rustnn as torch
 import rustnn.onnx
 from rustnn.onnx import operators
 from rustnn.onnx.errors import UnsupportedOperatorError
-from rustnn.onnx.tracing import _tensors, exchanged
+from rustnn.onnx.tracing import exchanged, tensors_in
 
 MAPPED = {name for names in operators.families().values() for name in names}
 # Their results are drawn, or not initialised.
@@ -39,7 +39,7 @@ class Sample:
     def __init__(self, call: Call) -> None:
         self.call = call
         self.given = call.arguments(torch, call.data(torch))
-        self.inputs = tuple(t.detach() for t in _tensors(self.given))
+        self.inputs = tuple(t.detach() for t in tensors_in(self.given))
 
     def __call__(self, *inputs: torch.Tensor) -> object:
         left = iter(inputs)
@@ -51,7 +51,7 @@ class Sample:
     def is_for_onnx(self) -> bool:
         """No complex numbers, and no empty tensors: runtimes do not agree on them."""
         with torch.no_grad():
-            tensors = [*self.inputs, *_tensors(self(*self.inputs))]
+            tensors = [*self.inputs, *tensors_in(self(*self.inputs))]
         return not any(t.is_complex() or t.numel() == 0 for t in tensors)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 
+from rustnn import _C
 from rustnn.onnx.errors import OnnxExporterError
 from rustnn.onnx.proto import external_tensor, metadata, node, raw_bytes, tensor, value_info
+from rustnn.onnx.tracing import tensors_in
 from rustnn.utils.protobuf import Message
 
 TYPE_CHECKING = False
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rustnn._C import Tensor
     from rustnn.onnx.graph import Graph
 
     Interface = list[tuple[str, Any, list[int | str]]]
@@ -28,17 +31,34 @@ _IR_VERSIONS = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 11}
 
 
 class ONNXProgram:
-    """A model of ONNX: ``save`` writes it to a file, ``model_proto`` is its content."""
+    """A model of ONNX: ``save`` writes it to a file, ``model_proto`` is its content, a call runs it."""
 
     def __init__(self, graph: Graph, inputs: Interface, outputs: Interface) -> None:
         self._graph = graph
         self._inputs = inputs
         self._outputs = outputs
+        self._session: Any = None
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{name}: {dtype} {shape}" for name, dtype, shape in self._inputs)
         outputs = ", ".join(f"{name}: {dtype} {shape}" for name, dtype, shape in self._outputs)
         return f"ONNXProgram({len(self._graph.nodes)} nodes, inputs ({inputs}), outputs ({outputs}))"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> list[Tensor]:
+        """Run the model in onnxruntime, with arguments of the shape of the example's: the output tensors."""
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ImportError("running a model of ONNX needs onnxruntime: pip install onnxruntime") from error
+        if self._session is None:
+            self._session = onnxruntime.InferenceSession(self.model_proto, providers=["CPUExecutionProvider"])
+        given = list(tensors_in([args, kwargs]))
+        if len(given) != len(self._inputs):
+            raise ValueError(f"the model has {len(self._inputs)} inputs, but {len(given)} tensors were given")
+        feeds = {name: x.detach().numpy() for name, x in zip(self.input_names, given, strict=True)}
+        wanted = {entry.name for entry in self._session.get_inputs()}
+        feeds = {name: array for name, array in feeds.items() if name in wanted}
+        return [_C.from_numpy(array) for array in self._session.run(self.output_names, feeds)]
 
     @property
     def input_names(self) -> list[str]:

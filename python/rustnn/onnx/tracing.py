@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from rustnn._C import Tensor
 
-__all__ = ["Call", "Trace", "Value", "trace"]
+__all__ = ["Call", "Trace", "Value", "exchanged", "is_tracing", "tensors_in", "trace", "values_in"]
 
 # Functions that make tensors out of what Python has.
 _MAKERS = {"as_tensor", "asarray", "new_tensor", "scalar_tensor", "tensor"}
@@ -150,18 +150,18 @@ def is_tracing() -> bool:
     return _current is not None
 
 
-def _tensors(found: Any) -> Iterator[Tensor]:
+def tensors_in(found: Any) -> Iterator[Tensor]:
     """All tensors in nested lists, tuples and dicts."""
     if isinstance(found, _C.Tensor):
         yield found
     elif isinstance(found, (list, tuple)):
         for part in found:
-            yield from _tensors(part)
+            yield from tensors_in(part)
     elif isinstance(found, dict):
         for part in found.values():
-            yield from _tensors(part)
+            yield from tensors_in(part)
     elif isinstance(found, slice):
-        yield from _tensors([found.start, found.stop, found.step])
+        yield from tensors_in([found.start, found.stop, found.step])
 
 
 def exchanged(found: Any, new: Callable[[Any], Any]) -> Any:
@@ -288,7 +288,7 @@ class Tracer:
 
     def finish(self, call: Call, results: list[Tensor]) -> None:
         """Note what came out of a call."""
-        inputs = list(_values(call.arguments))
+        inputs = list(values_in(call.arguments))
         depends = any(v.depends for v in inputs)
         # Made of parameters: worth its own nodes, so that the parameters keep their names in the file.
         of_parameters = any(
@@ -315,13 +315,18 @@ class Tracer:
             return self.change_shape(name, args)
         if name in _VALUES:
             self.warn_of_value(args[0], name)
+        if _C._autocast_state()[0]:
+            raise OnnxExporterError(
+                f"'{name}' is called under autocast, whose casts cannot be seen ({_place()}): convert the "
+                "model, by half() or bfloat16(), and export it without"
+            )
         bound = bind(name, type(func).__name__ != "builtin_function_or_method", args, kwargs)
         if bound is None:
             return self.unknown(func, args, kwargs)
         call = self.start(bound.name, bound.arguments)
         with self.untraced():
             result = func(*args, **kwargs)
-        found = list(_tensors(result))
+        found = list(tensors_in(result))
         if not found:
             if bound.name not in _ABOUT_TYPES:
                 self._warn(call, bound.name)
@@ -329,7 +334,7 @@ class Tracer:
         if bound.inplace:
             self.overwrite(call, args[0])
             return result
-        arguments = {id(t) for t in _tensors([list(args), kwargs])}
+        arguments = {id(t) for t in tensors_in([list(args), kwargs])}
         if len(found) == 1 and id(found[0]) in arguments:
             return result  # nothing was to be done
         made: list[Tensor] = []
@@ -348,8 +353,8 @@ class Tracer:
         """What is no operation that is declared, or is called in a way that is not."""
         with self.untraced():
             result = func(*args, **kwargs)
-        arguments = list(_tensors([list(args), kwargs]))
-        made = [t for t in _tensors(result) if all(t is not a for a in arguments)]
+        arguments = list(tensors_in([list(args), kwargs]))
+        made = [t for t in tensors_in(result) if all(t is not a for a in arguments)]
         out = " with out=" if kwargs.get("out") is not None else ""
         name = func.__name__
         changes = name.endswith("_") and not name.startswith("__") and name not in _WITHOUT_EFFECT
@@ -368,7 +373,7 @@ class Tracer:
         if args and isinstance(args[0], Traced) and name in ("as_tensor", "asarray"):
             dtype = args[1] if len(args) > 1 else kwargs.get("dtype")
             return args[0] if dtype is None else args[0].to(dtype)
-        for tensor in _tensors(list(args[1:] if name == "new_tensor" else args)):
+        for tensor in tensors_in(list(args[1:] if name == "new_tensor" else args)):
             self.warn_of_value(tensor, name)
         with self.untraced():
             return func(*args, **kwargs)
@@ -408,7 +413,7 @@ class Tracer:
     def overwrite(self, call: Call, tensor: Tensor) -> None:
         """A tensor has a new value; others that share its memory have lost theirs."""
         if not isinstance(tensor, Traced):
-            if any(value.depends for value in _values(call.arguments)):
+            if any(value.depends for value in values_in(call.arguments)):
                 raise OnnxExporterError(
                     f"a tensor that is no part of the traced model was changed in place, by {call.where()}"
                 )
@@ -423,7 +428,7 @@ class Tracer:
     # ---- values that leave the graph -----------------------------------------------------------------------
 
     def _warn(self, call: Call, name: str) -> None:
-        if any(v.depends for v in _values(call.arguments)):
+        if any(v.depends for v in values_in(call.arguments)):
             _warn_of_frozen(name)
 
     def warn_of_value(self, tensor: Tensor, name: str) -> None:
@@ -443,18 +448,18 @@ def _warn_of_frozen(name: str) -> None:
     )
 
 
-def _values(found: Any) -> Iterator[Value]:
+def values_in(found: Any) -> Iterator[Value]:
     """All values in the arguments of a call."""
     if isinstance(found, Value):
         yield found
     elif isinstance(found, (list, tuple)):
         for part in found:
-            yield from _values(part)
+            yield from values_in(part)
     elif isinstance(found, dict):
         for part in found.values():
-            yield from _values(part)
+            yield from values_in(part)
     elif isinstance(found, slice):
-        yield from _values([found.start, found.stop, found.step])
+        yield from values_in([found.start, found.stop, found.step])
 
 
 # ---- running a model -------------------------------------------------------------------------------------
@@ -595,7 +600,7 @@ def trace(
         _C._push_on_torch_function_stack(_Mode())
         try:
             result = model(*args, **kwargs)
-            tracer.trace.outputs = [tracer.value(tensor) for tensor in _tensors(result)]
+            tracer.trace.outputs = [tracer.value(tensor) for tensor in tensors_in(result)]
         finally:
             _C._pop_torch_function_stack()
             _current = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from rustnn.onnx.graph import Graph
     from rustnn.onnx.tracing import Call
@@ -45,8 +44,8 @@ def families() -> dict[str, list[str]]:
     from importlib import import_module
 
     found: dict[str, list[str]] = {}
-    modules: dict[str, Any] = {f"{__name__}.{f}": import_module(f"{__name__}.{f}") for f in _FAMILIES}
+    for family in _FAMILIES:
+        import_module(f"{__name__}.{family}")
     for name, function in _mappings.items():
         found.setdefault(function.__module__.rpartition(".")[2], []).append(name)
-    assert len(modules) == len(_FAMILIES)
     return {family: sorted(found.get(family, ())) for family in _FAMILIES}

@@ -285,12 +285,9 @@ def gather(g: Graph, call: Call) -> str:
         x, dim = g.op("Reshape", [x, g.integers([-1])]), 0
         name = g.op("Reshape", [name, g.integers([-1])])
     elif call.name == "take_along_dim" and index.shape != x.shape:
-        shape = [1] * x.ndim
-        if any(
-            a != b for d, (a, b) in enumerate(zip(index.shape, x.shape, strict=True)) if d != dim % x.ndim
-        ):
+        pairs = enumerate(zip(index.shape, x.shape, strict=True))
+        if any(a != b for d, (a, b) in pairs if d != dim % x.ndim):
             raise g.unsupported("indices that are broadcast")
-        del shape
     return g.op("GatherElements", [x, name], axis=dim)
 
 
