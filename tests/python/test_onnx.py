@@ -527,6 +527,22 @@ def test_models_are_left_as_they_were():
     assert type(net.head.weight.grad) is torch.Tensor
 
 
+def test_within_a_mode_of_somebody_else():
+    from rustnn.overrides import TorchFunctionMode
+
+    seen = []
+
+    class Mode(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            seen.append(func.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Mode():
+        program = export(lambda x: F.softmax(F.relu(x) + torch.arange(2), dim=0), torch.randn(2))
+    assert [node.op_type for node in proto(program).graph.node] == ["Relu", "Add", "Softmax"]
+    assert {"relu", "softmax"} <= set(seen)
+
+
 def test_buffers_are_left_as_they_were():
     class Cache(nn.Module):
         def __init__(self):

@@ -10,7 +10,7 @@ import rustnn as torch
 import rustnn.onnx
 from rustnn.onnx import operators
 from rustnn.onnx.errors import UnsupportedOperatorError
-from rustnn.onnx.tracing import exchanged, tensors_in
+from rustnn.onnx.nested import exchanged, tensors_in
 
 MAPPED = {name for names in operators.families().values() for name in names}
 # Their results are drawn, or not initialised.

@@ -10,8 +10,8 @@ import math
 from typing import NamedTuple
 
 from rustnn import _C
+from rustnn.onnx.calls import Call, Trace, Value
 from rustnn.onnx.errors import OnnxExporterError
-from rustnn.onnx.tracing import Call, Trace, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,11 +7,13 @@ from typing import NamedTuple
 from rustnn import _C
 from rustnn.nn.module import Module
 from rustnn.onnx import operators
+from rustnn.onnx.calls import Trace, Value, values_in
 from rustnn.onnx.dynamic import Dynamic, explain, merge, other_sizes
 from rustnn.onnx.errors import OnnxExporterError, OnnxExporterWarning, UnsupportedOperatorError
 from rustnn.onnx.graph import Graph, Node
+from rustnn.onnx.nested import exchanged, tensors_in
 from rustnn.onnx.program import ONNXProgram
-from rustnn.onnx.tracing import Trace, Value, exchanged, tensors_in, trace, values_in
+from rustnn.onnx.tracing import trace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import re
 from typing import NamedTuple
 
 from rustnn import _C
+from rustnn.onnx.calls import Call, Value
 from rustnn.onnx.dynamic import Dynamic, explain
 from rustnn.onnx.errors import OnnxExporterError, UnsupportedOperatorError
 from rustnn.onnx.proto import data_type
-from rustnn.onnx.tracing import Call, Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import os
 
 from rustnn import _C
 from rustnn.onnx.errors import OnnxExporterError
+from rustnn.onnx.nested import tensors_in
 from rustnn.onnx.proto import external_tensor, metadata, node, raw_bytes, tensor, value_info
-from rustnn.onnx.tracing import tensors_in
 from rustnn.utils.protobuf import Message
 
 TYPE_CHECKING = False

@@ -16,17 +16,19 @@ import rustnn
 from rustnn import _C
 from rustnn.nn.module import Module
 from rustnn.nn.recurrent import RNNBase
+from rustnn.onnx.calls import Call, Trace, Value, values_in
 from rustnn.onnx.errors import OnnxExporterError, OnnxExporterWarning, UnsupportedOperatorError
+from rustnn.onnx.nested import exchanged, tensors_in
 from rustnn.onnx.signatures import bind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from rustnn._C import Tensor
 
-__all__ = ["Call", "Trace", "Value", "exchanged", "is_tracing", "tensors_in", "trace", "values_in"]
+__all__ = ["is_tracing", "trace"]
 
 # Functions that make tensors out of what Python has.
 _MAKERS = {"as_tensor", "asarray", "new_tensor", "scalar_tensor", "tensor"}
@@ -39,67 +41,6 @@ _VALUES = set("__array__ __bool__ __complex__ __float__ __index__ __int__ item n
 _WITHOUT_EFFECT = {"detach_", "requires_grad_", "share_memory_"}
 _RESHAPES = set("squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_".split())
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
-
-class Value:
-    """A tensor of the run: an input, a parameter or buffer, a constant, or the result of a call."""
-
-    __slots__ = ("depends", "dtype", "key", "kind", "name", "shape", "tensor")
-
-    def __init__(self, key: int, kind: str, tensor: Tensor, name: str = "", depends: bool = False) -> None:
-        self.key = key
-        self.kind = kind
-        self.name = name
-        self.dtype = tensor.dtype
-        self.shape: list[Any] = list(tensor.shape)
-        # The tensor of what does not depend on the inputs, so that it can be written down.
-        self.tensor: Tensor | None = tensor if kind != "result" else None
-        self.depends = depends
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    def __repr__(self) -> str:
-        return f"<{self.kind} {self.name or self.key}: {self.dtype} {self.shape}>"
-
-
-class Call:
-    """An operation with its arguments by name; tensors among them are values."""
-
-    __slots__ = ("arguments", "name", "outputs", "path", "place")
-
-    def __init__(self, name: str, arguments: dict[str, Any], path: str, place: str) -> None:
-        self.name = name
-        self.arguments = arguments
-        self.outputs: list[Value] = []
-        self.path = path
-        self.place = place
-
-    def __getitem__(self, name: str) -> Any:
-        return self.arguments[name]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self.arguments.get(name, default)
-
-    @property
-    def out(self) -> Value:
-        return self.outputs[0]
-
-    def where(self) -> str:
-        """For messages: the operation, the module that called it and the line of the program."""
-        within = f" in the module '{self.path}'" if self.path else ""
-        return f"'{self.name.removeprefix('_')}'{within}{f' ({self.place})' if self.place else ''}"
-
-
-class Trace:
-    """The calls of a run in their order, and the values among which they work."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.values: list[Value] = []
-        self.inputs: list[Value] = []
-        self.outputs: list[Value] = []
 
 
 class Traced(_C.Tensor):
@@ -148,37 +89,6 @@ _current: Tracer | None = None
 def is_tracing() -> bool:
     """Whether a model is being traced right now."""
     return _current is not None
-
-
-def tensors_in(found: Any) -> Iterator[Tensor]:
-    """All tensors in nested lists, tuples and dicts."""
-    if isinstance(found, _C.Tensor):
-        yield found
-    elif isinstance(found, (list, tuple)):
-        for part in found:
-            yield from tensors_in(part)
-    elif isinstance(found, dict):
-        for part in found.values():
-            yield from tensors_in(part)
-    elif isinstance(found, slice):
-        yield from tensors_in([found.start, found.stop, found.step])
-
-
-def exchanged(found: Any, new: Callable[[Any], Any]) -> Any:
-    """Nested lists, tuples and dicts with other leaves; of what is none, the leaf."""
-    if isinstance(found, dict):
-        return {key: exchanged(part, new) for key, part in found.items()}
-    if isinstance(found, (list, tuple)) and not hasattr(found, "_fields"):
-        parts = [exchanged(part, new) for part in found]
-        return tuple(parts) if isinstance(found, tuple) else parts
-    if hasattr(found, "_fields"):
-        kind = type(found)
-        parts = [exchanged(part, new) for part in found]
-        # Named results of operations take one tuple, named tuples of Python their parts.
-        return kind(*parts) if hasattr(found, "_make") else kind(tuple(parts))
-    if isinstance(found, slice):
-        return slice(new(found.start), new(found.stop), new(found.step))
-    return new(found)
 
 
 def _overlap(a: Tensor, b: Tensor) -> bool:
@@ -446,20 +356,6 @@ def _warn_of_frozen(name: str) -> None:
         OnnxExporterWarning,
         stacklevel=2,
     )
-
-
-def values_in(found: Any) -> Iterator[Value]:
-    """All values in the arguments of a call."""
-    if isinstance(found, Value):
-        yield found
-    elif isinstance(found, (list, tuple)):
-        for part in found:
-            yield from values_in(part)
-    elif isinstance(found, dict):
-        for part in found.values():
-            yield from values_in(part)
-    elif isinstance(found, slice):
-        yield from values_in([found.start, found.stop, found.step])
 
 
 # ---- running a model -------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from rustnn.onnx.operators import maps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rustnn.onnx.calls import Call
     from rustnn.onnx.graph import Graph
-    from rustnn.onnx.tracing import Call
 
 
 @maps("relu", "mish", "softplus", "logsigmoid")

@@ -10,8 +10,8 @@ from rustnn.onnx.operators import maps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rustnn.onnx.calls import Call, Value
     from rustnn.onnx.graph import Graph
-    from rustnn.onnx.tracing import Call, Value
 
 
 def _shared(g: Graph, x: Value, heads: int) -> str:

@@ -9,8 +9,8 @@ from rustnn.onnx.proto import data_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rustnn.onnx.calls import Call
     from rustnn.onnx.graph import Graph
-    from rustnn.onnx.tracing import Call
 
 _FILLS = {"ones": 1, "ones_like": 1, "new_ones": 1}
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from rustnn import _C
+from rustnn.onnx.calls import Value
 from rustnn.onnx.dynamic import Dynamic
 from rustnn.onnx.operators import maps
-from rustnn.onnx.tracing import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rustnn.onnx.calls import Call
     from rustnn.onnx.graph import Graph
-    from rustnn.onnx.tracing import Call
 
 _LAST = 2**63 - 1
 

@@ -6,8 +6,8 @@ from rustnn.onnx.operators import maps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from rustnn.onnx.calls import Call
     from rustnn.onnx.graph import Graph
-    from rustnn.onnx.tracing import Call
 
 
 def _joined(g: Graph, call: Call, names: list[str], dim: int) -> str:

@@ -9,8 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rustnn.onnx.calls import Call, Value
     from rustnn.onnx.graph import Graph
-    from rustnn.onnx.tracing import Call, Value
 
 
 def _vector(g: Graph, given: Value | None, count: Any, number: float, dtype: Any) -> str:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rustnn._C import Tensor
+    from rustnn.onnx.calls import Call
     from rustnn.onnx.graph import Graph
-    from rustnn.onnx.tracing import Call
 
 
 def _stride(call: Call) -> list[int]:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from rustnn.onnx.calls import Call
     from rustnn.onnx.graph import Graph
-    from rustnn.onnx.tracing import Call
 
 # Where ONNX expects the gates that PyTorch has as input, forget, cell, output and as reset, update, new.
 _ORDERS = {"LSTM": [0, 3, 1, 2], "GRU": [1, 0, 2], "RNN_TANH": [0], "RNN_RELU": [0]}

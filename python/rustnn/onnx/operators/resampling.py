@@ -11,8 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from rustnn.onnx.calls import Call
     from rustnn.onnx.graph import Graph
-    from rustnn.onnx.tracing import Call
 
 _MODES = {"linear": "linear", "bilinear": "linear", "trilinear": "linear", "bicubic": "cubic"}
 
