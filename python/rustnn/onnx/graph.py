@@ -139,6 +139,11 @@ class Graph:
         """Convert to a dtype; of a value that has it, the value."""
         if isinstance(x, Value) and x.dtype == dtype:
             return self.value(x)
+        if isinstance(x, Value) and x.tensor is not None and x.kind in ("constant", "result"):
+            key = (x.key, dtype)
+            if key not in self._constants:
+                self._constants[key] = self.tensor(x.tensor.to(dtype))
+            return self._constants[key]
         return self.op("Cast", [x], to=data_type(dtype))
 
     def operand(self, x: Any, dtype: Any) -> str:
