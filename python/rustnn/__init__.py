@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from rustnn import datasets as datasets
     from rustnn import distributed as distributed
     from rustnn import distributions as distributions
+    from rustnn import export as export
     from rustnn import fft as fft
     from rustnn import func as func
     from rustnn import hub as hub
@@ -51,7 +52,9 @@ if TYPE_CHECKING:
     from rustnn import mps as mps
     from rustnn import multiprocessing as multiprocessing
     from rustnn import nn as nn
+    from rustnn import onnx as onnx
     from rustnn import optim as optim
+    from rustnn import overrides as overrides
     from rustnn import random as random
     from rustnn import signal as signal
     from rustnn import special as special
@@ -152,6 +155,7 @@ _modules = (
     "datasets",
     "distributed",
     "distributions",
+    "export",
     "func",
     "fft",
     "functional",
@@ -164,7 +168,9 @@ _modules = (
     "lowrank",
     "nn",
     "numeric_limits",
+    "onnx",
     "optim",
+    "overrides",
     "random",
     "return_types",
     "serialization",
