@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from rustnn import nn as nn
     from rustnn import optim as optim
     from rustnn import overrides as overrides
+    from rustnn import profiler as profiler
     from rustnn import random as random
     from rustnn import signal as signal
     from rustnn import special as special
@@ -156,6 +157,7 @@ _modules = (
     "numeric_limits",
     "optim",
     "overrides",
+    "profiler",
     "random",
     "return_types",
     "serialization",
