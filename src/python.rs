@@ -26,6 +26,7 @@ mod numpy;
 mod operators;
 mod optim;
 mod out;
+mod profiler;
 mod signature;
 mod storage;
 mod subclass;
@@ -53,6 +54,7 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     dlpack::register(m)?;
     subclass::register(m)?;
     modes::register(m)?;
+    profiler::register(m)?;
     optim::register(m)?;
     handwritten::register(m)?;
     attribute_entry::register(m)?;

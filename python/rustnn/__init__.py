@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from rustnn import onnx as onnx
     from rustnn import optim as optim
     from rustnn import overrides as overrides
+    from rustnn import profiler as profiler
     from rustnn import random as random
     from rustnn import signal as signal
     from rustnn import special as special
@@ -171,6 +172,7 @@ _modules = (
     "onnx",
     "optim",
     "overrides",
+    "profiler",
     "random",
     "return_types",
     "serialization",

@@ -27,7 +27,7 @@ fn answered<'py>(
     args: &[Bound<'py, PyAny>],
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let function = || py.get_type::<PyTensor>().getattr(original.name.as_str())?.getattr(accessor);
-    dispatch::dispatch(py, function, args, &[])
+    dispatch::dispatch(py, &mut None, || None, function, args, &[])
 }
 
 unsafe extern "C" fn get(this: *mut ffi::PyObject, original: *mut c_void) -> *mut ffi::PyObject {

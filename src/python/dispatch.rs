@@ -9,8 +9,9 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
+use crate::profile::{self, Span};
 use crate::python::tensor::PyTensor;
-use crate::python::{modes, subclass};
+use crate::python::{modes, profiler, subclass};
 
 /// How many there are who may want to see calls: modes of any thread, and classes.
 static REASONS: AtomicUsize = AtomicUsize::new(0);
@@ -31,21 +32,27 @@ pub fn active() -> bool {
 
 #[cold]
 fn wanted() -> bool {
-    subclass::active() || modes::active()
+    subclass::active() || modes::active() || profile::on()
 }
 
 /// A class that takes part, and its `__torch_function__`.
 pub type Overload<'py> = (Bound<'py, PyType>, Bound<'py, PyAny>);
 
-/// Lets the innermost mode, then the classes of the arguments, answer a call; None if there is nobody.
+/// Lets the innermost mode, then the classes of the arguments, answer a call. If there is nobody, None; then
+/// `span` is the event of the call that follows, should a profile be taken and `name` name one.
 pub fn dispatch<'py>(
     py: Python<'py>,
+    span: &mut Option<Span>,
+    name: impl FnOnce() -> Option<String>,
     function: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
     args: &[Bound<'py, PyAny>],
     kwargs: &[(Bound<'py, PyString>, Bound<'py, PyAny>)],
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
     let found = if subclass::active() { overloads(args, kwargs)? } else { Vec::new() };
     if found.is_empty() && !modes::active() {
+        if profile::on() {
+            *span = name().map(|name| profiler::span(py, &name, args, kwargs));
+        }
         return Ok(None);
     }
     answer(py, function()?, &found, args, kwargs).map(Some)
@@ -169,6 +176,7 @@ fn known_as(name: &str) -> &str {
 
 /// As [`dispatch`], for a method or an operator of a tensor, which is known by its name.
 pub fn dispatch_method<'py>(
+    span: &mut Option<Span>,
     slf: &Bound<'py, PyTensor>,
     name: &str,
     others: &[Bound<'py, PyAny>],
@@ -176,5 +184,7 @@ pub fn dispatch_method<'py>(
     let py = slf.py();
     let mut args = vec![slf.as_any().clone()];
     args.extend_from_slice(others);
-    dispatch(py, || py.get_type::<PyTensor>().getattr(known_as(name)), &args, &[])
+    let known = known_as(name);
+    let profiled = || profiler::name_of_method(known, &args).map(str::to_owned);
+    dispatch(py, span, profiled, || py.get_type::<PyTensor>().getattr(known), &args, &[])
 }

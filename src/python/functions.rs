@@ -22,7 +22,7 @@ use crate::python::entry::{Entry, Positional, definition, entries, fast_argument
 use crate::python::gc::without_gil;
 use crate::python::signature::Signature;
 use crate::python::tensor::PyTensor;
-use crate::python::{dispatch, out};
+use crate::python::{dispatch, out, profiler};
 use crate::tensor::Tensor;
 
 /// All overloads of a name.
@@ -378,8 +378,11 @@ unsafe fn call_function(
         guarded(py, || {
             let (positional, keywords) = fast_arguments(py, args, count, names)?;
             let group = &groups(py)[index];
+            let mut span = None;
+            let name = || Some(profiler::name_of_operation(&group.name, &positional));
             if dispatch::active()
-                && let Some(result) = dispatch::dispatch(py, || group.function(py), &positional, &keywords)?
+                && let Some(result) =
+                    dispatch::dispatch(py, &mut span, name, || group.function(py), &positional, &keywords)?
             {
                 return Ok(result.into_ptr());
             }
@@ -416,11 +419,15 @@ unsafe fn call_method(
             let this = Bound::from_borrowed_ptr(py, this).cast_into::<PyTensor>()?;
             let (positional, keywords) = fast_arguments(py, args, count, names)?;
             let group = &groups(py)[index];
+            let mut span = None;
             if dispatch::active() {
                 let mut all = Positional::new();
                 all.push(this.as_any().clone());
                 all.extend(positional.iter().cloned());
-                if let Some(result) = dispatch::dispatch(py, || group.method(py), &all, &keywords)? {
+                let name = || Some(profiler::name_of_operation(&group.name, &all));
+                if let Some(result) =
+                    dispatch::dispatch(py, &mut span, name, || group.method(py), &all, &keywords)?
+                {
                     return Ok(result.into_ptr());
                 }
             }

@@ -8,9 +8,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyString, PyTuple};
 
-use crate::python::dispatch;
 use crate::python::entry::{Entry, Positional, definition, entries, fast_arguments, guarded};
 use crate::python::tensor::PyTensor;
+use crate::python::{dispatch, profiler};
 
 /// What stands behind an entry point.
 struct Original {
@@ -68,6 +68,7 @@ unsafe fn call(
     unsafe {
         let py = Python::assume_attached();
         let original = &ORIGINALS.get(py).expect("made before any entry point")[index];
+        let mut span = None;
         if dispatch::active() {
             let mut answered = true;
             let result = guarded(py, || {
@@ -81,7 +82,8 @@ unsafe fn call(
                     true => py.get_type::<PyTensor>().getattr(original.name.as_str()),
                     false => py.import("rustnn._C")?.getattr(original.name.as_str()),
                 };
-                let result = dispatch::dispatch(py, function, &all, &keywords)?;
+                let name = || profiler::name_of_method(&original.name, &all).map(str::to_owned);
+                let result = dispatch::dispatch(py, &mut span, name, function, &all, &keywords)?;
                 answered = result.is_some();
                 Ok(result.map_or(std::ptr::null_mut(), Bound::into_ptr))
             });
@@ -89,16 +91,16 @@ unsafe fn call(
                 return result;
             }
         }
+        // Named so that it lasts until the call is over.
+        let _span = span;
         match original.call {
             Code::Fast(call) => call(this, args, count, names),
             Code::Tuple(call) => guarded(py, || {
-                let (positional, keywords) = fast_arguments(py, args, count, names)?;
-                let positional = PyTuple::new(py, positional)?;
-                let named = PyDict::new(py);
-                for (name, value) in &keywords {
-                    named.set_item(name, value)?;
-                }
-                let named = if keywords.is_empty() { std::ptr::null_mut() } else { named.as_ptr() };
+                // Without arguments there may be no array.
+                let given = if count == 0 { &[] } else { std::slice::from_raw_parts(args, count as usize) };
+                let positional = PyTuple::new(py, given.iter().map(|&a| Bound::from_borrowed_ptr(py, a)))?;
+                let named = keywords_of(py, args.add(count as usize), names)?;
+                let named = named.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
                 Ok(Bound::from_owned_ptr_or_err(py, call(this, positional.as_ptr(), named))?.into_ptr())
             }),
             Code::NoArguments(call) if count == 0 && names.is_null() => call(this, std::ptr::null_mut()),
@@ -112,6 +114,28 @@ unsafe fn call(
             }),
         }
     }
+}
+
+/// Keyword arguments as a dict, if there are any.
+///
+/// # Safety
+/// `names` is null or a tuple; `values` are as many.
+unsafe fn keywords_of<'py>(
+    py: Python<'py>,
+    values: *const *mut ffi::PyObject,
+    names: *mut ffi::PyObject,
+) -> PyResult<Option<Bound<'py, PyDict>>> {
+    if names.is_null() {
+        return Ok(None);
+    }
+    let keywords = PyDict::new(py);
+    // SAFETY: the caller's promise.
+    unsafe {
+        for (i, name) in Bound::from_borrowed_ptr(py, names).cast::<PyTuple>()?.iter().enumerate() {
+            keywords.set_item(name, Bound::from_borrowed_ptr(py, *values.add(i)))?;
+        }
+    }
+    Ok(Some(keywords))
 }
 
 static ENTRIES: [[Entry; 16]; 8] = entries!(entry: 0 1 2 3 4 5 6 7);

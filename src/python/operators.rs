@@ -75,12 +75,16 @@ fn binary<'py>(
     compute: impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = slf.py();
+    let operand = Other::read(other)?;
+    let mut span = None;
+    // What no class answers for is left to the other operand's own operator.
     if dispatch::active()
-        && let Some(result) = dispatch::dispatch_method(slf, name, std::slice::from_ref(other))?
+        && (operand.is_some() || other.hasattr("__torch_function__")?)
+        && let Some(result) = dispatch::dispatch_method(&mut span, slf, name, std::slice::from_ref(other))?
     {
         return Ok(result);
     }
-    let Some(other) = Other::read(other)? else { return Ok(py.NotImplemented().into_bound(py)) };
+    let Some(other) = operand else { return Ok(py.NotImplemented().into_bound(py)) };
     let this = handle(slf);
     let result = if this.numel().saturating_add(other.elements()) > RELEASE_GIL {
         without_gil(py, || compute(Arg::Tensor(&this), other.arg()))
@@ -115,7 +119,8 @@ fn inplace<'py>(
     compute: impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync,
 ) -> PyResult<()> {
     let Right { value: other, object } = other;
-    if dispatch::active() && dispatch::dispatch_method(slf, name, &[object])?.is_some() {
+    let mut span = None;
+    if dispatch::active() && dispatch::dispatch_method(&mut span, slf, name, &[object])?.is_some() {
         return Ok(());
     }
     let this = handle(slf);
@@ -270,8 +275,10 @@ impl PyTensor {
 
     fn __matmul__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__matmul__", std::slice::from_ref(other))?
+            && let Some(result) =
+                dispatch::dispatch_method(&mut span, slf, "__matmul__", std::slice::from_ref(other))?
         {
             return Ok(result);
         }
@@ -290,8 +297,9 @@ impl PyTensor {
     }
 
     fn __neg__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__neg__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__neg__", &[])?
         {
             return Ok(result);
         }
@@ -299,8 +307,9 @@ impl PyTensor {
     }
 
     fn __pos__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__pos__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__pos__", &[])?
         {
             return Ok(result);
         }
@@ -308,8 +317,9 @@ impl PyTensor {
     }
 
     fn __abs__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__abs__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__abs__", &[])?
         {
             return Ok(result);
         }
@@ -317,8 +327,9 @@ impl PyTensor {
     }
 
     fn __invert__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__invert__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__invert__", &[])?
         {
             return Ok(result);
         }
@@ -356,8 +367,10 @@ impl PyTensor {
     }
 
     fn __getitem__<'py>(slf: &Bound<'py, Self>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__getitem__", std::slice::from_ref(index))?
+            && let Some(result) =
+                dispatch::dispatch_method(&mut span, slf, "__getitem__", std::slice::from_ref(index))?
         {
             return Ok(result);
         }
@@ -370,8 +383,10 @@ impl PyTensor {
         index: &Bound<'py, PyAny>,
         value: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
+        let mut span = None;
         if dispatch::active()
-            && dispatch::dispatch_method(slf, "__setitem__", &[index.clone(), value.clone()])?.is_some()
+            && dispatch::dispatch_method(&mut span, slf, "__setitem__", &[index.clone(), value.clone()])?
+                .is_some()
         {
             return Ok(());
         }

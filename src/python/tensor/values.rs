@@ -67,8 +67,9 @@ impl PyTensor {
     }
 
     fn __len__(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__len__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__len__", &[])?
         {
             return result.extract();
         }
@@ -79,8 +80,9 @@ impl PyTensor {
     }
 
     fn __bool__(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__bool__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__bool__", &[])?
         {
             return result.is_truthy();
         }
@@ -88,8 +90,9 @@ impl PyTensor {
     }
 
     fn __float__<'py>(slf: &Bound<'py, Self>) -> PyResult<f64> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__float__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__float__", &[])?
         {
             return result.extract();
         }
@@ -101,8 +104,9 @@ impl PyTensor {
     }
 
     fn __int__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__int__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__int__", &[])?
         {
             return Ok(result);
         }
@@ -122,8 +126,9 @@ impl PyTensor {
     }
 
     fn __index__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__index__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__index__", &[])?
         {
             return Ok(result);
         }
@@ -144,9 +149,10 @@ impl PyTensor {
     }
 
     fn __contains__<'py>(slf: &Bound<'py, Self>, element: &Bound<'py, PyAny>) -> PyResult<bool> {
+        let mut span = None;
         if dispatch::active()
             && let Some(result) =
-                dispatch::dispatch_method(slf, "__contains__", std::slice::from_ref(element))?
+                dispatch::dispatch_method(&mut span, slf, "__contains__", std::slice::from_ref(element))?
         {
             return result.is_truthy();
         }
@@ -168,8 +174,9 @@ impl PyTensor {
     }
 
     fn __repr__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
         if dispatch::active()
-            && let Some(result) = dispatch::dispatch_method(slf, "__repr__", &[])?
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__repr__", &[])?
         {
             return Ok(result);
         }
