@@ -13,6 +13,9 @@ STAMPS := $(VENV)/stamps
 RUST_SOURCES   := $(shell find src -type f) $(wildcard build.rs) Cargo.toml Cargo.lock
 PYTHON_SOURCES := $(shell find python -name '*.py' -o -name '*.pyi')
 PYTEST_ARGS    ?=
+# Processes that tests run in.
+JOBS           ?= $(shell $(PYTHON) -c 'import os; print(min(8, os.cpu_count() or 1))')
+PYTEST         := $(BIN)/python -m pytest --numprocesses $(JOBS)
 
 # maturin looks here for the environment to install into.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -31,15 +34,15 @@ demo: $(STAMPS)/extension $(STAMPS)/demo ## train a small CNN on real handwritte
 
 test: $(STAMPS)/extension $(STAMPS)/demo ## the Rust tests and the Python tests; parity too where PyTorch is in .venv
 	cargo test --locked
-	$(BIN)/python -m pytest tests/python $(PYTEST_ARGS)
+	$(PYTEST) tests/python $(PYTEST_ARGS)
 	@# In a process of its own: what hypothesis draws depends on the modules that are loaded.
 	$(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
 	@if $(BIN)/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'; \
-	then $(BIN)/python -m pytest tests/parity $(PYTEST_ARGS); \
+	then OMP_NUM_THREADS=1 $(PYTEST) tests/parity $(PYTEST_ARGS); \
 	else echo 'PyTorch is not in .venv: parity tests left out (`make parity` installs it)'; fi
 
 parity: $(STAMPS)/extension $(STAMPS)/torch $(STAMPS)/demo ## install PyTorch into .venv and hold rustnn against it
-	$(BIN)/python -m pytest tests/parity $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PYTEST) tests/parity $(PYTEST_ARGS)
 
 parity-table: $(STAMPS)/extension $(STAMPS)/torch ## operation by operation, dtype by dtype: docs/PARITY.md
 	cd tests && ../$(BIN)/python -m parity.table

@@ -9,6 +9,7 @@
 //! - [`tensor`], [`autograd`]: the handle and the tape
 //! - [`ops`]: what can be done with tensors; one file a family
 //! - [`optim`]: fused update steps
+//! - [`profile`]: what runs, and for how long
 //! - `python`: the module `rustnn._C`; no arithmetic
 
 pub mod alloc;
@@ -21,6 +22,7 @@ mod fork;
 pub mod layout;
 pub mod ops;
 pub mod optim;
+pub mod profile;
 #[cfg(feature = "python")]
 mod python;
 pub mod random;

@@ -268,29 +268,64 @@ struct Addresses<const N: usize>([*mut u8; N]);
 // SAFETY: threads work on disjoint ranges of elements.
 unsafe impl<const N: usize> Sync for Addresses<N> {}
 
-struct Range<const N: usize, T, R> {
+/// Elements that are converted at a time.
+const BLOCK: usize = 64;
+
+struct Range<const N: usize, T, C, R> {
     addresses: Addresses<N>,
     range: std::ops::Range<usize>,
     rule: R,
-    element: std::marker::PhantomData<T>,
+    /// How elements lie in memory, and what they are computed in.
+    element: std::marker::PhantomData<(T, C)>,
 }
 
-impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Kernel<C> for Range<N, T, R> {
+impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Kernel<C> for Range<N, T, C, R> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd<C>>(self, _: S) {
-        for i in self.range {
-            // SAFETY: every slot has as many elements as the parameter, and nobody else works on
-            // this range.
-            unsafe {
-                let at = |k: usize| self.addresses.0[k].cast::<T>().add(i);
-                let mut values: [C; N] = std::array::from_fn(|k| at(k).read().load());
-                self.rule.update(&mut values);
-                for (k, value) in values.iter().enumerate() {
-                    if k != 1 {
-                        at(k).write(T::store(*value));
-                    }
+        let (mut i, end) = (self.range.start, self.range.end);
+        // SAFETY: every slot has as many elements as the parameter, and nobody else works on this range.
+        unsafe {
+            // By blocks conversions are loops of their own, which the compiler turns into vectors.
+            while T::CONVERTED && end - i >= BLOCK {
+                self.update::<BLOCK>(i);
+                i += BLOCK;
+            }
+            for i in i..end {
+                self.update::<1>(i);
+            }
+        }
+    }
+}
+
+impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Range<N, T, C, R> {
+    /// Updates `L` elements from number `i` on.
+    ///
+    /// # Safety
+    /// Every slot has them, and nobody else reads or writes them meanwhile.
+    #[inline(always)]
+    unsafe fn update<const L: usize>(&self, i: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let at = |k: usize| self.addresses.0[k].cast::<T>().add(i);
+            let mut values = [[C::zero(); L]; N];
+            for (k, slot) in values.iter_mut().enumerate() {
+                for (j, value) in slot.iter_mut().enumerate() {
+                    *value = at(k).add(j).read().load();
+                }
+            }
+            #[allow(clippy::needless_range_loop)] // By element, across all slots.
+            for j in 0..L {
+                let mut element: [C; N] = std::array::from_fn(|k| values[k][j]);
+                self.rule.update(&mut element);
+                for k in 0..N {
+                    values[k][j] = element[k];
+                }
+            }
+            for (k, slot) in values.iter().enumerate().filter(|(k, _)| *k != 1) {
+                for (j, value) in slot.iter().enumerate() {
+                    at(k).add(j).write(T::store(*value));
                 }
             }
         }
@@ -302,18 +337,21 @@ fn run<const N: usize, T: Stored<C>, C: Real, R: Rule<C>>(addresses: Addresses<N
         let whole = &addresses; // the struct, which is Sync, not its field
         C::dispatch(
             level(),
-            Range::<N, T, _> { addresses: *whole, range, rule, element: std::marker::PhantomData },
+            Range::<N, T, C, _> { addresses: *whole, range, rule, element: std::marker::PhantomData },
         );
     });
 }
 
 /// How elements lie in memory.
 trait Stored<C>: Copy {
+    /// Whether that is another type than they are computed in.
+    const CONVERTED: bool;
     fn load(self) -> C;
     fn store(value: C) -> Self;
 }
 
 impl<C: Real> Stored<C> for C {
+    const CONVERTED: bool = false;
     #[inline(always)]
     fn load(self) -> C {
         self
@@ -327,6 +365,7 @@ impl<C: Real> Stored<C> for C {
 macro_rules! stored_half {
     ($($half:ty, $from:path, $to:path;)*) => {$(
         impl<C: Real> Stored<C> for $half {
+            const CONVERTED: bool = true;
             #[inline(always)]
             fn load(self) -> C {
                 C::from($from(self.to_bits())).unwrap_or_else(C::nan)

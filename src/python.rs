@@ -4,23 +4,29 @@
 //! `Tensor`, [`indexing`] reads `x[...]`; the other files are one class or one conversion each.
 
 mod arguments;
+mod attribute_entry;
 mod autocast;
 mod autograd;
 mod convert;
 mod data;
 mod device;
+mod dispatch;
 mod dlpack;
 mod dtype;
+mod entry;
 mod error;
 mod formats;
 mod functions;
 mod gc;
 mod generator;
+mod handwritten;
 mod indexing;
+mod modes;
 mod numpy;
 mod operators;
 mod optim;
 mod out;
+mod profiler;
 mod signature;
 mod storage;
 mod subclass;
@@ -47,6 +53,10 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     numpy::register(m)?;
     dlpack::register(m)?;
     subclass::register(m)?;
+    modes::register(m)?;
+    profiler::register(m)?;
     optim::register(m)?;
+    handwritten::register(m)?;
+    attribute_entry::register(m)?;
     functions::register(m)
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::alloc::Block;
 use crate::error::{Error, Result};
+use crate::profile;
 use crate::shared::arc_in_place;
 
 /// Up to this many bytes live next to the counters, in the same allocation.
@@ -83,6 +84,22 @@ enum Owner {
     },
 }
 
+impl Owner {
+    /// Whether the bytes come and go with the storage.
+    fn has_memory(&self) -> bool {
+        matches!(self, Owner::Inline | Owner::Block { .. } | Owner::Shared { .. })
+    }
+}
+
+impl Drop for Inner {
+    #[inline]
+    fn drop(&mut self) {
+        if profile::on() && self.owner.has_memory() {
+            profile::note_memory(-(self.bytes as i64));
+        }
+    }
+}
+
 // SAFETY: the bytes are plain memory. Tensors hand out pointers to it; that two threads do not write
 // one tensor at a time is the caller's duty, as in PyTorch, and can never corrupt the handle itself.
 unsafe impl Send for Inner {}
@@ -132,6 +149,9 @@ impl Storage {
 
     #[inline(always)]
     fn build(bytes: usize, ptr: *mut u8, owner: Owner) -> Storage {
+        if profile::on() && owner.has_memory() {
+            profile::note_memory(bytes as i64);
+        }
         let inline = UnsafeCell::new(MaybeUninit::uninit());
         Storage(arc_in_place!(Inner { version: AtomicU32::new(0), bytes, ptr, inline, owner }))
     }

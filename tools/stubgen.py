@@ -108,6 +108,8 @@ def operations(owner: object, *, method: bool, indent: str, known: set[str]) -> 
     for name in sorted(dir(owner)):
         if name in known or name.startswith("__"):
             continue
+        if f"_{name}" in by_name:
+            continue  # only where pickles look for it
         plain = name if name in by_name else name.removesuffix("_")
         if plain in by_name:
             lines += definition(name, by_name[plain], method=method, indent=indent)

@@ -41,12 +41,21 @@ if TYPE_CHECKING:
     from rustnn import cpu as cpu
     from rustnn import cuda as cuda
     from rustnn import datasets as datasets
+    from rustnn import distributed as distributed
+    from rustnn import distributions as distributions
+    from rustnn import export as export
     from rustnn import fft as fft
     from rustnn import func as func
+    from rustnn import hub as hub
+    from rustnn import jit as jit
     from rustnn import linalg as linalg
     from rustnn import mps as mps
+    from rustnn import multiprocessing as multiprocessing
     from rustnn import nn as nn
+    from rustnn import onnx as onnx
     from rustnn import optim as optim
+    from rustnn import overrides as overrides
+    from rustnn import profiler as profiler
     from rustnn import random as random
     from rustnn import signal as signal
     from rustnn import special as special
@@ -70,6 +79,7 @@ if TYPE_CHECKING:
     from rustnn.amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
     from rustnn.amp.autocast_mode import set_autocast_gpu_dtype as set_autocast_gpu_dtype
     from rustnn.compiler import compile as compile
+    from rustnn.differences import gradient as gradient
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import from_file as from_file
     from rustnn.functional import meshgrid as meshgrid
@@ -144,17 +154,26 @@ _modules = (
     "cpu",
     "cuda",
     "datasets",
+    "distributed",
+    "distributions",
+    "export",
     "func",
     "fft",
     "functional",
+    "hub",
+    "jit",
     "legacy",
     "linalg",
     "mps",
+    "multiprocessing",
     "lowrank",
     "nn",
     "notebook",
     "numeric_limits",
+    "onnx",
     "optim",
+    "overrides",
+    "profiler",
     "random",
     "return_types",
     "serialization",
@@ -187,6 +206,7 @@ _names = {
     "broadcast_shapes": "functional",
     "compile": "compiler",
     "from_file": "functional",
+    "gradient": "differences",
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",
     "load": "serialization",
@@ -242,6 +262,9 @@ _names = {
     "ShortTensor": "legacy",
 }
 
+# Parts of PyTorch that are not planned, and what to take instead.
+_absent = {"masked": "take torch.where, Tensor.masked_fill and the functions that leave NaN out"}
+
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
@@ -251,7 +274,8 @@ def __getattr__(name: str) -> Any:
     if name in _names:
         value = globals()[name] = getattr(import_module(f"rustnn.{_names[name]}"), name)
         return value
-    raise AttributeError(f"module 'rustnn' has no attribute '{name}'")
+    hint = f": {_absent[name]}" if name in _absent else ""
+    raise AttributeError(f"module 'rustnn' has no attribute '{name}'{hint}")
 
 
 def __dir__() -> list[str]:

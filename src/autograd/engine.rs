@@ -19,6 +19,7 @@ use crate::bail;
 use crate::error::{Error, Result};
 use crate::layout::Show;
 use crate::ops;
+use crate::profile::{self, Scope, Span};
 use crate::tensor::Tensor;
 
 /// A node that waits for its turn, with the gradients that have arrived so far.
@@ -271,6 +272,10 @@ fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option
     }
     while let Some((_, task)) = waiting.pop_last() {
         let Task { node, mut grads } = task;
+        let _whole = profile::on().then(|| {
+            let name = format!("autograd::engine::evaluate_function: {}", profiled_name(&node));
+            Span::plain(name, Scope::Function, profiled_number(&node))
+        });
         let ends = targets.is_some_and(|t| t.end_at(&node));
         // Where a walk goes on, what was asked for is the gradient before hooks; where it ends, after.
         if let Some(targets) = targets.filter(|_| !ends) {
@@ -284,10 +289,16 @@ fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option
             targets.capture(&node, &grads, &mut found);
             continue;
         }
+        let span = profile::on().then(|| {
+            let arguments = if profile::options().shapes { profiled_arguments(&grads) } else { Vec::new() };
+            let number = profiled_number(&node);
+            Span::new(profiled_name(&node), Scope::Backward, number, arguments, Vec::new())
+        });
         let results = match anomaly::enabled() {
             true => anomaly::watched(&node, || evaluate(&node, &mut grads)),
             false => evaluate(&node, &mut grads),
         }?;
+        drop(span);
         if !walk.retain_graph {
             node.release();
         }
@@ -309,6 +320,29 @@ fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option
         }
     }
     Ok(found)
+}
+
+/// A node as profiles call it.
+fn profiled_name(node: &NodeRef) -> String {
+    match node.body().collects() {
+        true => "torch::autograd::AccumulateGrad".to_owned(),
+        false => crate::autograd::node::display_name(node.name()),
+    }
+}
+
+/// The number by which profiles find the operation that made a node.
+fn profiled_number(node: &NodeRef) -> i64 {
+    if node.body().collects() { -1 } else { node.sequence() as i64 }
+}
+
+fn profiled_arguments(grads: &ArrivedGrads) -> Vec<profile::Argument> {
+    let argument = |grad: &Option<Tensor>| profile::Argument {
+        keyword: String::new(),
+        sizes: grad.as_ref().map(|g| g.sizes().to_vec()),
+        kind: String::new(),
+        text: String::new(),
+    };
+    grads.iter().map(argument).collect()
 }
 
 /// Adds a gradient to what waits at an edge: the first is moved, later ones are added in place where

@@ -34,7 +34,7 @@ table! {
         grad { x(x, g) = -(g * (exp(-(x * x)) * 1.128379167095512573896)); } on (-3.0, 3.0);
     /// The inverse of the error function.
     op erfinv(x) for (float) = { erfinv(x) }
-        grad { x(y, g) = g * (exp(y * y) * 0.886226925452758013649); } on (-0.9, 0.9);
+        grad { x(x, g) = g * (exp(erfinv(x) * erfinv(x)) * 0.886226925452758013649); } on (-0.9, 0.9);
     /// exp(x^2) * erfc(x).
     special erfcx(x) for (float) = { erfcx(x) }
         grad { x(x, y, g) = g * (2.0 * x * y - 1.128379167095512573896); } on (-2.0, 4.0);

@@ -22,7 +22,7 @@ table! {
         grad { a(b, g) = g * conj(b); b(a, g) = g * conj(a); } on (-4.0, 4.0);
     /// The quotient, in floating point also for integers.
     part div(a, b) for (float complex) = { quotient(a, b) }
-        grad { a(b, g) = g / conj(b); b(b, y, g) = -(g * conj(y / b)); } on (0.5, 4.0);
+        grad { a(b, g) = g / conj(b); b(a, b, g) = -(g * conj(a / b / b)); } on (0.5, 4.0);
     part div_floor as "div"(a, b) for (float int) = { floor_divide(a, b) }
         grad { a(g) = zero(g); b(g) = zero(g); } check no_zero_divisor on (0.5, 4.0);
     part div_trunc as "div"(a, b) for (float int) = { trunc_divide(a, b) }

@@ -1,16 +1,14 @@
 //! The operations of `ops` as functions of the module and methods of `Tensor`.
 //!
-//! Overloads of one name form a group; in-place twins are groups of their own. CPython's fast calls
-//! carry no data, so each group gets entry points of its own from tables of `const` generics.
+//! Overloads of one name form a group; in-place twins are groups of their own.
 
-use std::ffi::{CString, c_char, c_int};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ffi::CString;
 
-use pyo3::exceptions::{PyTypeError, PyUserWarning};
+use pyo3::exceptions::PyUserWarning;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyDict, PyList, PyString};
 use smallvec::SmallVec;
 
 use crate::autocast::{self, Policy};
@@ -20,10 +18,11 @@ use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
 use crate::python::arguments::{Call, Extras, Mismatch, Values, bind, explain};
 use crate::python::convert::{handle, output_object, tensor_of};
+use crate::python::entry::{Entry, Positional, definition, entries, fast_arguments, guarded};
 use crate::python::gc::without_gil;
 use crate::python::signature::Signature;
 use crate::python::tensor::PyTensor;
-use crate::python::{out, subclass};
+use crate::python::{dispatch, out, profiler};
 use crate::tensor::Tensor;
 
 /// All overloads of a name.
@@ -95,6 +94,16 @@ fn native_name(name: &str) -> String {
     match name.split_once('.') {
         None => name.to_owned(),
         Some(_) => format!("_{}", name.replace("nn.functional.", "nn.").replace('.', "_")),
+    }
+}
+
+/// The name that a function of a module tells: `hardtanh` of `nn.functional`, `linalg_inv`, as PyTorch's do.
+fn public_name(group: &Group) -> (&str, &str) {
+    let of_module = group.overloads.iter().any(|(op, _)| op.name().contains('.'));
+    match group.name.strip_prefix("_nn_") {
+        Some(name) if of_module => (name, "rustnn.nn.functional"),
+        _ if of_module => (group.name.trim_start_matches('_'), "rustnn._C"),
+        _ => (&group.name, "rustnn._C"),
     }
 }
 
@@ -256,7 +265,8 @@ fn call_group<'py>(
     }
     // An object that is no tensor may still know what to do.
     if this.is_none()
-        && let Some(result) = subclass::dispatch(py, || group.function(py), call.positional, call.keywords)?
+        && let Some(result) =
+            dispatch::dispatch_to_objects(py, || group.function(py), call.positional, call.keywords)?
     {
         return Ok(result);
     }
@@ -343,55 +353,6 @@ fn general_inplace(call: OpCall, values: &[Value]) -> crate::error::Result<Outpu
 
 // ---- entry points ----
 
-/// Runs `body`, turning a panic, which would be a bug of ours, into an exception.
-fn guarded(py: Python<'_>, body: impl FnOnce() -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
-    let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-            .unwrap_or_default();
-        Err(PyErr::new::<pyo3::panic::PanicException, _>(text))
-    });
-    result.unwrap_or_else(|error| {
-        error.restore(py);
-        std::ptr::null_mut()
-    })
-}
-
-type Keywords<'py> = SmallVec<[(Bound<'py, PyString>, Bound<'py, PyAny>); 4]>;
-
-/// The arguments of a fast call.
-///
-/// # Safety
-/// As CPython passes them: `count` positional ones, then one for each name in `names`.
-unsafe fn fast_arguments<'py>(
-    py: Python<'py>,
-    args: *const *mut ffi::PyObject,
-    count: ffi::Py_ssize_t,
-    names: *mut ffi::PyObject,
-) -> PyResult<(SmallVec<[Bound<'py, PyAny>; 6]>, Keywords<'py>)> {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut positional = SmallVec::new();
-        for i in 0..count as usize {
-            positional.push(Bound::from_borrowed_ptr(py, *args.add(i)));
-        }
-        let mut keywords = Keywords::new();
-        if !names.is_null() {
-            let names = Bound::from_borrowed_ptr(py, names).cast_into::<PyTuple>()?;
-            for (k, name) in names.iter().enumerate() {
-                let value = Bound::from_borrowed_ptr(py, *args.add(count as usize + k));
-                keywords.push((name.cast_into::<PyString>()?, value));
-            }
-        }
-        if keywords.len() > 63 {
-            return Err(PyTypeError::new_err("too many keyword arguments"));
-        }
-        Ok((positional, keywords))
-    }
-}
-
 /// A function of the module: group `I`.
 unsafe extern "C" fn function_entry<const I: usize>(
     _module: *mut ffi::PyObject,
@@ -417,8 +378,11 @@ unsafe fn call_function(
         guarded(py, || {
             let (positional, keywords) = fast_arguments(py, args, count, names)?;
             let group = &groups(py)[index];
-            if subclass::active()
-                && let Some(result) = subclass::dispatch(py, || group.function(py), &positional, &keywords)?
+            let mut span = None;
+            let name = || Some(profiler::name_of_operation(&group.name, &positional));
+            if dispatch::active()
+                && let Some(result) =
+                    dispatch::dispatch(py, &mut span, name, || group.function(py), &positional, &keywords)?
             {
                 return Ok(result.into_ptr());
             }
@@ -455,11 +419,15 @@ unsafe fn call_method(
             let this = Bound::from_borrowed_ptr(py, this).cast_into::<PyTensor>()?;
             let (positional, keywords) = fast_arguments(py, args, count, names)?;
             let group = &groups(py)[index];
-            if subclass::active() {
-                let mut all: SmallVec<[Bound<'_, PyAny>; 6]> = SmallVec::new();
+            let mut span = None;
+            if dispatch::active() {
+                let mut all = Positional::new();
                 all.push(this.as_any().clone());
                 all.extend(positional.iter().cloned());
-                if let Some(result) = subclass::dispatch(py, || group.method(py), &all, &keywords)? {
+                let name = || Some(profiler::name_of_operation(&group.name, &all));
+                if let Some(result) =
+                    dispatch::dispatch(py, &mut span, name, || group.method(py), &all, &keywords)?
+                {
                     return Ok(result.into_ptr());
                 }
             }
@@ -467,25 +435,6 @@ unsafe fn call_method(
             Ok(call_group(py, group, Some(&this), &call)?.into_ptr())
         })
     }
-}
-
-type Entry = unsafe extern "C" fn(
-    *mut ffi::PyObject,
-    *const *mut ffi::PyObject,
-    ffi::Py_ssize_t,
-    *mut ffi::PyObject,
-) -> *mut ffi::PyObject;
-
-macro_rules! entries {
-    ($entry:ident: $($high:literal)*) => { [$(entries!(@sixteen $entry $high)),*] };
-    (@sixteen $entry:ident $high:literal) => { [
-        $entry::<{ $high * 16 }>, $entry::<{ $high * 16 + 1 }>, $entry::<{ $high * 16 + 2 }>,
-        $entry::<{ $high * 16 + 3 }>, $entry::<{ $high * 16 + 4 }>, $entry::<{ $high * 16 + 5 }>,
-        $entry::<{ $high * 16 + 6 }>, $entry::<{ $high * 16 + 7 }>, $entry::<{ $high * 16 + 8 }>,
-        $entry::<{ $high * 16 + 9 }>, $entry::<{ $high * 16 + 10 }>, $entry::<{ $high * 16 + 11 }>,
-        $entry::<{ $high * 16 + 12 }>, $entry::<{ $high * 16 + 13 }>, $entry::<{ $high * 16 + 14 }>,
-        $entry::<{ $high * 16 + 15 }>,
-    ] };
 }
 
 /// An entry point for each group; more are added by another number in both lines.
@@ -498,18 +447,6 @@ static METHOD_ENTRIES: [[Entry; 16]; BLOCKS] = entries!(method_entry:
 /// Of sixteen entry points each.
 const BLOCKS: usize = 64;
 
-/// A method definition that lives as long as the process, as CPython asks.
-fn definition(name: &str, doc: &str, entry: Entry) -> PyResult<*mut ffi::PyMethodDef> {
-    let name: *const c_char = CString::new(name)?.into_raw();
-    let doc: *const c_char = CString::new(doc.trim())?.into_raw();
-    Ok(Box::into_raw(Box::new(ffi::PyMethodDef {
-        ml_name: name,
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: entry },
-        ml_flags: (ffi::METH_FASTCALL | ffi::METH_KEYWORDS) as c_int,
-        ml_doc: doc,
-    })))
-}
-
 fn entry_of(entries: &'static [[Entry; 16]; BLOCKS], group: usize) -> Entry {
     *entries.as_flattened().get(group).expect("as many entry points as groups")
 }
@@ -517,7 +454,6 @@ fn entry_of(entries: &'static [[Entry; 16]; BLOCKS], group: usize) -> Entry {
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     let class = py.get_type::<PyTensor>();
-    let module_name = PyString::new(py, "rustnn._C");
     for (i, group) in groups(py).iter().enumerate() {
         let doc = group.overloads.iter().map(|(op, _)| op.doc).find(|d| !d.is_empty()).unwrap_or("");
         if group.overloads.iter().any(|(op, _)| op.variants.method) {
@@ -534,7 +470,9 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
             && !group.name.starts_with('_')
             && !INPLACE_FUNCTIONS.contains(&group.name.as_str());
         if is_function && !hidden {
-            let def = definition(&group.name, doc, entry_of(&FUNCTION_ENTRIES, i))?;
+            let (name, module_name) = public_name(group);
+            let def = definition(name, doc, entry_of(&FUNCTION_ENTRIES, i))?;
+            let module_name = PyString::new(py, module_name);
             // SAFETY: the definition is never freed; the arguments are borrowed for the call.
             let function = unsafe {
                 Bound::from_owned_ptr_or_err(
@@ -542,7 +480,11 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
                     ffi::PyCFunction_NewEx(def, m.as_ptr(), module_name.as_ptr()),
                 )?
             };
-            m.add(group.name.as_str(), function)?;
+            m.add(group.name.as_str(), &function)?;
+            if module_name == "rustnn._C" && name != group.name {
+                // Where pickles look for it; not among the names that `import *` takes.
+                m.setattr(name, function)?;
+            }
         }
     }
     m.add_function(wrap_pyfunction!(_ops, m)?)

@@ -11,6 +11,9 @@ use crate::tensor::Tensor;
 #[pyclass(name = "Generator", module = "rustnn", frozen)]
 pub struct PyGenerator(pub Generator);
 
+/// What a pickle says of a generator: its seed, no offset, the bytes of its state.
+type State = (u64, Option<u64>, Py<PyAny>);
+
 /// A seed as PyTorch takes it: negative ones wrap around.
 fn seed_of(value: &Bound<'_, PyAny>) -> PyResult<u64> {
     if let Ok(seed) = value.extract::<u64>() {
@@ -109,6 +112,19 @@ impl PyGenerator {
     fn set_offset(&self, offset: u64) -> PyResult<()> {
         let _ = offset;
         Err(PyRuntimeError::new_err("CPU Generator does not use offset"))
+    }
+
+    /// As PyTorch pickles it: the class, its device, and (seed, offset, state).
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, State)> {
+        let this = slf.get();
+        let device = (this.device(slf.py()),).into_pyobject(slf.py())?.into_any();
+        let state = (this.initial_seed(), None, this.get_state(slf.py())?);
+        Ok((slf.get_type().into_any(), device, state))
+    }
+
+    fn __setstate__(&self, py: Python<'_>, state: State) -> PyResult<()> {
+        self.0.manual_seed(state.0);
+        load_state(&self.0, state.2.bind(py))
     }
 
     #[getter]

@@ -13,10 +13,10 @@ use crate::ops::pointwise::{Arg, Row, apply, apply_inplace};
 use crate::ops::table::rows;
 use crate::ops::{arithmetic, matmul, table};
 use crate::python::convert::{handle, number_of, tensor_of, wrap};
+use crate::python::dispatch;
 use crate::python::gc::without_gil;
 use crate::python::indexing;
 use crate::python::numpy;
-use crate::python::subclass;
 use crate::python::tensor::PyTensor;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
@@ -75,12 +75,16 @@ fn binary<'py>(
     compute: impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = slf.py();
-    if subclass::active()
-        && let Some(result) = subclass::dispatch_method(slf, name, std::slice::from_ref(other))?
+    let operand = Other::read(other)?;
+    let mut span = None;
+    // What no class answers for is left to the other operand's own operator.
+    if dispatch::active()
+        && (operand.is_some() || other.hasattr("__torch_function__")?)
+        && let Some(result) = dispatch::dispatch_method(&mut span, slf, name, std::slice::from_ref(other))?
     {
         return Ok(result);
     }
-    let Some(other) = Other::read(other)? else { return Ok(py.NotImplemented().into_bound(py)) };
+    let Some(other) = operand else { return Ok(py.NotImplemented().into_bound(py)) };
     let this = handle(slf);
     let result = if this.numel().saturating_add(other.elements()) > RELEASE_GIL {
         without_gil(py, || compute(Arg::Tensor(&this), other.arg()))
@@ -92,26 +96,34 @@ fn binary<'py>(
 
 /// The right side of an operator that overwrites its left side. What is neither tensor nor number cannot
 /// be had as one: then Python goes on to the operator that does not overwrite.
-struct Right(Other);
+struct Right<'py> {
+    value: Other,
+    object: Bound<'py, PyAny>,
+}
 
-impl<'a, 'py> FromPyObject<'a, 'py> for Right {
+impl<'a, 'py> FromPyObject<'a, 'py> for Right<'py> {
     type Error = PyErr;
 
-    fn extract(value: Borrowed<'a, 'py, PyAny>) -> PyResult<Right> {
-        Other::read(&value)?
-            .map(Right)
+    fn extract(object: Borrowed<'a, 'py, PyAny>) -> PyResult<Right<'py>> {
+        Other::read(&object)?
+            .map(|value| Right { value, object: object.to_owned() })
             .ok_or_else(|| pyo3::exceptions::PyTypeError::new_err("expected a tensor or a number"))
     }
 }
 
 /// Runs an operator that overwrites its left side.
-fn inplace(
-    slf: &Bound<'_, PyTensor>,
-    other: Right,
+fn inplace<'py>(
+    name: &str,
+    slf: &Bound<'py, PyTensor>,
+    other: Right<'py>,
     compute: impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync,
 ) -> PyResult<()> {
+    let Right { value: other, object } = other;
+    let mut span = None;
+    if dispatch::active() && dispatch::dispatch_method(&mut span, slf, name, &[object])?.is_some() {
+        return Ok(());
+    }
     let this = handle(slf);
-    let Right(other) = other;
     if this.numel() > RELEASE_GIL {
         without_gil(slf.py(), || compute(Arg::Tensor(&this), other.arg()))?;
     } else {
@@ -162,8 +174,8 @@ macro_rules! inplace_methods {
     ($($name:ident $row:ident;)*) => {
         #[pymethods]
         impl PyTensor { $(
-            fn $name(slf: &Bound<'_, Self>, other: Right) -> PyResult<()> {
-                inplace(slf, other, into_left(&rows::$row::ROW))
+            fn $name<'py>(slf: &Bound<'py, Self>, other: Right<'py>) -> PyResult<()> {
+                inplace(stringify!($name), slf, other, into_left(&rows::$row::ROW))
             }
         )* }
     };
@@ -214,9 +226,13 @@ impl PyTensor {
         binary("__rpow__", slf, base, |a, b| arithmetic::pow(b, a))
     }
 
-    fn __ipow__(slf: &Bound<'_, Self>, exponent: Right, modulo: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn __ipow__<'py>(
+        slf: &Bound<'py, Self>,
+        exponent: Right<'py>,
+        modulo: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
         let _ = modulo;
-        inplace(slf, exponent, into_left(&rows::pow::ROW))
+        inplace("__ipow__", slf, exponent, into_left(&rows::pow::ROW))
     }
 
     /// Python 2's division, which PyTorch keeps.
@@ -228,8 +244,8 @@ impl PyTensor {
         binary("__rdiv__", slf, other, swapped(&rows::div::ROW))
     }
 
-    fn __idiv__<'py>(slf: &Bound<'py, Self>, other: Right) -> PyResult<Bound<'py, PyAny>> {
-        inplace(slf, other, into_left(&rows::div::ROW))?;
+    fn __idiv__<'py>(slf: &Bound<'py, Self>, other: Right<'py>) -> PyResult<Bound<'py, PyAny>> {
+        inplace("__itruediv__", slf, other, into_left(&rows::div::ROW))?;
         Ok(slf.as_any().clone())
     }
 
@@ -259,8 +275,10 @@ impl PyTensor {
 
     fn __matmul__<'py>(slf: &Bound<'py, Self>, other: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
-        if subclass::active()
-            && let Some(result) = subclass::dispatch_method(slf, "__matmul__", std::slice::from_ref(other))?
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) =
+                dispatch::dispatch_method(&mut span, slf, "__matmul__", std::slice::from_ref(other))?
         {
             return Ok(result);
         }
@@ -279,8 +297,9 @@ impl PyTensor {
     }
 
     fn __neg__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        if subclass::active()
-            && let Some(result) = subclass::dispatch_method(slf, "__neg__", &[])?
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__neg__", &[])?
         {
             return Ok(result);
         }
@@ -288,12 +307,19 @@ impl PyTensor {
     }
 
     fn __pos__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__pos__", &[])?
+        {
+            return Ok(result);
+        }
         wrap(slf.py(), arithmetic::positive(&handle(slf))?)
     }
 
     fn __abs__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        if subclass::active()
-            && let Some(result) = subclass::dispatch_method(slf, "__abs__", &[])?
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__abs__", &[])?
         {
             return Ok(result);
         }
@@ -301,8 +327,9 @@ impl PyTensor {
     }
 
     fn __invert__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        if subclass::active()
-            && let Some(result) = subclass::dispatch_method(slf, "__invert__", &[])?
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__invert__", &[])?
         {
             return Ok(result);
         }
@@ -340,8 +367,10 @@ impl PyTensor {
     }
 
     fn __getitem__<'py>(slf: &Bound<'py, Self>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        if subclass::active()
-            && let Some(result) = subclass::dispatch_method(slf, "__getitem__", std::slice::from_ref(index))?
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) =
+                dispatch::dispatch_method(&mut span, slf, "__getitem__", std::slice::from_ref(index))?
         {
             return Ok(result);
         }
@@ -349,11 +378,18 @@ impl PyTensor {
         wrap(slf.py(), result)
     }
 
-    fn __setitem__(
-        slf: &Bound<'_, Self>,
-        index: &Bound<'_, PyAny>,
-        value: &Bound<'_, PyAny>,
+    fn __setitem__<'py>(
+        slf: &Bound<'py, Self>,
+        index: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
+        let mut span = None;
+        if dispatch::active()
+            && dispatch::dispatch_method(&mut span, slf, "__setitem__", &[index.clone(), value.clone()])?
+                .is_some()
+        {
+            return Ok(());
+        }
         let this = handle(slf);
         let value = match Other::read(value)? {
             Some(value) => value,

@@ -1,7 +1,5 @@
 //! Subclasses of `Tensor` and `__torch_function__`: a class may say what operations do with its objects,
 //! and by default their results are of the same class.
-//!
-//! Plain tensors pay for it with the look at one flag, which is set when the first such class is made.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyTuple, PyType};
 
 use crate::ops::view;
 use crate::python::convert::handle;
+use crate::python::dispatch::{self, Overload};
+use crate::python::modes;
 use crate::python::tensor::PyTensor;
 
 /// Whether any class takes part in `__torch_function__`.
@@ -24,9 +24,13 @@ thread_local! {
 }
 
 /// Whether arguments have to be looked at.
-#[inline]
 pub fn active() -> bool {
-    TAKING_PART.load(Ordering::Relaxed) && SWITCHED_OFF.get() == 0
+    TAKING_PART.load(Ordering::Relaxed) && !switched_off()
+}
+
+/// Whether operations are to see plain tensors.
+pub fn switched_off() -> bool {
+    SWITCHED_OFF.get() != 0 || modes::all_off()
 }
 
 /// Runs `body` with plain operations, whatever class its tensors have.
@@ -96,81 +100,18 @@ fn disabled(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     DISABLED.import(py, "rustnn._C", "_disabled_torch_function_impl")
 }
 
-/// Calls the `__torch_function__` of the arguments; None if they are plain.
-pub fn dispatch<'py>(
-    py: Python<'py>,
-    function: impl FnOnce() -> PyResult<Bound<'py, PyAny>>,
-    args: &[Bound<'py, PyAny>],
-    kwargs: &[(Bound<'py, PyString>, Bound<'py, PyAny>)],
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let mut found: Vec<(Bound<'py, PyType>, Bound<'py, PyAny>)> = Vec::new();
-    let mut look = |value: &Bound<'py, PyAny>| -> PyResult<()> {
-        let class = value.get_type();
-        if found.iter().any(|(known, _)| known.is(&class)) {
-            return Ok(());
-        }
-        if let Some(own) = function_of(value)? {
-            // Subclasses come before the classes they extend, otherwise the left before the right.
-            let at = found.iter().position(|(known, _)| class.is_subclass(known).unwrap_or(false));
-            found.insert(at.unwrap_or(found.len()), (class, own));
-        }
-        Ok(())
-    };
-    for value in args.iter().chain(kwargs.iter().map(|(_, v)| v)) {
-        match crate::python::convert::items(value) {
-            Some(list) => list.iter().try_for_each(&mut look)?,
-            None => look(value)?,
-        }
+/// Adds the class of an object to those that take part, if it does and is not among them.
+pub fn add_overload<'py>(value: &Bound<'py, PyAny>, found: &mut Vec<Overload<'py>>) -> PyResult<()> {
+    let class = value.get_type();
+    if found.iter().any(|(known, _)| known.is(&class)) {
+        return Ok(());
     }
-    if found.is_empty() {
-        return Ok(None);
+    if let Some(own) = function_of(value)? {
+        // Subclasses come before the classes they extend, otherwise the left before the right.
+        let at = found.iter().position(|(known, _)| class.is_subclass(known).unwrap_or(false));
+        found.insert(at.unwrap_or(found.len()), (class, own));
     }
-    let types = PyTuple::new(py, found.iter().map(|(class, _)| class))?;
-    let args = PyTuple::new(py, args)?;
-    let keywords = PyDict::new(py);
-    for (name, value) in kwargs {
-        keywords.set_item(name, value)?;
-    }
-    let function = function()?;
-    for (_, own) in &found {
-        let result = own.call1((&function, &types, &args, &keywords))?;
-        if !result.is(py.NotImplemented()) {
-            return Ok(Some(result));
-        }
-    }
-    Err(PyTypeError::new_err(format!(
-        "no implementation found for '{}' on types that implement __torch_function__: {}",
-        function.getattr("__name__").map_or_else(|_| function.to_string(), |n| n.to_string()),
-        types.as_any().repr()?
-    )))
-}
-
-/// The same for a method that has nothing but its tensor to look at.
-pub fn dispatch_method<'py>(
-    slf: &Bound<'py, PyTensor>,
-    name: &str,
-    others: &[Bound<'py, PyAny>],
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let py = slf.py();
-    let mut args = vec![slf.as_any().clone()];
-    args.extend_from_slice(others);
-    // Operators are known by the name of the operation, where they have its order of operands.
-    let name = match name {
-        "__add__" | "__radd__" => "add",
-        "__sub__" => "sub",
-        "__mul__" | "__rmul__" => "mul",
-        "__truediv__" => "div",
-        "__matmul__" => "matmul",
-        "__ne__" => "ne",
-        "__lt__" => "lt",
-        "__le__" => "le",
-        "__gt__" => "gt",
-        "__ge__" => "ge",
-        "__neg__" => "neg",
-        "__abs__" => "abs",
-        other => other,
-    };
-    dispatch(py, || py.get_type::<PyTensor>().getattr(name), &args, &[])
+    Ok(())
 }
 
 /// The results of an operation as objects of a class.
@@ -243,7 +184,9 @@ impl PyTensor {
             )));
         }
         if !cls.getattr("__torch_function__")?.is(disabled(cls.py())?) {
-            TAKING_PART.store(true, Ordering::Relaxed);
+            if !TAKING_PART.swap(true, Ordering::Relaxed) {
+                dispatch::add_reason();
+            }
         }
         Ok(())
     }

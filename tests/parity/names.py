@@ -45,7 +45,6 @@ SHORT = {
 }
 #: Why a name is missing: a regular expression for `part.name`, and the reason.
 REASONS = [
-    (r"nn\.DataParallel", "copies a model to several GPUs; rustnn computes on one device"),
     (r"nn\.factory_kwargs|nn\.functional\.(assert_int_or_pair|\w*has_torch_function\w*|handle_torch_function)", "internal to PyTorch"),
     (r"nn\.functional\.(ScalingType|SwizzleType|scaled_(grouped_)?mm)", "quantized: products of float8 and float4 matrices"),
 ]  # fmt: skip

@@ -104,7 +104,7 @@ def test_overlapping_writes() -> None:
         (slice(None, None, 0), ValueError),
         ("x", (IndexError, TypeError)),
         (1.5, (IndexError, TypeError)),
-        (object(), (IndexError, TypeError)),
+        pytest.param(object(), (IndexError, TypeError), id="an object"),
         (2**70, (IndexError, ValueError, OverflowError)),
     ],
     ids=repr,

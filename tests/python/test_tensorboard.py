@@ -430,11 +430,31 @@ def test_graph_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         assert "Addmm" in capsys.readouterr().out
         with pytest.raises(RuntimeError):
             writer.add_graph(Net(), torch.rand(1, 5, 4, 4))
-        with pytest.raises(NotImplementedError):
-            writer.add_onnx_graph("model.onnx")
     found = read(tmp_path)
     assert len(GraphDef.FromString(found.Graph().SerializeToString()).node) > 15
     assert found.Tags()["run_metadata"] == ["step1"]
+
+
+def test_onnx_graph(tmp_path: Path) -> None:
+    pytest.importorskip("onnx", reason="the package onnx is not installed")
+    from tensorboard.compat.proto.graph_pb2 import GraphDef
+
+    import rustnn.onnx
+
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    axes = {"x": {0: "batch"}}
+    rustnn.onnx.export(
+        model, (torch.rand(2, 3),), tmp_path / "model.onnx", input_names=["x"], dynamic_axes=axes
+    )
+    with SummaryWriter(tmp_path / "runs") as writer:
+        writer.add_onnx_graph(tmp_path / "model.onnx")
+    graph = GraphDef.FromString(read(tmp_path / "runs").Graph().SerializeToString())
+    found = {node.name: node for node in graph.node}
+    assert found.keys() == {"input/x", "0/weight", "0/bias", "0/Gemm", "1/Relu", "output/output"}
+    assert list(found["0/Gemm"].input) == ["input/x", "0/weight", "0/bias"]
+    assert list(found["output/output"].input) == ["1/Relu"]
+    assert [dim.size for dim in found["input/x"].attr["shape"].shape.dim] == [-1, 3]
+    assert found["0/Gemm"].attr["parameters"].s == b"transB=1"
 
 
 def test_without_the_package_the_error_says_what_to_install() -> None:

@@ -154,8 +154,8 @@ class Variable(metaclass=_VariableMeta):
 
 def __getattr__(name: str) -> Any:
     """Modules that few programs need are imported when they are first used."""
-    if name == "functional":
+    if name in ("functional", "profiler", "profiler_util"):
         from importlib import import_module
 
-        return import_module("rustnn.autograd.functional")
+        return import_module(f"rustnn.autograd.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -116,6 +116,7 @@ from rustnn.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from rustnn.nn.parallel import DataParallel
 from rustnn.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from rustnn.nn.parameter_container import ParameterDict, ParameterList
 from rustnn.nn.pooling import (
@@ -206,6 +207,7 @@ __all__ = [
     "CosineSimilarity",
     "CrossEntropyLoss",
     "CrossMapLRN2d",
+    "DataParallel",
     "Dropout",
     "Dropout1d",
     "Dropout2d",

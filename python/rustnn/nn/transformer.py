@@ -315,6 +315,8 @@ class TransformerEncoder(Module):
             return False
         if self.layers[0].training or padding.dtype != _C.bool:
             return False
+        if type(src) is not _C.Tensor:
+            return False  # its class may want to see every operation
         if _C.is_grad_enabled() and (src.requires_grad or any(p.requires_grad for p in self.parameters())):
             return False
         # Padding stands at the end: once it has begun, it goes on.

@@ -9,7 +9,17 @@ if TYPE_CHECKING:
     from rustnn.utils.model_summary import summary as summary
     from rustnn.utils.viz import make_dot as make_dot
 
-_modules = ["benchmark", "checkpoint", "data", "dlpack", "hooks", "tensorboard", "viz"]
+_modules = [
+    "activations",
+    "benchmark",
+    "checkpoint",
+    "data",
+    "dlpack",
+    "hooks",
+    "nan_watch",
+    "tensorboard",
+    "viz",
+]
 _names = {"make_dot": "viz", "summary": "model_summary"}
 
 __all__ = [*_modules, *_names]

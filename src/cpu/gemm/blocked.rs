@@ -15,6 +15,8 @@ const K_BLOCK: usize = 512;
 const N_BLOCK: usize = 2048;
 /// Rows of a block, for a bound on scratch memory.
 const M_BLOCK: usize = 8192;
+/// Panels of columns from which on a panel of A is worth packing for itself.
+const FEW_PANELS: usize = 2;
 /// Column panels a job takes: they stay in the second-level cache while its rows pass by.
 const JOB_PANELS: usize = 12;
 /// Row panels a job takes.
@@ -49,7 +51,7 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
     let turned = p.t();
     let p = if turn { &turned } else { p };
 
-    let (mut tile_rows, lanes) = T::dispatch(level, TileShape);
+    let (mut tile_rows, lanes, crowded) = T::dispatch(level, TileShape);
     let small = p.n * p.k <= IN_PLACE_B && p.multiplications() <= IN_PLACE_WORK;
     // Packing a panel of B pays if enough panels of A use it, one of A likewise.
     let pack_b = p.b.cs != 1 || !(small || p.m <= FEW_ROWS);
@@ -59,12 +61,18 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
         tile_rows = tile_rows.min(CACHE_WAYS);
     }
     // A panel that only one job uses is packed by that job: it is still in the first-level cache.
-    let pack_late = pack_a && pack_b && p.a.rs != 1 && p.n <= JOB_PANELS * VECTORS * lanes;
+    let one_job = pack_a && pack_b && p.n <= JOB_PANELS * VECTORS * lanes;
+    // Where a tile leaves no register free, the addresses of A in place push sums out of them.
+    let never_in_place = crowded && !pack_a && p.n >= FEW_PANELS * VECTORS * lanes;
+    let pack_late = p.a.rs != 1 && (one_job || never_in_place);
+    // Rows of B far apart fall into few sets of the first-level cache: a panel is copied by who uses it.
+    let late_b = crowded && !pack_b && p.n * p.k > IN_PLACE_B;
 
     // Blocks of equal depth, rather than a shallow last one.
-    let depth = p.k.div_ceil(p.k.div_ceil(K_BLOCK));
+    let most = if late_b { K_BLOCK / 2 } else { K_BLOCK };
+    let depth = p.k.div_ceil(p.k.div_ceil(most));
     // In place, a last panel that is not whole vectors has to be copied and padded.
-    let copy_tail = !pack_b && !p.n.is_multiple_of(lanes);
+    let copy_tail = !pack_b && !late_b && !p.n.is_multiple_of(lanes);
     let b_cols = if pack_b {
         p.n.min(N_BLOCK).next_multiple_of(lanes)
     } else if copy_tail {
@@ -109,6 +117,7 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
                         b: p.b.at(l, j),
                         c: target.at(i, j),
                         pack_late,
+                        late_b,
                         packed_a: if pack_early { a_scratch } else { null_mut() },
                         packed_b: if pack_b { b_scratch } else { null_mut() },
                         tail: if copy_tail { b_scratch } else { null_mut() },
@@ -137,6 +146,8 @@ struct Block<T> {
     c: Target<T>,
     /// Whether jobs pack the panels of A they use.
     pack_late: bool,
+    /// Whether they pack the panels of B they use.
+    late_b: bool,
     /// Room for all panels; null if the operand is read in place.
     packed_a: *mut T,
     packed_b: *mut T,
@@ -181,11 +192,13 @@ impl<T: GemmElement> Block<T> {
         // Down first: the panels of B a column of jobs reads stay in the second-level cache.
         each_chunk(parallel, down * col_panels.div_ceil(wide), &|job| {
             let (i, j) = (job % down * high, job / down * wide);
-            // Without memory A is used in place.
-            let room = if self.pack_late { self.k * self.rows.size() } else { 0 };
-            let mut panel = Scratch::new(room);
+            // Without memory the operands are used in place.
+            let room = |wanted: bool, width| if wanted { self.k * width } else { 0 };
+            let mut a_panel = Scratch::new(room(self.pack_late, self.rows.size()));
+            let mut b_panel = Scratch::new(room(self.late_b, self.cols.size() * self.lanes));
             let tiles = Tiles {
-                panel: panel.as_mut().map_or(null_mut(), Scratch::as_mut_ptr),
+                a_panel: a_panel.as_mut().map_or(null_mut(), Scratch::as_mut_ptr),
+                b_panel: b_panel.as_mut().map_or(null_mut(), Scratch::as_mut_ptr),
                 k: self.k,
                 a: self.left(),
                 b: self.right(),
@@ -203,7 +216,7 @@ impl<T: GemmElement> Block<T> {
     /// Panels a job takes, down and across: as many as suit the caches, but some jobs for everyone.
     fn job_size(&self, parallel: bool) -> (usize, usize) {
         let (down, across) = (self.rows.panels, self.cols.panels);
-        let mut high = JOB_ROWS.min(down);
+        let mut high = if self.late_b { down } else { JOB_ROWS.min(down) };
         // Few column panels are shared out evenly.
         let mut wide = across.div_ceil(across.div_ceil(JOB_PANELS));
         let jobs = |high, wide| down.div_ceil(high) * across.div_ceil(wide);

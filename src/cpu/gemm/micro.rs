@@ -31,14 +31,16 @@ pub(crate) const fn max_rows<T: Copy, S: Simd<T>>() -> usize {
     (S::REGISTERS - 4) / VECTORS
 }
 
-/// Rows of a whole tile, and columns in a vector.
+/// Rows of a whole tile, columns in a vector, and whether the tile leaves no register free.
 pub(crate) struct TileShape;
 
 impl<T: Copy> Kernel<T> for TileShape {
-    type Output = (usize, usize);
+    type Output = (usize, usize, bool);
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) -> (usize, usize) {
-        (max_rows::<T, S>(), S::LANES)
+    fn run<S: Simd<T>>(self, _: S) -> (usize, usize, bool) {
+        let rows = const { max_rows::<T, S>() };
+        // Beside the tile there are a row of B and a value of A.
+        (rows, S::LANES, (rows + 1) * VECTORS + 1 == S::REGISTERS)
     }
 }
 
@@ -112,7 +114,9 @@ pub(crate) struct Tiles<T> {
     pub row_panels: Range<usize>,
     pub col_panels: Range<usize>,
     /// Room for a panel of A, packed just before it is used, from A in place. Null: not packed here.
-    pub panel: *mut T,
+    pub a_panel: *mut T,
+    /// The same for B.
+    pub b_panel: *mut T,
 }
 
 impl<T: Element + num_traits::Zero> Kernel<T> for Tiles<T> {
@@ -123,22 +127,20 @@ impl<T: Element + num_traits::Zero> Kernel<T> for Tiles<T> {
         let (rows, cols) = (self.row_panels.clone(), self.col_panels.clone());
         // SAFETY: whoever made `self` promised operands and target for all panels (`gemm`).
         unsafe {
-            match self.b {
-                // A panel of A stays in the first-level cache while packed B streams past it.
-                Right::Packed(_) => {
-                    for q in rows {
-                        let a = self.left(s, q);
-                        for j in cols.clone() {
-                            self.tile(s, a, q, j);
-                        }
+            if matches!(self.b, Right::Packed(_)) || !self.a_panel.is_null() {
+                // A panel of A stays in the first-level cache while B streams past it.
+                for q in rows {
+                    let a = self.left(s, q);
+                    for j in cols.clone() {
+                        self.tile(s, a, q, j);
                     }
                 }
+            } else {
                 // B in place is slow to reach, so a panel of it is used up at once.
-                Right::Rows { .. } => {
-                    for j in cols {
-                        for q in rows.clone() {
-                            self.tile(s, self.left(s, q), q, j);
-                        }
+                for j in cols {
+                    self.pack_right(s, j);
+                    for q in rows.clone() {
+                        self.tile(s, self.left(s, q), q, j);
                     }
                 }
             }
@@ -163,7 +165,7 @@ impl<T: Element + num_traits::Zero> Tiles<T> {
             Left::Packed(a) => packed(unsafe { a.add(i * self.k) }),
             Left::Strided { ptr, rs, cs } => {
                 let ptr = ptr.wrapping_offset(i as isize * rs);
-                if self.panel.is_null() {
+                if self.a_panel.is_null() {
                     return (Strided { ptr, rs, cs }, false);
                 }
                 let pack = Pack {
@@ -173,13 +175,39 @@ impl<T: Element + num_traits::Zero> Tiles<T> {
                     across: rows,
                     readable: self.rows.len - i,
                     k: self.k,
-                    dst: self.panel,
+                    dst: self.a_panel,
                     width: rows,
                 };
                 pack.run(s);
-                packed(self.panel)
+                packed(self.a_panel)
             }
         }
+    }
+
+    /// Packs column panel `j` of B, if there is room for it.
+    ///
+    /// # Safety
+    /// There is such a panel.
+    #[inline(always)]
+    unsafe fn pack_right<S: Simd<T>>(&self, s: S, j: usize) {
+        let Right::Rows { ptr, rs, .. } = self.b else { return };
+        if self.b_panel.is_null() {
+            return;
+        }
+        let (first, vectors) = self.cols.get(j);
+        let first = first * S::LANES;
+        let across = (vectors * S::LANES).min(self.n - first);
+        let pack = Pack {
+            src: ptr.wrapping_add(first),
+            across_stride: 1,
+            k_stride: rs,
+            across,
+            readable: across,
+            k: self.k,
+            dst: self.b_panel,
+            width: vectors * S::LANES,
+        };
+        pack.run(s);
     }
 
     /// # Safety
@@ -196,6 +224,7 @@ impl<T: Element + num_traits::Zero> Tiles<T> {
         unsafe {
             let (ptr, row) = match self.b {
                 Right::Packed(b) => (b.add(first * self.k), width as isize),
+                Right::Rows { .. } if !self.b_panel.is_null() => (self.b_panel.cast_const(), width as isize),
                 Right::Rows { tail, .. } if cols < width => (tail, width as isize),
                 Right::Rows { ptr, rs, .. } => (ptr.add(first), rs),
             };
@@ -323,8 +352,8 @@ unsafe fn packed_product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize
             for u in 0..UNROLL {
                 let at = |i| *a.add(u * ROWS + i);
                 let row = row.wrapping_offset(u as isize * b.row);
-                for j in 0..NV {
-                    s.prefetch(row.wrapping_offset(AHEAD * b.row).wrapping_add(j * S::LANES));
+                for j in 0..NV.div_ceil(64 / (S::LANES * size_of::<T>())) {
+                    s.prefetch(row.wrapping_offset(AHEAD * b.row).wrapping_add(j * 64 / size_of::<T>()));
                 }
                 step(s, &mut acc, at, row);
             }
@@ -358,16 +387,21 @@ unsafe fn product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize>(
     for (g, start) in starts.iter_mut().enumerate() {
         *start = a.ptr.wrapping_offset(3 * g as isize * a.rs);
     }
-    for _ in 0..k {
-        // SAFETY: the caller's promise. The last step past the end is not read from.
-        unsafe {
-            let at = |i: usize| *starts[i / 3].offset((i % 3) as isize * a.rs);
-            step(s, &mut acc, at, row);
+    // SAFETY: the caller's promise. The last step past the end is not read from.
+    unsafe {
+        for _ in 0..k / UNROLL {
+            // A longer loop's sums stay in their registers.
+            for _ in 0..UNROLL {
+                step(s, &mut acc, |i| *starts[i / 3].offset((i % 3) as isize * a.rs), row);
+                starts = starts.map(|start| start.wrapping_offset(a.cs));
+                row = row.wrapping_offset(b.row);
+            }
         }
-        for start in &mut starts {
-            *start = start.wrapping_offset(a.cs);
+        for _ in 0..k % UNROLL {
+            step(s, &mut acc, |i| *starts[i / 3].offset((i % 3) as isize * a.rs), row);
+            starts = starts.map(|start| start.wrapping_offset(a.cs));
+            row = row.wrapping_offset(b.row);
         }
-        row = row.wrapping_offset(b.row);
     }
     acc
 }

@@ -92,7 +92,7 @@ impl<T: Element + num_traits::Zero> Pack<T> {
             for x in (0..self.width).step_by(S::LANES) {
                 let width = (self.width - x).min(S::LANES);
                 // More rows than wanted do no harm where they are cut off.
-                let cut = width < S::LANES && self.across == self.width;
+                let cut = width < S::LANES && width > S::LANES / 2 && self.across == self.width;
                 let have = if cut { self.readable } else { self.across };
                 let rows = have.saturating_sub(x).min(S::LANES);
                 for p in (0..self.k).step_by(S::LANES) {

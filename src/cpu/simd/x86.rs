@@ -47,7 +47,7 @@ where
 /// Loads `rows` rows of `cols` elements; the rest of the `L` x `L` block is zero.
 ///
 /// # Safety
-/// They can be read at `src`, `stride` apart, and `S::LANES == L`.
+/// They can be read at `src`, `stride` apart; `rows <= L` and `cols <= S::LANES`.
 #[inline(always)]
 unsafe fn load_block<T: Copy, S: Simd<T>, const L: usize>(
     s: S,
@@ -58,7 +58,7 @@ unsafe fn load_block<T: Copy, S: Simd<T>, const L: usize>(
     let mut block = [s.zero(); L];
     // SAFETY: the caller's promise.
     unsafe {
-        if rows == L && cols == L {
+        if rows == L && cols == S::LANES {
             for (i, row) in block.iter_mut().enumerate() {
                 *row = s.load(src.offset(i as isize * stride));
             }
@@ -362,6 +362,72 @@ unsafe fn transpose_f64(r: [__m512d; 8]) -> [__m512d; 8] {
 /// The first `n` of eight lanes are a sliding window over this.
 static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
+/// Transposes 4 x 4 blocks: row `j` of the result holds columns `j` and `4 + j` of the four rows.
+#[inline(always)]
+unsafe fn transpose_halves_f32(r0: __m256, r1: __m256, r2: __m256, r3: __m256) -> [__m256; 4] {
+    // SAFETY: the caller has AVX2.
+    unsafe {
+        let low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1));
+        let high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+        let low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3));
+        let high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
+        [
+            _mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23)),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23)),
+            _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23)),
+            _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23)),
+        ]
+    }
+}
+
+/// Stores the first `n` lanes in pieces: masked stores take some processors twenty operations each.
+///
+/// # Safety
+/// They can be written at `p`; the caller has AVX2.
+#[inline(always)]
+unsafe fn store_first_f32(p: *mut f32, n: u32, v: __m256) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if n == 8 {
+            return _mm256_storeu_ps(p, v);
+        }
+        let (mut p, mut rest) = (p, _mm256_castps256_ps128(v));
+        if n & 4 != 0 {
+            _mm_storeu_ps(p, rest);
+            (p, rest) = (p.add(4), _mm256_extractf128_ps::<1>(v));
+        }
+        if n & 2 != 0 {
+            _mm_storel_pd(p.cast(), _mm_castps_pd(rest));
+            (p, rest) = (p.add(2), _mm_movehl_ps(rest, rest));
+        }
+        if n & 1 != 0 {
+            _mm_store_ss(p, rest);
+        }
+    }
+}
+
+/// The same for f64.
+///
+/// # Safety
+/// As `store_first_f32`.
+#[inline(always)]
+unsafe fn store_first_f64(p: *mut f64, n: u32, v: __m256d) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if n == 4 {
+            return _mm256_storeu_pd(p, v);
+        }
+        let (mut p, mut rest) = (p, _mm256_castpd256_pd128(v));
+        if n & 2 != 0 {
+            _mm_storeu_pd(p, rest);
+            (p, rest) = (p.add(2), _mm256_extractf128_pd::<1>(v));
+        }
+        if n & 1 != 0 {
+            _mm_store_sd(p, rest);
+        }
+    }
+}
+
 impl Simd<f32> for Avx2 {
     type Vector = __m256;
     type Mask = __m256i;
@@ -397,7 +463,7 @@ impl Simd<f32> for Avx2 {
     #[inline(always)]
     unsafe fn store_masked(self, p: *mut f32, m: __m256i, v: __m256) {
         // SAFETY: only lanes in the mask are written; `self` proves the instruction set.
-        unsafe { _mm256_maskstore_ps(p, m, v) }
+        unsafe { store_first_f32(p, _mm256_movemask_ps(_mm256_castsi256_ps(m)).count_ones(), v) }
     }
     #[inline(always)]
     fn sum(self, v: __m256) -> f32 {
@@ -420,17 +486,27 @@ impl Simd<f32> for Avx2 {
     ) {
         // SAFETY: the caller's promise; `self` proves the instruction set.
         unsafe {
+            let (rows, cols) = shape;
+            if width <= 4 {
+                // Half the block: panels of a product are that narrow.
+                let r = load_block::<_, _, 4>(self, src, src_stride, (rows.min(4), cols));
+                let r = transpose_halves_f32(r[0], r[1], r[2], r[3]);
+                for (j, r) in r.into_iter().enumerate() {
+                    if j < cols {
+                        store_first_f32(dst.add(j * dst_stride), width as u32, r);
+                    }
+                    if j + 4 < cols {
+                        let high = _mm256_castps128_ps256(_mm256_extractf128_ps::<1>(r));
+                        store_first_f32(dst.add((j + 4) * dst_stride), width as u32, high);
+                    }
+                }
+                return;
+            }
             let mut r = load_block::<_, _, 8>(self, src, src_stride, shape);
             let mut t = r;
             for i in (0..8).step_by(4) {
-                let low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r[i], r[i + 1]));
-                let high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r[i], r[i + 1]));
-                let low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r[i + 2], r[i + 3]));
-                let high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r[i + 2], r[i + 3]));
-                t[i] = _mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23));
-                t[i + 1] = _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23));
-                t[i + 2] = _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23));
-                t[i + 3] = _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23));
+                let quarter = transpose_halves_f32(r[i], r[i + 1], r[i + 2], r[i + 3]);
+                t[i..i + 4].copy_from_slice(&quarter);
             }
             for j in 0..4 {
                 r[j] = _mm256_permute2f128_ps::<0x20>(t[j], t[4 + j]);
@@ -476,7 +552,7 @@ impl Simd<f64> for Avx2 {
     #[inline(always)]
     unsafe fn store_masked(self, p: *mut f64, m: __m256i, v: __m256d) {
         // SAFETY: only lanes in the mask are written; `self` proves the instruction set.
-        unsafe { _mm256_maskstore_pd(p, m, v) }
+        unsafe { store_first_f64(p, _mm256_movemask_pd(_mm256_castsi256_pd(m)).count_ones(), v) }
     }
     #[inline(always)]
     fn sum(self, v: __m256d) -> f64 {

@@ -8,6 +8,7 @@ use super::PyTensor;
 use crate::dtype::{Cast, Category, Element};
 use crate::ops::reduce;
 use crate::python::convert::{python_number, scalar_object, tensor_of};
+use crate::python::dispatch;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -65,18 +66,36 @@ impl PyTensor {
         to_list(slf.py(), &t, 0, 0)
     }
 
-    fn __len__(&self) -> PyResult<usize> {
-        match self.tensor().sizes().first() {
+    fn __len__(slf: &Bound<'_, Self>) -> PyResult<usize> {
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__len__", &[])?
+        {
+            return result.extract();
+        }
+        match slf.get().tensor().sizes().first() {
             Some(&n) => Ok(n),
             None => Err(PyTypeError::new_err("len() of a 0-d tensor")),
         }
     }
 
-    fn __bool__(&self) -> PyResult<bool> {
-        Ok(!single(self.tensor(), "bool")?.is_zero())
+    fn __bool__(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__bool__", &[])?
+        {
+            return result.is_truthy();
+        }
+        Ok(!single(slf.get().tensor(), "bool")?.is_zero())
     }
 
     fn __float__<'py>(slf: &Bound<'py, Self>) -> PyResult<f64> {
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__float__", &[])?
+        {
+            return result.extract();
+        }
         let value = single(slf.get().tensor(), "number")?;
         if matches!(value, crate::scalar::Scalar::Complex(z) if z.im != 0.0) {
             return Err(PyRuntimeError::new_err("value cannot be converted to type double without overflow"));
@@ -85,6 +104,12 @@ impl PyTensor {
     }
 
     fn __int__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__int__", &[])?
+        {
+            return Ok(result);
+        }
         let value = single(slf.get().tensor(), "number")?;
         if matches!(value, crate::scalar::Scalar::Complex(_)) {
             return Err(PyRuntimeError::new_err(
@@ -101,6 +126,12 @@ impl PyTensor {
     }
 
     fn __index__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__index__", &[])?
+        {
+            return Ok(result);
+        }
         let t = slf.get().tensor();
         if !t.dtype().is_integral() || t.numel() != 1 {
             return Err(PyTypeError::new_err(
@@ -117,7 +148,14 @@ impl PyTensor {
         slf.call_method1("unbind", (0,))?.try_iter().map(|i| i.into_any())
     }
 
-    fn __contains__(slf: &Bound<'_, Self>, element: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn __contains__<'py>(slf: &Bound<'py, Self>, element: &Bound<'py, PyAny>) -> PyResult<bool> {
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) =
+                dispatch::dispatch_method(&mut span, slf, "__contains__", std::slice::from_ref(element))?
+        {
+            return result.is_truthy();
+        }
         if tensor_of(element).is_none() && python_number(element)?.is_none() {
             return Err(PyRuntimeError::new_err(format!(
                 "Tensor.__contains__ only supports Tensor or scalar, but you passed in a {}.",
@@ -136,6 +174,12 @@ impl PyTensor {
     }
 
     fn __repr__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let mut span = None;
+        if dispatch::active()
+            && let Some(result) = dispatch::dispatch_method(&mut span, slf, "__repr__", &[])?
+        {
+            return Ok(result);
+        }
         slf.py().import("rustnn.tensor_repr")?.call_method1("format_tensor", (slf,))
     }
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Piece = tuple[int, int, int]  # number of the segment, offset, bytes
 
-__all__ = ["Arena", "Mappings"]
+__all__ = ["Arena", "Mappings", "anonymous_file"]
 
 _ALIGN = 64
 _SMALLEST = 1 << 20
@@ -39,7 +39,7 @@ _LONG = 1 << 15
 _HELD = 16
 
 
-def _anonymous_file(nbytes: int) -> int:
+def anonymous_file(nbytes: int) -> int:
     """A file without a name. Its pages take memory when they are first written."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("rustnn-batch")
@@ -56,7 +56,7 @@ class _Segment:
     def __init__(self, number: int, nbytes: int) -> None:
         self.number = number
         self.nbytes = nbytes
-        self.fd = _anonymous_file(nbytes)
+        self.fd = anonymous_file(nbytes)
         self.memory = mmap.mmap(self.fd, nbytes)
         self.view = memoryview(self.memory)
         # What tensors of the batch that is being written hold, and how to see whether any still does.

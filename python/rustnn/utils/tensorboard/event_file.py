@@ -18,6 +18,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SourceMetadata, TaggedRunM
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.summary_pb2 import Summary
 
+from rustnn.utils.protobuf import varint
 from rustnn.utils.tensorboard.crc32c import masked_crc32c
 
 TYPE_CHECKING = False
@@ -37,17 +38,6 @@ def record(data: bytes) -> bytes:
         if len(data) < 1024:  # so that the cache stays small
             _header_cache[len(data)] = head
     return head + data + struct.pack("<I", masked_crc32c(data))
-
-
-def varint(number: int) -> bytes:
-    """A number as protocol buffers write it: seven bits a byte, negative ones as 64 bits."""
-    number &= 0xFFFFFFFFFFFFFFFF
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 class RecordFile:

@@ -276,9 +276,11 @@ class SummaryWriter:
         """A text, in Markdown."""
         self._get_file_writer().add_summary(summary.text(tag, text_string), global_step, walltime)
 
-    def add_onnx_graph(self, prototxt: Any) -> None:
-        """Not here: NotImplementedError. `add_graph` draws a model."""
-        raise NotImplementedError("add_onnx_graph is not supported; add_graph draws the graph of a model")
+    def add_onnx_graph(self, prototxt: str | os.PathLike[str]) -> None:
+        """The graph in a file of ONNX. Needs the package ``onnx``."""
+        from rustnn.utils.tensorboard.onnx_graph import load_onnx_graph
+
+        self._get_file_writer().add_onnx_graph(load_onnx_graph(prototxt))
 
     def add_graph(
         self, model: Module, input_to_model: Any = None, verbose: bool = False, use_strict_trace: bool = True
