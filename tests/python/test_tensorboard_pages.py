@@ -11,7 +11,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,24 +36,7 @@ FLAGS = [
 PATIENCE = 60_000  # milliseconds that an element may take to appear
 
 
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Any]]:
-    """A function that opens a page of the server by its name."""
-    from playwright.sync_api import sync_playwright
-
-    with (
-        tensorboard_server(tmp_path_factory.mktemp("runs")) as server,
-        sync_playwright() as driver,
-        driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
-    ):
-
-        def open_page(name: str) -> Any:
-            page = browser.new_page(viewport={"width": 1400, "height": 900})
-            page.set_default_timeout(PATIENCE)
-            page.goto(f"{server.address}#{name}")
-            return page
-
-        yield open_page
+Open = Callable[[str], Any]
 
 
 def close(page: Any, name: str) -> None:
@@ -82,7 +65,7 @@ def wait_for_lines(page: Any, element: str, points: int, lines: int = 1) -> None
     )
 
 
-def test_curves(opened: Callable[[str], Any]) -> None:
+def curves(opened: Open) -> None:
     page = opened("scalars")
     page.locator("tf-scalar-card .name", has_text="accuracy").first.wait_for()
     wait_for_lines(page, "tf-scalar-card", 100)
@@ -91,7 +74,7 @@ def test_curves(opened: Callable[[str], Any]) -> None:
     close(page, "scalars")
 
 
-def test_the_first_page(opened: Callable[[str], Any]) -> None:
+def the_first_page(opened: Open) -> None:
     page = opened("timeseries")
     page.locator("scalar-card line-chart").first.wait_for()
     page.locator("histogram-card svg").first.wait_for()
@@ -99,13 +82,13 @@ def test_the_first_page(opened: Callable[[str], Any]) -> None:
     close(page, "timeseries")
 
 
-def test_custom_curves(opened: Callable[[str], Any]) -> None:
+def custom_curves(opened: Open) -> None:
     page = opened("custom_scalars")
     wait_for_lines(page, "tf-custom-scalar-multi-line-chart-card", 100, lines=2)
     close(page, "custom_scalars")
 
 
-def test_pictures(opened: Callable[[str], Any]) -> None:
+def pictures(opened: Open) -> None:
     page = opened("images")
     page.locator("tf-image-loader .name", has_text="pictures").wait_for()
     image = page.locator("tf-image-loader img")
@@ -115,7 +98,7 @@ def test_pictures(opened: Callable[[str], Any]) -> None:
     close(page, "images")
 
 
-def test_the_graph(opened: Callable[[str], Any]) -> None:
+def the_graph(opened: Open) -> None:
     """The tree of modules: a double click opens one, and on the arrows are the shapes."""
     page = opened("graphs")
 
@@ -137,18 +120,18 @@ def test_the_graph(opened: Callable[[str], Any]) -> None:
     close(page, "graph")
 
 
-@pytest.mark.parametrize(
-    ("name", "element"),
-    [("histograms", "vz-histogram-timeseries"), ("distributions", "vz-distribution-chart")],
-)
-def test_histograms(opened: Callable[[str], Any], name: str, element: str) -> None:
-    page = opened(name)
-    page.locator("tf-card-heading .name", has_text="features.0.weight").wait_for()
-    wait_for_lines(page, element, 10, lines=10)
-    close(page, name)
+def histograms(opened: Open) -> None:
+    for name, element in (
+        ("histograms", "vz-histogram-timeseries"),
+        ("distributions", "vz-distribution-chart"),
+    ):
+        page = opened(name)
+        page.locator("tf-card-heading .name", has_text="features.0.weight").wait_for()
+        wait_for_lines(page, element, 10, lines=10)
+        close(page, name)
 
 
-def test_the_projector(opened: Callable[[str], Any]) -> None:
+def the_projector(opened: Open) -> None:
     """The points are drawn as their pictures, have the names of their kinds, and colours by them."""
     page = opened("projector")
     projector = page.frame_locator("iframe").last.frame_locator("iframe")
@@ -172,21 +155,21 @@ def test_the_projector(opened: Callable[[str], Any]) -> None:
     close(page, "projector")
 
 
-def test_precision_and_recall(opened: Callable[[str], Any]) -> None:
+def precision_and_recall(opened: Open) -> None:
     page = opened("pr_curves")
     page.locator("tf-pr-curve-card .name", has_text="rings").wait_for()
     wait_for_lines(page, "tf-pr-curve-card", 100)
     close(page, "pr_curves")
 
 
-def test_hyperparameters(opened: Callable[[str], Any]) -> None:
+def hyperparameters(opened: Open) -> None:
     page = opened("hparams")
     for cell in ("looking/hparams", "0.0030000", "Adam"):
         page.locator("vaadin-grid-cell-content", has_text=cell).first.wait_for()
     close(page, "hparams")
 
 
-def test_words_and_sound(opened: Callable[[str], Any]) -> None:
+def words_and_sound(opened: Open) -> None:
     page = opened("text")
     page.locator("strong", has_text="crosses").wait_for()
     close(page, "text")
@@ -195,3 +178,35 @@ def test_words_and_sound(opened: Callable[[str], Any]) -> None:
     sound.wait_for()
     page.wait_for_function("sound => sound.duration > 0.9", arg=sound.element_handle())
     close(page, "audio")
+
+
+def test_pages(tmp_path: Path, subtests: Any) -> None:
+    """One test, so that one server and one browser serve it wherever tests run in several processes."""
+    from playwright.sync_api import sync_playwright
+
+    with (
+        tensorboard_server(tmp_path) as server,
+        sync_playwright() as driver,
+        driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
+    ):
+
+        def opened(name: str) -> Any:
+            page = browser.new_page(viewport={"width": 1400, "height": 900})
+            page.set_default_timeout(PATIENCE)
+            page.goto(f"{server.address}#{name}")
+            return page
+
+        for check in (
+            the_first_page,
+            curves,
+            custom_curves,
+            pictures,
+            the_graph,
+            histograms,
+            the_projector,
+            precision_and_recall,
+            hyperparameters,
+            words_and_sound,
+        ):
+            with subtests.test(check.__name__):
+                check(opened)
