@@ -15,6 +15,8 @@ Within a handler its mode is off. While no mode is on, calls cost what they alwa
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from rustnn import _C
 from rustnn._C import (
     _get_function_stack_at,
@@ -85,7 +87,8 @@ class _Whole:
         self.plain.__qualname__ = function.__qualname__
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if _is_torch_function_mode_enabled():
+        # Poolings with indices are functions of their own, which these call.
+        if _is_torch_function_mode_enabled() and not kwargs.get("return_indices"):
             return _C._handle_torch_function(self.function, (*args, *kwargs.values()), args, kwargs)
         return self.plain(*args, **kwargs)
 
@@ -113,6 +116,7 @@ def _call_whole(*args: Any, **kwargs: Any) -> Any:
 
 _whole_functions: list[_Whole] = []
 _modes_on = 0
+_lock = allocate_lock()
 
 
 def _find_whole_functions() -> None:
@@ -128,22 +132,24 @@ def _find_whole_functions() -> None:
 
 def _push_mode(mode: TorchFunctionMode) -> None:
     global _modes_on
-    if not _whole_functions:
-        _find_whole_functions()
-    if _modes_on == 0:
-        for whole in _whole_functions:
-            whole.show()
-    _modes_on += 1
+    with _lock:
+        if not _whole_functions:
+            _find_whole_functions()
+        if _modes_on == 0:
+            for whole in _whole_functions:
+                whole.show()
+        _modes_on += 1
     _push_on_torch_function_stack(mode)
 
 
 def _pop_mode() -> Any:
     global _modes_on
     mode = _pop_torch_function_stack()
-    _modes_on -= 1
-    if _modes_on == 0:
-        for whole in _whole_functions:
-            whole.hide()
+    with _lock:
+        _modes_on -= 1
+        if _modes_on == 0:
+            for whole in _whole_functions:
+                whole.hide()
     return mode
 
 
