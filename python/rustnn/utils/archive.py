@@ -31,6 +31,7 @@ DAMAGED = (
 _JOINED = 1 << 20  # archives up to here are written with one call
 _CONCURRENT = 1 << 22  # and those from here on by several threads
 _PIECE = 1 << 23
+_SHORT = 1 << 16
 
 
 class _Layout:
@@ -140,11 +141,21 @@ def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], 
     if checksums:
         thread.start()
     try:
+        together = bytearray()  # what is short is written with what stands around it
+        begun = 0
         for i, (_, content) in enumerate(records):
-            _write_all(file, layout.header(i, 0))
+            together += layout.header(i, 0)
+            if len(content) < _SHORT:
+                together += content
+                content = b""
+                if len(together) < _PIECE:
+                    continue
+            _write_all(file, together)
+            together = bytearray()
             for at in range(0, len(content), _PIECE):
                 _write_all(file, memoryview(content)[at : at + _PIECE])
-                _begin_to_write_out(file)
+                begun = _begin_to_write_out(file, begun)
+        _write_all(file, together)
     finally:
         if checksums:
             thread.join()
@@ -188,16 +199,18 @@ class _Checksum:
         return self.value
 
 
-def _begin_to_write_out(file: Any) -> None:
-    """Have the disk write what the file was given so far, so that the sync at the end is short.
+def _begin_to_write_out(file: Any, begun: int) -> int:
+    """Have the disk write what the file was given since ``begun``, so that the sync at the end is short.
 
     "Not needed" makes Linux begin without waiting; what is not yet written stays in memory.
     """
+    end: int = file.tell()
+    if end - begun < _PIECE:
+        return begun
     if hasattr(os, "posix_fadvise"):
-        end = file.tell()
-        start = max(end - _PIECE, 0)
         with suppress(OSError):
-            os.posix_fadvise(file.fileno(), start, end - start, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(file.fileno(), begun, end - begun, os.POSIX_FADV_DONTNEED)
+    return end
 
 
 class Archive:
