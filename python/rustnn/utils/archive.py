@@ -89,7 +89,7 @@ class _Layout:
         return table + tail + b"PK\5\6" + struct.pack("<HHHHIIH", *counts, *places)
 
 
-def _write_all(file: Any, content: bytes | memoryview) -> None:
+def _write_all(file: Any, content: bytes | bytearray | memoryview) -> None:
     """Write to a file that may take less than it is given; those that do not say how much take all."""
     view = memoryview(content)
     while len(view):
