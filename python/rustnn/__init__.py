@@ -307,4 +307,4 @@ def _tensor_in_notebooks(tensor: Tensor) -> str:  # noqa: F405
     return tensor_html(tensor)
 
 
-Tensor._repr_html_ = _tensor_in_notebooks  # type: ignore[attr-defined]  # noqa: F405
+Tensor._repr_html_ = _tensor_in_notebooks  # type: ignore[assignment, method-assign]  # noqa: F405
