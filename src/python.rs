@@ -7,6 +7,7 @@ mod arguments;
 mod attribute_entry;
 mod autocast;
 mod autograd;
+mod checksum;
 mod convert;
 mod data;
 mod device;
@@ -49,6 +50,7 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     threads::register(m)?;
     autograd::register(m)?;
     autocast::register(m)?;
+    checksum::register(m)?;
     data::register(m)?;
     numpy::register(m)?;
     dlpack::register(m)?;

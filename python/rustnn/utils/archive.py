@@ -10,6 +10,8 @@ import struct
 from contextlib import suppress
 from errno import ENOSPC
 
+from rustnn import _C
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,10 +101,8 @@ def _write_all(file: Any, content: bytes | bytearray | memoryview) -> None:
 
 def write_archive(file: Any, name: str, records: Sequence[Record], checksums: bool = True) -> None:
     """Write an archive of records (path, content) under ``name``/ to anything with a method ``write``."""
-    import zlib
-
     layout = _Layout(name, records)
-    sums = [zlib.crc32(content) if checksums else 0 for _, content in records]
+    sums = [_C._crc32(content) if checksums else 0 for _, content in records]
     pieces: list[bytes | memoryview] = []
     for i, (_, content) in enumerate(records):
         pieces += [layout.header(i, sums[i]), content]
@@ -122,7 +122,6 @@ def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], 
     if layout.end < _CONCURRENT:
         write_archive(file, name, records, checksums)
         return
-    import zlib
     from threading import Thread
 
     if hasattr(os, "posix_fallocate"):  # room at once is found faster than bit by bit
@@ -135,7 +134,7 @@ def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], 
 
     def sum_up() -> None:
         for i, (_, content) in enumerate(records):
-            sums[i] = zlib.crc32(content)
+            sums[i] = _C._crc32(content)
 
     thread = Thread(target=sum_up, daemon=True)
     if checksums:
@@ -169,9 +168,6 @@ class _Checksum:
     """The CRC-32 of bytes that come in pieces; with ``beside``, a thread computes it while more are read."""
 
     def __init__(self, beside: bool) -> None:
-        from zlib import crc32
-
-        self.crc32 = crc32
         self.value = 0
         self.thread: Thread | None = None
         if beside:
@@ -184,11 +180,11 @@ class _Checksum:
 
     def _work(self) -> None:
         while (piece := self.pieces.get()) is not None:
-            self.value = self.crc32(piece, self.value)
+            self.value = _C._crc32(piece, self.value)
 
     def add(self, piece: memoryview) -> None:
         if self.thread is None:
-            self.value = self.crc32(piece, self.value)
+            self.value = _C._crc32(piece, self.value)
         else:
             self.pieces.put(piece)
 
