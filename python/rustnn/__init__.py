@@ -263,7 +263,6 @@ _names = {
 
 # Parts of PyTorch that are not planned, and what to take instead.
 _absent = {
-    "export": "models run eagerly as they are; torch.save keeps their state_dict",
     "masked": "take torch.where, Tensor.masked_fill and the functions that leave NaN out",
 }
 

@@ -6,6 +6,7 @@ library is there says no.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 
 TYPE_CHECKING = False
@@ -153,3 +154,6 @@ nnpack = _Library("nnpack")
 openmp = _Library("openmp")
 opt_einsum = _Library("opt_einsum", enabled=False, strategy=None)
 quantized = _Library("quantized", engine="none", supported_engines=["none"])
+
+# So that `import torch.backends.cudnn as cudnn` finds them.
+sys.modules.update({f"{__name__}.{_name}": globals()[_name] for _name in __all__})
