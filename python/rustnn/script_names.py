@@ -1,8 +1,8 @@
 """Which names of torch a script uses, and which of them rustnn lacks, without running it: ``check``.
 
 A name is followed from the imports: ``import torch.nn as nn``, ``from torch import optim``, ``F.relu``.
-Methods of tensors count where it is certain that there is a tensor: ``torch.zeros(3).name``, and variables that
-hold only such results.
+Methods of tensors count where it is certain that there is a tensor: ``torch.zeros(3).name``, and variables
+that hold only such results.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 # Functions of torch whose results are tensors.
 _MAKERS = frozenset(
     """arange as_tensor bmm cat concat empty empty_like exp eye flatten from_numpy full full_like linspace log
-    matmul mm multinomial normal ones ones_like rand rand_like randint randn randn_like randperm relu reshape sigmoid
-     softmax sqrt squeeze stack tanh tensor transpose tril triu unsqueeze where zeros
+    matmul mm multinomial normal ones ones_like rand rand_like randint randn randn_like randperm relu reshape
+    sigmoid softmax sqrt squeeze stack tanh tensor transpose tril triu unsqueeze where zeros
     zeros_like""".split()
 )
 _TENSOR = "torch.Tensor"
