@@ -32,7 +32,10 @@ class Denoiser(nn.Module):
         self.time = nn.Sequential(TimeEmbedding(), nn.Linear(16, channels * 2), nn.SiLU())
         self.first = nn.Conv2d(1, channels, 3, padding="same")
         self.norm = nn.GroupNorm(4, channels)
-        self.down, self.up = nn.Conv2d(channels, channels, 4, 2, 1), nn.Upsample(scale_factor=2, mode="nearest")
+        self.down, self.up = (
+            nn.Conv2d(channels, channels, 4, 2, 1),
+            nn.Upsample(scale_factor=2, mode="nearest"),
+        )
         self.last = nn.Conv2d(2 * channels, 1, 3, padding=1)
 
     def forward(self, x, t):

@@ -49,7 +49,14 @@ def get_style_model_and_losses(cnn, style_img, content_img):
     return model, style_losses, content_losses
 
 
-cnn = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(8, 16, 3)).eval()
+cnn = nn.Sequential(
+    nn.Conv2d(3, 8, 3, padding=1),
+    nn.ReLU(),
+    nn.Conv2d(8, 8, 3, padding=1),
+    nn.ReLU(),
+    nn.AvgPool2d(2),
+    nn.Conv2d(8, 16, 3),
+).eval()
 style_img = torch.rand(1, 3, 1, 16).expand(1, 3, 16, 16).contiguous()
 content_img = F.interpolate(torch.rand(1, 3, 4, 4), scale_factor=4, mode="bilinear", align_corners=False)
 input_img = content_img.clone().requires_grad_(True)

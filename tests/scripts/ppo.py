@@ -17,8 +17,12 @@ def layer_init(layer, std=2**0.5, bias_const=0.0):
 class Agent(nn.Module):
     def __init__(self):
         super().__init__()
-        self.critic = nn.Sequential(layer_init(nn.Linear(4, 32)), nn.Tanh(), layer_init(nn.Linear(32, 1), std=1.0))
-        self.actor_mean = nn.Sequential(layer_init(nn.Linear(4, 32)), nn.Tanh(), layer_init(nn.Linear(32, 2), 0.01))
+        self.critic = nn.Sequential(
+            layer_init(nn.Linear(4, 32)), nn.Tanh(), layer_init(nn.Linear(32, 1), std=1.0)
+        )
+        self.actor_mean = nn.Sequential(
+            layer_init(nn.Linear(4, 32)), nn.Tanh(), layer_init(nn.Linear(32, 2), 0.01)
+        )
         self.actor_logstd = nn.Parameter(torch.zeros(1, 2))
 
     def get_action_and_value(self, x, action=None):

@@ -30,7 +30,11 @@ class AttnDecoder(nn.Module):
     def __init__(self, size, hidden):
         super().__init__()
         self.embedding = nn.Embedding(size, hidden)
-        self.Wa, self.Ua, self.Va = nn.Linear(hidden, hidden), nn.Linear(2 * hidden, hidden), nn.Linear(hidden, 1)
+        self.Wa, self.Ua, self.Va = (
+            nn.Linear(hidden, hidden),
+            nn.Linear(2 * hidden, hidden),
+            nn.Linear(hidden, 1),
+        )
         self.gru = nn.GRU(3 * hidden, hidden, batch_first=True)
         self.out = nn.Linear(hidden, size)
 

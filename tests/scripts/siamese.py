@@ -54,7 +54,9 @@ scheduler = ExponentialLR(optimizer, gamma=0.8)
 for epoch in range(3):
     for anchor, positive, negative in DataLoader(Triplets(48), batch_size=12):
         a, p, n = net(anchor, positive, negative)
-        pairs = contrastive(torch.cat([a, a]), torch.cat([p, n]), torch.tensor([0.0, 1.0]).repeat_interleave(len(a))[:, None])
+        pairs = contrastive(
+            torch.cat([a, a]), torch.cat([p, n]), torch.tensor([0.0, 1.0]).repeat_interleave(len(a))[:, None]
+        )
         loss = pairs + triplet(a, p, n) + nn.CosineEmbeddingLoss()(a, p, torch.ones(len(a)))
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -12,16 +12,27 @@ class DoubleConv(nn.Sequential):
     def __init__(self, inputs, outputs):
         layers = []
         for k in (inputs, outputs):
-            layers += [nn.Conv2d(k, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+            layers += [
+                nn.Conv2d(k, outputs, 3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.ReLU(inplace=True),
+            ]
         super().__init__(*layers)
 
 
 class UNet(nn.Module):
     def __init__(self, channels=1, classes=1, width=8):
         super().__init__()
-        self.inc, self.down1, self.down2 = DoubleConv(channels, width), DoubleConv(width, 2 * width), DoubleConv(2 * width, 4 * width)
+        self.inc, self.down1, self.down2 = (
+            DoubleConv(channels, width),
+            DoubleConv(width, 2 * width),
+            DoubleConv(2 * width, 4 * width),
+        )
         self.pool = nn.MaxPool2d(2)
-        self.up1, self.conv1 = nn.ConvTranspose2d(4 * width, 2 * width, 2, stride=2), DoubleConv(4 * width, 2 * width)
+        self.up1, self.conv1 = (
+            nn.ConvTranspose2d(4 * width, 2 * width, 2, stride=2),
+            DoubleConv(4 * width, 2 * width),
+        )
         self.up2 = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
         self.conv2, self.outc = DoubleConv(3 * width, width), nn.Conv2d(width, classes, kernel_size=1)
 
@@ -51,7 +62,9 @@ class Discs(Dataset):
 
 def dice_loss(probability, target, epsilon=1e-6):
     inter = 2 * (probability * target).sum(dim=(-1, -2))
-    return 1 - ((inter + epsilon) / (probability.sum(dim=(-1, -2)) + target.sum(dim=(-1, -2)) + epsilon)).mean()
+    return (
+        1 - ((inter + epsilon) / (probability.sum(dim=(-1, -2)) + target.sum(dim=(-1, -2)) + epsilon)).mean()
+    )
 
 
 net, loader = UNet(), DataLoader(Discs(32), batch_size=8, shuffle=True)
@@ -60,7 +73,9 @@ scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, "max", patienc
 for epoch in range(3):
     for batch in loader:
         prediction = net(batch["image"])
-        loss = nn.BCEWithLogitsLoss()(prediction, batch["mask"]) + dice_loss(torch.sigmoid(prediction), batch["mask"])
+        loss = nn.BCEWithLogitsLoss()(prediction, batch["mask"]) + dice_loss(
+            torch.sigmoid(prediction), batch["mask"]
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)

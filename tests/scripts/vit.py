@@ -13,7 +13,9 @@ class PatchEmbedding(nn.Module):
         super().__init__()
         self.proj = nn.Conv2d(3, dim, kernel_size=patch, stride=patch)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.pos_embed = nn.Parameter(nn.init.trunc_normal_(torch.empty(1, (size // patch) ** 2 + 1, dim), std=0.02))
+        self.pos_embed = nn.Parameter(
+            nn.init.trunc_normal_(torch.empty(1, (size // patch) ** 2 + 1, dim), std=0.02)
+        )
 
     def forward(self, x):
         x = self.proj(x).flatten(2).transpose(1, 2)
@@ -25,7 +27,9 @@ class Block(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
         self.attn = nn.MultiheadAttention(dim, heads, dropout=drop, batch_first=True)
-        self.mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Dropout(drop), nn.Linear(2 * dim, dim))
+        self.mlp = nn.Sequential(
+            nn.Linear(dim, 2 * dim), nn.GELU(), nn.Dropout(drop), nn.Linear(2 * dim, dim)
+        )
 
     def forward(self, x):
         y = self.norm1(x)
@@ -66,4 +70,6 @@ for epoch in range(4):
     with torch.no_grad():
         x, y = next(iter(DataLoader(val, batch_size=24)))
         output = model(x)
-        print(f"val loss {F.cross_entropy(output, y).item():.6f} top {output.softmax(-1).max(-1).values.mean().item():.5f}")
+        print(
+            f"val loss {F.cross_entropy(output, y).item():.6f} top {output.softmax(-1).max(-1).values.mean().item():.5f}"
+        )
