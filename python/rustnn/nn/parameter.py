@@ -182,7 +182,8 @@ class UninitializedTensorMixin:
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        if func not in cls._allowed_methods:
+        # Attributes come here as well once some class has a `__torch_function__`; those may be asked for.
+        if func not in cls._allowed_methods and type(func).__name__ != "method-wrapper":
             raise cls._refusal(func)
         return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[misc]
 
