@@ -28,6 +28,7 @@ _HOMES = {
     "torch.autograd.variable": "rustnn.autograd",
     "torch.nn.parallel.distributed": "rustnn.nn.parallel",
     "torch.optim.adamw": "rustnn.optim",
+    "torch.torch_version": "rustnn.version",
     "torch.utils.data._utils": "rustnn.utils.data",
     "torchvision": "rustnn.vision",
     "torchvision.datasets": "rustnn.datasets",

@@ -221,13 +221,15 @@ def test_saved_models_name_pytorch(tmp_path: Path) -> None:
         """
         import torch
         from torch import nn
-        torch.save(nn.Sequential(nn.Linear(2, 3)), "model.pt")
-        print(b"rustnn" in open("model.pt", "rb").read())
+        torch.save([nn.Sequential(nn.Linear(2, 3)), torch.__version__], "model.pt")
+        content = open("model.pt", "rb").read()
+        print(b"rustnn." in content, b"torch.torch_version" in content)
         print(torch.load("model.pt", weights_only=False))
         """,
     )
-    assert lines[0] == "False"
+    assert lines[0] == "False True"
     assert "(0): Linear(in_features=2, out_features=3, bias=True)" in lines[2]
+    assert "2.13" in lines[3]
 
 
 def test_it_costs_little(tmp_path: Path) -> None:

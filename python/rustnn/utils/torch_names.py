@@ -42,6 +42,7 @@ _CLASSES = {
     "rustnn.nn.resample.UpsamplingBilinear2d": "torch.nn.modules.upsampling",
     "rustnn.nn.resample.UpsamplingNearest2d": "torch.nn.modules.upsampling",
     "rustnn.optim.adam.AdamW": "torch.optim.adamw",
+    "rustnn.version.TorchVersion": "torch.torch_version",
 }
 
 
@@ -72,6 +73,8 @@ def our_name(module: str, name: str) -> tuple[str, str]:
         module = "torch"
     elif module == "torch.optim.adamw":
         module = "torch.optim"
+    elif module == "torch.torch_version":
+        module = "torch.version"
     if module == "torch" or module.startswith("torch."):
         module = "rustnn" + module[len("torch") :]
     return module, name
