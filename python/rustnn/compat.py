@@ -26,6 +26,7 @@ _HOMES = {
     "torch": "rustnn",
     "torch._VF": "rustnn._C",
     "torch.autograd.variable": "rustnn.autograd",
+    "torch.nn.parallel.data_parallel": "rustnn.nn.parallel",
     "torch.nn.parallel.distributed": "rustnn.nn.parallel",
     "torch.optim.adamw": "rustnn.optim",
     "torch.torch_version": "rustnn.version",

@@ -33,6 +33,8 @@ _MODULES = {
 _CLASSES = {
     "rustnn.Generator": "torch._C",
     "rustnn.UntypedStorage": "torch.storage",
+    "rustnn.nn.parallel.DataParallel": "torch.nn.parallel.data_parallel",
+    "rustnn.nn.parallel.DistributedDataParallel": "torch.nn.parallel.distributed",
     "rustnn.nn.resample.ChannelShuffle": "torch.nn.modules.channelshuffle",
     "rustnn.nn.resample.Fold": "torch.nn.modules.fold",
     "rustnn.nn.resample.PixelShuffle": "torch.nn.modules.pixelshuffle",
@@ -73,6 +75,8 @@ def our_name(module: str, name: str) -> tuple[str, str]:
         module = "torch"
     elif module == "torch.optim.adamw":
         module = "torch.optim"
+    elif module in ("torch.nn.parallel.data_parallel", "torch.nn.parallel.distributed"):
+        module = "torch.nn.parallel"
     elif module == "torch.torch_version":
         module = "torch.version"
     if module == "torch" or module.startswith("torch."):
