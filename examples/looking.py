@@ -57,6 +57,12 @@ print(" ", len(dot.body), "boxes and arrows, the last operation is", type(loss.g
 if shutil.which("dot"):
     print("  drawn:", dot.render("graph", format="svg", cleanup=True))
 
+print("\nWhat takes the time:")
+with torch.profiler.profile(profile_memory=True) as prof:
+    nn.functional.cross_entropy(model(torch.rand(64, 1, 12, 12)), torch.zeros(64).long()).backward()
+print(prof.key_averages().table(sort_by="self_cpu_time_total", row_limit=5))
+prof.export_chrome_trace("trace.json")  # for chrome://tracing or https://ui.perfetto.dev
+
 print("\nA run for TensorBoard:")
 with SummaryWriter("runs/looking") as writer:
     writer.add_graph(model, torch.rand(1, 1, 12, 12))

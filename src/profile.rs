@@ -4,13 +4,17 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
+
+use crate::fork::Section;
 
 static ON: AtomicBool = AtomicBool::new(false);
 static OPTIONS: Mutex<Options> = Mutex::new(Options { shapes: false, memory: false, stacks: false });
 static EVENTS: Mutex<Vec<Event>> = Mutex::new(Vec::new());
-static START: Mutex<Option<Instant>> = Mutex::new(None);
+/// When the first profile began; later ones begin at a number of nanoseconds after it.
+static EPOCH: OnceLock<Instant> = OnceLock::new();
+static START: AtomicU64 = AtomicU64::new(0);
 /// Events are numbered in the order in which they begin; 0 is none.
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 static THREADS: AtomicU64 = AtomicU64::new(1);
@@ -78,11 +82,13 @@ pub fn on() -> bool {
 }
 
 pub fn options() -> Options {
-    *locked(&OPTIONS)
+    with(&OPTIONS, |options| *options)
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Runs `body` under a lock that no fork finds closed.
+fn with<T, R>(mutex: &Mutex<T>, body: impl FnOnce(&mut T) -> R) -> R {
+    let _section = Section::begin();
+    body(&mut mutex.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Begins a profile; false if there is one already.
@@ -90,9 +96,9 @@ pub fn start(options: Options) -> bool {
     if on() {
         return false;
     }
-    *locked(&OPTIONS) = options;
-    locked(&EVENTS).clear();
-    *locked(&START) = Some(Instant::now());
+    with(&OPTIONS, |own| *own = options);
+    with(&EVENTS, Vec::clear);
+    START.store(since_epoch(), Ordering::Relaxed);
     ON.store(true, Ordering::Relaxed);
     true
 }
@@ -101,11 +107,16 @@ pub fn start(options: Options) -> bool {
 pub fn stop() -> (Vec<Event>, u64) {
     let length = now();
     ON.store(false, Ordering::Relaxed);
-    (std::mem::take(&mut locked(&EVENTS)), length)
+    (with(&EVENTS, std::mem::take), length)
 }
 
+fn since_epoch() -> u64 {
+    EPOCH.get_or_init(Instant::now).elapsed().as_nanos() as u64
+}
+
+/// Nanoseconds since the profile began.
 fn now() -> u64 {
-    locked(&START).map_or(0, |start| start.elapsed().as_nanos() as u64)
+    since_epoch().saturating_sub(START.load(Ordering::Relaxed))
 }
 
 fn thread() -> u64 {
@@ -164,7 +175,8 @@ impl Drop for Span {
         event.end = end;
         if on() {
             let empty = Event { name: String::new(), arguments: Vec::new(), stack: Vec::new(), ..**event };
-            locked(&EVENTS).push(std::mem::replace(&mut **event, empty));
+            let ended = std::mem::replace(&mut **event, empty);
+            with(&EVENTS, |events| events.push(ended));
         }
     }
 }
@@ -177,7 +189,7 @@ pub fn note_memory(bytes: i64) {
     }
     if INNERMOST.try_with(Cell::get) == Ok(0) && options().memory {
         let at = now();
-        locked(&EVENTS).push(Event {
+        let event = Event {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             parent: 0,
             thread: thread(),
@@ -189,7 +201,8 @@ pub fn note_memory(bytes: i64) {
             bytes,
             arguments: Vec::new(),
             stack: Vec::new(),
-        });
+        };
+        with(&EVENTS, |events| events.push(event));
     }
 }
 

@@ -294,9 +294,7 @@ _names = {
 }
 
 # Parts of PyTorch that are not planned, and what to take instead.
-_absent = {
-    "masked": "take torch.where, Tensor.masked_fill and the functions that leave NaN out",
-}
+_absent = {"masked": "take torch.where, Tensor.masked_fill and the functions that leave NaN out"}
 
 
 def __getattr__(name: str) -> Any:

@@ -59,3 +59,10 @@ class Dim:
 def dims(*names: str, min: int | None = None, max: int | None = None) -> tuple[Dim, ...]:
     """Several dims with the same limits."""
     return tuple(Dim(name, min=min, max=max) for name in names)
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise AttributeError(
+        f"module 'rustnn.export' has no attribute '{name}': models run eagerly as they are; "
+        "rustnn.onnx.export writes them for other programs"
+    )

@@ -15,6 +15,8 @@ Within a handler its mode is off. While no mode is on, calls cost what they alwa
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from rustnn import _C
 from rustnn._C import (
     _get_function_stack_at,
@@ -28,7 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
-    from types import CodeType, FunctionType
+    from types import FunctionType
     from typing import Any
 
 __all__ = [
@@ -67,8 +69,8 @@ _Function: Any = type(lambda: None)
 class _Whole:
     """A function of Python that shows its calls while modes are on.
 
-    Whoever has imported the function holds it, so it is the function's code that is exchanged, and put back
-    after the last mode: then a call costs what it always did.
+    Whoever has imported the function holds it, so it is the function's code that is exchanged. The first call
+    without modes puts it back: then calls cost what they always did.
     """
 
     def __init__(self, function: FunctionType) -> None:
@@ -83,27 +85,29 @@ class _Whole:
         )
         self.plain.__kwdefaults__ = function.__kwdefaults__
         self.plain.__qualname__ = function.__qualname__
+        # What `inspect.signature` follows.
+        function.__wrapped__ = self.plain  # type: ignore[attr-defined]
+        calling = _call_whole.__code__
+        self.calling_code = calling.replace(
+            co_consts=tuple(self if c == "whole" else c for c in calling.co_consts),
+            co_name=self.code.co_name,
+            co_qualname=self.code.co_qualname,
+        )
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if _is_torch_function_mode_enabled():
+        # Poolings with indices are functions of their own, which these call.
+        if _is_torch_function_mode_enabled() and not kwargs.get("return_indices"):
             return _C._handle_torch_function(self.function, (*args, *kwargs.values()), args, kwargs)
+        if not _modes_on:
+            self.hide()
         return self.plain(*args, **kwargs)
-
-    def show(self) -> None:
-        """Let calls go through this object."""
-        self.function.__code__ = self._code_that_calls()
-        # What `inspect.signature` follows.
-        self.function.__wrapped__ = self.plain  # type: ignore[attr-defined]
 
     def hide(self) -> None:
         """Let calls go straight to the function again."""
-        self.function.__code__ = self.code
-        del self.function.__wrapped__  # type: ignore[attr-defined]
-
-    def _code_that_calls(self) -> CodeType:
-        code = _call_whole.__code__
-        constants: tuple[Any, ...] = tuple(self if c == "whole" else c for c in code.co_consts)
-        return code.replace(co_consts=constants, co_name=self.code.co_name, co_qualname=self.code.co_qualname)
+        with _lock:
+            if not _modes_on and self.function.__code__ is self.calling_code:
+                self.function.__code__ = self.code
+                _hidden.append(self)
 
 
 def _call_whole(*args: Any, **kwargs: Any) -> Any:
@@ -111,8 +115,11 @@ def _call_whole(*args: Any, **kwargs: Any) -> Any:
     return whole(args, kwargs)
 
 
-_whole_functions: list[_Whole] = []
+# Functions that have their own code, once `_find_whole_functions` was called.
+_hidden: list[_Whole] = []
+_found_all = False
 _modes_on = 0
+_lock = allocate_lock()
 
 
 def _find_whole_functions() -> None:
@@ -123,27 +130,27 @@ def _find_whole_functions() -> None:
         for name in module.__all__ if names == "*" else names.split():
             function = getattr(module, name)
             if isinstance(function, _Function) and name not in _OTHER_NAMES:
-                _whole_functions.append(_Whole(function))
+                _hidden.append(_Whole(function))
 
 
 def _push_mode(mode: TorchFunctionMode) -> None:
-    global _modes_on
-    if not _whole_functions:
-        _find_whole_functions()
-    if _modes_on == 0:
-        for whole in _whole_functions:
-            whole.show()
-    _modes_on += 1
+    global _found_all, _modes_on
+    with _lock:
+        if not _found_all:
+            _find_whole_functions()
+            _found_all = True
+        while _hidden:
+            whole = _hidden.pop()
+            whole.function.__code__ = whole.calling_code
+        _modes_on += 1
     _push_on_torch_function_stack(mode)
 
 
 def _pop_mode() -> Any:
     global _modes_on
     mode = _pop_torch_function_stack()
-    _modes_on -= 1
-    if _modes_on == 0:
-        for whole in _whole_functions:
-            whole.hide()
+    with _lock:
+        _modes_on -= 1
     return mode
 
 

@@ -163,6 +163,45 @@ fn poisson_draw(mean: f64, mt: &mut Mt19937) -> f64 {
     }
 }
 
+/// One draw of the gamma distribution of rate 1, by rejection: Marsaglia and Tsang, "A simple method for
+/// generating gamma variables" (2000). NaN where there is no such distribution.
+fn gamma_draw(shape: f64, mt: &mut Mt19937) -> f64 {
+    // As PyTorch has it, in single precision.
+    const THIRD: f64 = (1.0f32 / 3.0) as f64;
+    if shape == 0.0 {
+        return 0.0;
+    }
+    if shape.is_nan() || shape < 0.0 {
+        return f64::NAN;
+    }
+    let scale = if shape < 1.0 { (1.0 - mt.uniform_f64()).powf(1.0 / shape) } else { 1.0 };
+    let d = if shape < 1.0 { shape + 1.0 } else { shape } - THIRD;
+    loop {
+        let x = mt.normal_f64();
+        let y = 1.0 + x / (9.0 * d).sqrt();
+        if y <= 0.0 {
+            continue;
+        }
+        let v = y * y * y;
+        let u = 1.0 - mt.uniform_f64();
+        let square = x * x;
+        if u < 1.0 - 0.0331 * square * square || u.ln() < 0.5 * square + d * (1.0 - v + v.ln()) {
+            return scale * d * v;
+        }
+    }
+}
+
+/// In double precision, whatever the shapes' dtype.
+fn gamma_draws(shapes: &Tensor, name: &str, generator: &Generator) -> Result<Tensor> {
+    if !matches!(shapes.dtype(), DType::F32 | DType::F64) {
+        bail!(Unsupported, "\"{name}\" not implemented for '{}'", shapes.dtype().scalar_name());
+    }
+    let mut values = copy::values::<f64>(shapes)?.into_iter();
+    let out = Tensor::empty(shapes.sizes(), DType::F64)?;
+    generator.with(|mt| fill_with(&out, || gamma_draw(values.next().unwrap_or(0.0), mt)))?;
+    Ok(out)
+}
+
 fn poisson(means: &Tensor, generator: &Generator) -> Result<Tensor> {
     if !means.dtype().is_floating() {
         bail!(Unsupported, "\"poisson_cpu\" not implemented for '{}'", means.dtype().scalar_name());
@@ -441,6 +480,11 @@ pub const OPS: &[Op] = &[
         Ok(poisson(a.tensor(0), generator_of(a, 1))?.into())
     })
     .doc("A count of the Poisson distribution for each mean.")
+    .no_gradient(),
+    Op::new("_gamma_draws(Tensor concentration, str name, Generator? generator=None) -> Tensor", |a| {
+        Ok(gamma_draws(a.tensor(0), a.str(1).unwrap_or_default(), generator_of(a, 2))?.into())
+    })
+    .doc("Numbers of the gamma distribution of rate 1 in double precision; `name` is who refuses other dtypes.")
     .no_gradient(),
     Op::new("binomial(Tensor count, Tensor prob, Generator? generator=None) -> Tensor", |a| {
         Ok(binomial(a.tensor(0), a.tensor(1), generator_of(a, 2))?.into())

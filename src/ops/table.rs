@@ -179,7 +179,7 @@ table! {
             b(a, b, g) = g * (a / b);
         } on (0.5, 4.0);
     part logit(x) for (float) = { logit(x) }
-        grad { x(x, y, g) = select(lt(x, 0.0), y, select(gt(x, 1.0), y, g / (x * (1.0 - x)))); } on (0.1, 0.9);
+        grad { x(x, g) = select(lt(x * (1.0 - x), 0.0), sqrt(x * (1.0 - x)), g / (x * (1.0 - x))); } on (0.1, 0.9);
     part logit_clamped as "logit"(x; eps) for (float) = { logit(minimum(maximum(x, eps), 1.0 - eps)) }
         grad { x(x, eps, g) = select(lt(x, eps), 0.0, select(gt(x, 1.0 - eps), 0.0, g / (x * (1.0 - x)))); } on (0.1, 0.9);
 

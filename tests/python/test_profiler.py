@@ -25,7 +25,7 @@ def test_lines_of_python(tmp_path: Path) -> None:
         calls_here(torch.ones(100))
         layer(torch.ones(1, 2))
     events = {event.name: event for event in prof.events()}
-    assert events["aten::exp"].stack[0].endswith("test_profiler.py(21): calls_here")
+    assert events["aten::exp"].stack[0].endswith("test_profiler.py(19): calls_here")
     assert "linear.py(" in events["aten::linear"].stack[0]
     assert "forward" in events["aten::linear"].stack[0]
     table = prof.key_averages(group_by_stack_n=1).table()
@@ -35,7 +35,7 @@ def test_lines_of_python(tmp_path: Path) -> None:
     lines = (tmp_path / "stacks").read_text().splitlines()
     line = next(line for line in lines if "calls_here" in line)
     frames, _, value = line.rpartition(" ")
-    assert frames.split(";")[-1].endswith("test_profiler.py(21):_calls_here")
+    assert frames.split(";")[-1].endswith("test_profiler.py(19):_calls_here")
     assert int(value) > 0
     with pytest.raises(ValueError, match="metric should be one of"):
         prof.export_stacks(str(tmp_path / "stacks"), "nonsense")

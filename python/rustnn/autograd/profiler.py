@@ -156,10 +156,14 @@ class profile:
         return self.function_events
 
     def __repr__(self) -> str:
-        return repr(self.function_events) if self.function_events else "<unfinished torch.autograd.profile>"
+        if self.enabled and self.function_events is None:
+            return "<unfinished torch.autograd.profile>"
+        return repr(self.function_events)
 
     def __str__(self) -> str:
-        return str(self.function_events) if self.function_events else "<unfinished torch.autograd.profile>"
+        if self.enabled and self.function_events is None:
+            return "<unfinished torch.autograd.profile>"
+        return str(self.function_events)
 
     def table(self, *args: Any, **kwargs: Any) -> str:
         """See ``EventList.table``."""

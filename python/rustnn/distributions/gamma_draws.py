@@ -23,88 +23,9 @@ if TYPE_CHECKING:
 
     Function1 = Callable[[Tensor], Tensor]
 
-_THIRD = 0.3333333432674408  # as PyTorch has it, in single precision
 _CHUNK = 16384  # elements that are integrated at once
 
 _rule: tuple[Tensor, Tensor] | None = None
-
-
-def _gammas(alphas: list[float]) -> list[float]:
-    """A number for each, by rejection: Marsaglia and Tsang, "A simple method for gamma variables" (2000).
-
-    What the generator is to give, uniform numbers and pairs of normal ones made of two of them (Box and
-    Muller, 1958), is read ahead from a copy of it; in the end as much is taken from the generator itself.
-    """
-    ahead = _C.default_generator.clone_state()
-    # The second of a pair of normal numbers waits in the state.
-    waiting, spare = _waiting_normal(ahead.get_state())
-    pair = -1  # where in the stream the last pair lies
-    stream: list[float] = []
-    at = 0
-    drawn = []
-    for i, given in enumerate(alphas):
-        alpha, scale = given, 1.0
-        if alpha == 0.0:
-            drawn.append(0.0)
-            continue
-        while True:
-            if at + 4 > len(stream):
-                count = 8 + 3 * (len(alphas) - i)
-                stream += _C.rand(count, dtype=_C.float64, generator=ahead).tolist()
-            if alpha < 1.0:
-                scale = math.pow(1.0 - stream[at], 1.0 / alpha)
-                at += 1
-                alpha += 1.0
-            d = alpha - _THIRD
-            if spare is None:
-                pair = at
-                radius = math.sqrt(-2.0 * math.log1p(-stream[at + 1]))
-                angle = 2.0 * math.pi * stream[at]
-                at += 2
-                x, spare = radius * math.cos(angle), radius * math.sin(angle)
-            else:
-                x, spare = spare, None
-            y = 1.0 + x / math.sqrt(9.0 * d)
-            if y <= 0.0:
-                continue
-            v = y * y * y
-            u = 1.0 - stream[at]
-            at += 1
-            square = x * x
-            if u < 1.0 - 0.0331 * square * square or math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
-                drawn.append(scale * d * v)
-                break
-    if stream:
-        _advance(at, pair, waiting, spare is not None)
-    return drawn
-
-
-def _waiting_normal(state: Tensor) -> tuple[bool, float | None]:
-    """Whether a normal number waits in a generator's state, in PyTorch's layout of 5056 bytes, and which."""
-    if not state[5040]:
-        return False, None
-    return True, float(state[5024:5032].view(_C.float64))
-
-
-def _advance(words: int, pair: int, waiting: bool, spare: bool) -> None:
-    """Takes so many uniform numbers from the generator, the pair among them as normal ones if one is left."""
-    if waiting and (pair >= 0 or not spare):
-        _C.randn((), dtype=_C.float64, device="cpu")
-    if spare and pair >= 0:
-        _C.rand(pair, dtype=_C.float64, device="cpu")
-        _C.randn((), dtype=_C.float64, device="cpu")
-        words -= pair + 2
-    _C.rand(words, dtype=_C.float64, device="cpu")
-
-
-def _draws(concentration: Tensor, name: str) -> Tensor:
-    """A float64 number for each element, in order. NotImplementedError for other dtypes than PyTorch's."""
-    if concentration.dtype not in (_C.float32, _C.float64):
-        kind = {_C.float16: "Half", _C.bfloat16: "BFloat16", _C.int64: "Long", _C.int32: "Int"}
-        said = kind.get(concentration.dtype, str(concentration.dtype).removeprefix("torch."))
-        raise NotImplementedError(f"\"{name}\" not implemented for '{said}'")
-    drawn = _gammas(concentration.flatten().tolist())
-    return _C.tensor(drawn, dtype=_C.float64).reshape(concentration.shape)
 
 
 def _nodes() -> tuple[Tensor, Tensor]:
@@ -187,7 +108,7 @@ def _by_chunks(slope: Any, *arguments: Tensor) -> Tensor:
 class _StandardGamma(Function):
     @staticmethod
     def forward(ctx: Any, concentration: Tensor) -> Tensor:
-        value = _draws(concentration, "gamma_cpu").to(concentration.dtype)
+        value = _C._gamma_draws(concentration, "gamma_cpu").to(concentration.dtype)
         value = value.clamp_(min=eps_and_tiny(value.dtype)[1]).to(concentration.device)
         ctx.save_for_backward(value, concentration)
         return value
@@ -203,7 +124,7 @@ class _Dirichlet(Function):
     @staticmethod
     def forward(ctx: Any, concentration: Tensor) -> Tensor:
         dtype = concentration.dtype
-        drawn = _draws(concentration, "dirichlet").clamp_(min=eps_and_tiny(_C.float64)[1])
+        drawn = _C._gamma_draws(concentration, "dirichlet").clamp_(min=eps_and_tiny(_C.float64)[1])
         eps, tiny = eps_and_tiny(dtype)
         value = (drawn / drawn.sum(-1, True)).to(dtype).clamp_(min=tiny, max=1 - eps / 2)
         value = value.to(concentration.device)

@@ -83,7 +83,7 @@ fn decompose(x: &Tensor, mode: Mode) -> Result<(Tensor, Tensor)> {
     if !autograd::needs_grad(&[x]) {
         return Ok((q, r));
     }
-    let save = [Save::Input(0), Save::Output(0), Save::Output(1)];
+    let save = [Save::Output(0), Save::Output(1)];
     let outs = autograd::record_many(smallvec![q, r], "LinalgQrBackward0", &[x], &save, move |cx| {
         if mode == Mode::R {
             bail!(
@@ -97,10 +97,10 @@ fn decompose(x: &Tensor, mode: Mode) -> Result<(Tensor, Tensor)> {
                 "The QR decomposition is not differentiable when mode='complete' and nrows > ncols"
             );
         }
-        let (a, q, r) = (cx.saved(0)?, cx.saved(1)?, cx.saved(2)?);
+        let (q, r) = (cx.saved(0)?, cx.saved(1)?);
         let gq = or_zero(cx.grads[0].as_ref(), q.sizes(), q.dtype())?;
         let gr = or_zero(cx.grads[1].as_ref(), r.sizes(), r.dtype())?;
-        Ok(smallvec![Some(gradient(&a, &q, &r, &gq, &gr)?)])
+        Ok(smallvec![Some(gradient(&q, &r, &gq, &gr)?)])
     });
     let mut outs = outs.into_iter();
     let both = (outs.next(), outs.next());
@@ -108,14 +108,15 @@ fn decompose(x: &Tensor, mode: Mode) -> Result<(Tensor, Tensor)> {
 }
 
 /// The gradient of A. A wide A = Q [R₁ R₂] is its first columns' QR, and R₂ = Qᴴ A₂.
-fn gradient(a: &Tensor, q: &Tensor, r: &Tensor, gq: &Tensor, gr: &Tensor) -> Result<Tensor> {
-    let (m, n) = matrix_size(a);
+fn gradient(q: &Tensor, r: &Tensor, gq: &Tensor, gr: &Tensor) -> Result<Tensor> {
+    let (m, n) = matrix_size(r);
     if m < n {
         let (k, rest) = (m as i64, (n - m) as i64);
         let first = |t: &Tensor| view::narrow(t, -1, 0, k);
         let last = |t: &Tensor| view::narrow(t, -1, k, rest);
-        let gq = add(gq, &matmul(&last(a)?, &adjoint(&last(gr)?)?)?)?;
-        let square = gradient(&first(a)?, q, &first(r)?, &gq, &first(gr)?)?;
+        let rest = matmul(q, &last(r)?)?;
+        let gq = add(gq, &matmul(&rest, &adjoint(&last(gr)?)?)?)?;
+        let square = gradient(q, &first(r)?, &gq, &first(gr)?)?;
         return cat(&[square, matmul(q, &last(gr)?)?], -1);
     }
     let middle = sub(&matmul(gr, &adjoint(r)?)?, &matmul(&adjoint(q)?, gq)?)?;

@@ -152,6 +152,7 @@ def worker_main(
     parent = os.getppid()
     _own_signals()
     _C.set_num_threads(1)
+    _C._profile_stop()  # a profile is the parent's
     seed = seed_everything(base_seed, worker)
     worker_info.current = WorkerInfo(worker, num_workers, seed, dataset)
     arena = Arena(spare)
