@@ -77,6 +77,8 @@ with SummaryWriter("runs/looking") as writer:
         right = (scores.argmax(1) == kinds).float().mean()
         writer.add_scalar("loss", loss, step)
         writer.add_scalar("accuracy", right, step)
+        sizes = {name: getattr(model, name).weight.norm() for name in ("middle", "head")}
+        writer.add_scalars("norm", sizes, step)  # a run for each, in one chart
         if step % 10 == 0:
             for name, parameter in model.named_parameters():
                 writer.add_histogram(name, parameter, step)
@@ -86,6 +88,7 @@ with SummaryWriter("runs/looking") as writer:
         chances = model.head(inner).softmax(1)
     writer.add_images("pictures", images[:16], STEPS)
     writer.add_embedding(inner, [KINDS[k] for k in kinds.tolist()], images, STEPS, tag="middle")
+    writer.add_custom_scalars({"training": {"both": ["Multiline", ["loss", "accuracy"]]}})
     writer.add_pr_curve("rings", kinds == 0, chances[:, 0], STEPS)
     writer.add_text("about", "Rings, **crosses** and bars.", STEPS)
     writer.add_audio("tone", torch.sin(torch.arange(8000) * (2 * math.pi * 440 / 8000)), sample_rate=8000)

@@ -188,6 +188,7 @@ _modules = (
     "multiprocessing",
     "lowrank",
     "nn",
+    "notebook",
     "numeric_limits",
     "onnx",
     "optim",
@@ -330,3 +331,12 @@ def get_device_module(device: Any = None) -> Any:
             f"Device '{kind}' does not have a corresponding module registered as 'torch.{kind}'."
         )
     return __getattr__(kind)
+
+
+def _tensor_in_notebooks(tensor: Tensor) -> str:  # noqa: F405
+    from rustnn.notebook import tensor_html
+
+    return tensor_html(tensor)
+
+
+Tensor._repr_html_ = _tensor_in_notebooks  # type: ignore[assignment, method-assign]  # noqa: F405

@@ -223,11 +223,12 @@ def load(
 ) -> Any:
     """Read what ``save``, or PyTorch's, wrote to ``f``, a path or a binary file that can seek.
 
-    With ``weights_only``, which is the default, no code in the file is run: tensors, containers, numbers,
-    strings, layers, optimizers and schedulers of this library, and what ``add_safe_globals`` allows are all
-    that it may hold. ``map_location`` says on which device storages come: a device or its name, a dict from
-    the saved to the wanted one, or a function of storage and name. With ``mmap`` the storages of a file at a
-    path are not read but mapped: pages come when they are touched, and writing changes only memory.
+    A file is read from where it stands. With ``weights_only``, which is the default, no code in it is run:
+    tensors, containers, numbers, strings, layers, optimizers and schedulers of this library, and what
+    ``add_safe_globals`` allows are all that it may hold. ``map_location`` says on which device storages come:
+    a device or its name, a dict from the saved to the wanted one, or a function of storage and name. With
+    ``mmap`` the storages of a file at a path are not read but mapped: pages come when they are touched, and
+    writing changes only memory.
     UnpicklingError for what is not allowed, RuntimeError for a damaged file.
     """
     weights_only = pickle_module is None if weights_only is None else weights_only
@@ -247,8 +248,9 @@ def _load(
     mapped: bool,
     options: dict[str, Any],
 ) -> Any:
-    file.seek(0)
+    here = file.tell()
     start = file.read(4)
+    file.seek(here)
     if not start:
         raise EOFError("Ran out of input: the file is empty")
     if start != b"PK\x03\x04":

@@ -150,14 +150,14 @@ def test_archives_that_grow() -> None:
         archive.writestr("archive/data.pkl", pickled)
         archive.writestr("archive/data/0", bytes(10_000_000))
     with pytest.raises(RuntimeError, match="compressed"):
-        rustnn.load(stream)
+        rustnn.load(io.BytesIO(stream.getvalue()))
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("archive/data.pkl", PICKLE)
         for name in STORAGES:
             archive.writestr(name, STORAGES[name] if "/data/" not in name else b"")
     with pytest.raises(RuntimeError, match="are declared"):
-        rustnn.load(stream)
+        rustnn.load(io.BytesIO(stream.getvalue()))
 
 
 def test_names_are_never_paths(tmp_path: Any, monkeypatch: Any) -> None:
@@ -167,5 +167,5 @@ def test_names_are_never_paths(tmp_path: Any, monkeypatch: Any) -> None:
         archive.writestr("archive/data.pkl", pickle.dumps({"a": 1}, 2))
         archive.writestr("../../outside.txt", b"x")
         archive.writestr("/absolute.txt", b"x")
-    assert rustnn.load(stream) == {"a": 1}
+    assert rustnn.load(io.BytesIO(stream.getvalue())) == {"a": 1}
     assert list(tmp_path.iterdir()) == []

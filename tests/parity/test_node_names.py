@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from parity.compare import compare
 from parity.ops import Call, calls
 from parity.programs import CANDIDATE, REFERENCE
 
@@ -46,3 +47,19 @@ def test_name(call: Call) -> None:
     theirs, ours = names(call, REFERENCE), names(call, CANDIDATE)
     if theirs is not None and ours is not None:
         assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "expression", ["x * y", "x @ y", "x.exp()", "x.relu()", "x.log()", "x**y", "x.softmax(1)"]
+)
+def test_saved_tensors_are_listed(expression: str) -> None:
+    found: list[dict[str, Any]] = []
+    for lib in (CANDIDATE, REFERENCE):
+        x, y = (lib.arange(1.0, 5.0).view(2, 2).requires_grad_() for _ in range(2))
+        node = eval(expression, {"x": x, "y": y}).grad_fn
+        found.append({name: getattr(node, name) for name in dir(node) if name.startswith("_saved_")})
+    ours, theirs = found
+    tensors = {name for name, value in theirs.items() if isinstance(value, REFERENCE.Tensor)}
+    assert ours
+    assert set(ours) <= tensors
+    compare([ours[name].detach() for name in sorted(ours)], [theirs[name].detach() for name in sorted(ours)])

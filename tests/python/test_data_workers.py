@@ -290,15 +290,18 @@ def test_workers_end_with_the_main_process(tmp_path, method, persistent, how):
         text=True,
         start_new_session=True,
     )
-    workers = [int(process.stdout.readline()) for _ in range(2)]
-    assert len(set(workers)) == 2
-    time.sleep(0.05)
-    start = time.monotonic()
-    if how is signal.SIGINT:  # as a terminal does: to all of them
-        os.killpg(process.pid, how)
-    else:
-        process.send_signal(how)
-    _, errors = process.communicate(timeout=20)
+    try:
+        workers = [int(process.stdout.readline()) for _ in range(2)]
+        assert len(set(workers)) == 2
+        time.sleep(0.05)
+        start = time.monotonic()
+        if how is signal.SIGINT:  # as a terminal does: to all of them
+            os.killpg(process.pid, how)
+        else:
+            process.send_signal(how)
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert process.returncode == -how
     if how is signal.SIGINT:
         assert errors.rstrip().endswith("KeyboardInterrupt")

@@ -445,13 +445,17 @@ def test_the_collector_runs_while_threads_differentiate() -> None:
             failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for _ in range(200):
-        gc.collect()
-    stop.set()
-    for thread in threads:
-        thread.join()
+    gc.freeze()  # a collection looks only at what is made from here on, and so is short
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(200):
+            gc.collect()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        gc.unfreeze()
     assert failures == []
 
 

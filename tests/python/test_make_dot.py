@@ -38,7 +38,7 @@ def read(source: str) -> tuple[Counter, Counter]:
     found: dict[str, tuple[str, str]] = {}
     arrows = []
     text = source.replace("\\n", "\n")
-    for key, attributes in re.findall(r"^\t(\w+) \[(label=.*?)\]$", text, re.M | re.S):
+    for key, attributes in re.findall(r'^\t(\w+) \[(label=(?:"[^"]*"|\w+).*?)\]$', text, re.M | re.S):
         label = re.search(r'label=(?:"(.*?)"|(\w+))', attributes, re.S)
         colour = re.search(r"fillcolor=(\w+)", attributes)
         assert label is not None
@@ -83,6 +83,18 @@ def test_views_and_saved_tensors() -> None:
     assert boxes["DoubleBackward", ""] == 1
     assert sum(style == "[style=dotted]" for _, _, style in arrows) == 1
     assert sum(style == "[dir=none]" for _, _, style in arrows) == 1
+
+
+def test_what_operations_saved() -> None:
+    x = torch.ones(2, 3, requires_grad=True)
+    y = (x.exp() * torch.ones(2, 3)).sum()
+    boxes, arrows = read(make_dot(y, {"x": x}, show_saved=True, show_attrs=True).source)
+    assert boxes["result\n (2, 3)", "orange"] == 1
+    assert any("result: [saved tensor]" in label for label, _ in boxes)
+    assert sum(style == "[dir=none]" for _, _, style in arrows) == 2
+    y.backward()
+    boxes, _ = read(make_dot(y, show_saved=True).source)  # what was freed is not shown
+    assert not [label for label, colour in boxes if colour == "orange"]
 
 
 def test_a_long_chain() -> None:

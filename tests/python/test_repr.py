@@ -94,3 +94,19 @@ def test_print_options():
     finally:
         rustnn.set_printoptions(profile="default")
     assert repr(T([0.123])) == "tensor([0.1230])"
+
+
+def test_notebooks_show_the_facts_below_the_text():
+    x = rustnn.ones(2, 3, requires_grad=True)
+    assert x._repr_html_().startswith("<pre>tensor([[1., 1., 1.],\n")
+    assert (
+        "<small>shape (2, 3) · float32 · cpu · 24 B · a leaf with no gradient yet</small>" in x._repr_html_()
+    )
+    assert "made by MulBackward0" in (x * 2)._repr_html_()
+    assert "shape () · int64 · cpu · 8 B</small>" in rustnn.tensor(1)._repr_html_()
+    net = rustnn.nn.Sequential(rustnn.nn.Linear(2, 3), rustnn.nn.ReLU()).eval()
+    net[0].bias.requires_grad_(False)
+    html = net._repr_html_()
+    assert html.startswith("<pre>Sequential(\n  (0): Linear(in_features=2")
+    assert "9 parameters, 3 of them frozen · 36 B · evaluating" in html
+    assert "LazyLinear" in rustnn.nn.LazyLinear(2)._repr_html_()

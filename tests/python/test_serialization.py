@@ -151,6 +151,25 @@ def test_layers_are_never_called_by_a_file():
         again(Call())
 
 
+def test_a_partial_calls_only_what_it_was_made_of():
+    from functools import partial
+
+    from rustnn.optim.lr_scheduler import CyclicLR
+
+    class Forged:
+        def __init__(self, function):
+            self.function = function
+
+        def __reduce__(self):
+            return partial, (self.function,), (nn.functional.relu, (0.5,), None, None)
+
+    loaded = again(Forged(CyclicLR._exp_range_scale_fn))
+    assert loaded(2) == 0.25
+    for function in (nn.functional.relu, nn.Linear):
+        with pytest.raises(pickle.UnpicklingError, match="partial is not allowed"):
+            again(Forged(function))
+
+
 class Marked(rustnn.Tensor):
     pass
 
@@ -542,3 +561,20 @@ def test_npz(tmp_path, compressed):
     for name, tensor in tensors.items():
         assert loaded[name].dtype == tensor.dtype
         assert loaded[name].tolist() == tensor.tolist()
+
+
+def test_damaged_tar_files_raise_or_load():
+    whole = tar_file().getvalue()
+    chance = random.Random(0)
+    for _ in range(400):
+        damaged = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            at = chance.randrange(5200)  # behind that is only padding
+            if chance.random() < 0.8:
+                damaged[at] = chance.randrange(256)
+            else:
+                del damaged[at : at + chance.randrange(1, 64)]
+        try:
+            rustnn.load(io.BytesIO(bytes(damaged)))
+        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            assert str(error)

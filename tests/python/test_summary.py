@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 import rustnn as torch
@@ -162,3 +164,29 @@ def test_a_table_of_times(capsys: pytest.CaptureFixture[str]) -> None:
     assert "20.1" not in str(table)
     with pytest.raises(ValueError, match="Measurement"):
         table.extend_results([3.0])
+
+
+def test_lazy_layers_are_counted_once_they_are_made() -> None:
+    net = nn.Sequential(nn.LazyLinear(3), nn.ReLU(), nn.LazyLinear(2))
+    assert [row.params for row in summary(net).rows] == [0, 0, 0, 0]
+    table = summary(net, (1, 4))
+    assert [row.kind for row in table.rows[1:]] == ["Linear", "ReLU", "Linear"]
+    assert table.total_params == 15 + 8
+    assert table.total_macs == 12 + 6
+
+
+def test_colours_and_warnings_in_a_table_of_times() -> None:
+    def measured(time: float, label: str, spread: float = 0.0) -> Measurement:
+        times = [time * (1 + spread * (i - 2)) for i in range(5)]
+        return Measurement(1, times, TaskSpec("x", "", "", "ops", label, "add", None, 1))
+
+    table = Compare([measured(1e-6, "a"), measured(1.5e-6, "b"), measured(3e-6, "c", 0.3)])
+    plain = str(table)
+    table.colorize()
+    assert "\033[32;1m1.0\033[0m" in str(table)
+    assert "\033[31m3.0\033[0m" in str(table)
+    assert re.sub(r"\033\[[\d;]*m", "", str(table)) == plain
+    table.colorize(rowwise=True)
+    assert "\033[31m" not in str(table)
+    table.highlight_warnings()
+    assert "(! 60%) 3.0" in str(table)

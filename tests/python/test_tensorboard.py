@@ -6,14 +6,11 @@ import importlib.util
 import io
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,8 @@ from rustnn import nn
 
 if importlib.util.find_spec("tensorboard") is None:
     pytest.skip("the package tensorboard is not installed", allow_module_level=True)
+
+from tensorboard_server import tensorboard_server
 
 from rustnn.utils.tensorboard import SummaryWriter
 
@@ -475,51 +474,9 @@ def test_without_the_package_the_error_says_what_to_install() -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """TensorBoard itself, on what the example writes: a function that fetches from it."""
-    folder = tmp_path_factory.mktemp("runs")
-    example = Path(__file__).parents[2] / "examples" / "looking.py"
-    subprocess.run(
-        [sys.executable, str(example)], cwd=folder, check=True, timeout=300, stdout=subprocess.DEVNULL
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = ["-m", "tensorboard.main", "--logdir", "runs", "--host", "127.0.0.1", "--port", str(port)]
-    log = folder / "log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", *command, "--load_fast=false"],
-            cwd=folder,
-            stdout=output,
-            stderr=output,
-        )
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-    def fetch(path: str, **query: object) -> bytes:
-        url = f"http://127.0.0.1:{port}/data/{path}"
-        if query:
-            url += f"?{urllib.parse.urlencode(query)}"
-        with direct.open(url, timeout=60) as answer:
-            data: bytes = answer.read()
-        return data
-
-    try:
-        until = time.monotonic() + 120
-        while True:
-            assert process.poll() is None, log.read_text()
-            try:
-                if "looking/hparams" in json.loads(fetch("runs")) and b"middle" in fetch(
-                    "plugin/projector/info", run="looking"
-                ):
-                    break
-            except OSError:
-                pass  # not yet
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.3)
-        yield fetch
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+    """A function that fetches from TensorBoard, which shows what the example wrote."""
+    with tensorboard_server(tmp_path_factory.mktemp("runs")) as found:
+        yield found.fetch
 
 
 def test_the_server_shows_curves(server: Any) -> None:

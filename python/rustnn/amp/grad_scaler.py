@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["GradScaler"]
 
 
+def _refresh_per_optimizer_state() -> dict[str, Any]:
+    """A name in PyTorch's files: what its scaler knows of an optimizer at first."""
+    return {}
+
+
 class GradScaler:
     """Scales losses, unscales gradients, and leaves out the steps whose gradients are not finite.
 
@@ -261,7 +266,15 @@ class GradScaler:
             state["_init_scale"] = self.get_scale()
             state["_init_growth_tracker"] = self.state_dict()["_growth_tracker"]
             state["_scale"] = state["_growth_tracker"] = None
+            # In the place of these two PyTorch has one dict.
+            from collections import defaultdict
+
+            del state["_stages"], state["_found_inf"]
+            state["_per_optimizer_states"] = defaultdict(_refresh_per_optimizer_state)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        self.__dict__.update((key, value) for key, value in state.items() if key != "_per_optimizer_states")
+        if self._enabled:
+            self._stages = {}
+            self._found_inf = {}

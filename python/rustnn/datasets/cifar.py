@@ -155,21 +155,27 @@ def _refuse(_: Any) -> Any:
     raise UnpicklingError("references to other files are not read")
 
 
+def _set_state(target: Any, state: Any) -> bool:
+    if isinstance(target, (_Array, _DType)):
+        target.__setstate__(state)
+        return True
+    return False
+
+
 def _read(path: Path) -> dict[str, Any]:
     """The dictionary of a batch; ValueError that names the file if it holds anything else."""
     machine = SafeUnpickler(
         path.read_bytes(),
         _find,
         _refuse,
-        lambda target: isinstance(target, (_Array, _DType)),
-        lambda module, name: f"{module}.{name}",
+        _set_state,
+        lambda module, name: "has no place in such a file",
         encoding="latin1",
     )
     try:
         contents = machine.load()
     except UnpicklingError as error:
-        reason = str(error).split(" Please use ")[0]
-        raise ValueError(f"{path}: not a CIFAR batch, or a damaged one: {reason}") from error
+        raise ValueError(f"{path}: not a CIFAR batch, or a damaged one: {error}") from error
     if not isinstance(contents, dict):
         raise ValueError(f"{path}: not a CIFAR batch: it holds a {type(contents).__name__}, not a dict")
     return {

@@ -516,6 +516,11 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         body = lines[0] if single else "\n  " + "\n  ".join(lines) + "\n" if lines else ""
         return f"{self._get_name()}({body})"
 
+    def _repr_html_(self) -> str:
+        from rustnn.notebook import module_html
+
+        return module_html(self)
+
 
 # Errors in a call's arguments name the class that the user knows.
 for _part in (HookMixin, StateDictMixin, MoveMixin):

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from errno import ENOSPC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from queue import SimpleQueue
+    from threading import Thread
     from typing import IO, Any
     from zipfile import ZipFile, ZipInfo
 
@@ -27,16 +30,18 @@ DAMAGED = (
 )
 _JOINED = 1 << 20  # archives up to here are written with one call
 _CONCURRENT = 1 << 22  # and those from here on by several threads
-_PIECE = 1 << 24
+_PIECE = 1 << 23
+_SHORT = 1 << 16
 
 
 class _Layout:
     """Where the records of an archive go, and the bytes between them. ``checksums`` may come later."""
 
-    def __init__(self, name: str, records: Sequence[Record], start: int) -> None:
+    def __init__(self, name: str, records: Sequence[Record]) -> None:
         self.names = [f"{name}/{path}".encode() for path, _ in records]
         self.sizes = [len(content) for _, content in records]
         self.starts: list[int] = []
+        start = 0  # PyTorch counts from the beginning of the archive, wherever in a file that is
         self.paddings: list[int] = []
         for encoded, size in zip(self.names, self.sizes, strict=True):
             self.starts.append(start)
@@ -84,7 +89,7 @@ class _Layout:
         return table + tail + b"PK\5\6" + struct.pack("<HHHHIIH", *counts, *places)
 
 
-def _write_all(file: Any, content: bytes | memoryview) -> None:
+def _write_all(file: Any, content: bytes | bytearray | memoryview) -> None:
     """Write to a file that may take less than it is given; those that do not say how much take all."""
     view = memoryview(content)
     while len(view):
@@ -96,11 +101,7 @@ def write_archive(file: Any, name: str, records: Sequence[Record], checksums: bo
     """Write an archive of records (path, content) under ``name``/ to anything with a method ``write``."""
     import zlib
 
-    try:
-        start = file.tell()
-    except (AttributeError, OSError):
-        start = 0
-    layout = _Layout(name, records, start)
+    layout = _Layout(name, records)
     sums = [zlib.crc32(content) if checksums else 0 for _, content in records]
     pieces: list[bytes | memoryview] = []
     for i, (_, content) in enumerate(records):
@@ -115,14 +116,14 @@ def write_archive(file: Any, name: str, records: Sequence[Record], checksums: bo
 def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], checksums: bool) -> None:
     """The same for a file of the system, opened without a buffer.
 
-    Checksums are computed, and the disk is told to begin, while the content is still being written.
+    Checksums are computed, and the disk writes, while the content is still being handed over.
     """
-    layout = _Layout(name, records, 0)
+    layout = _Layout(name, records)
     if layout.end < _CONCURRENT:
         write_archive(file, name, records, checksums)
         return
     import zlib
-    from threading import Event, Thread
+    from threading import Thread
 
     if hasattr(os, "posix_fallocate"):  # room at once is found faster than bit by bit
         try:
@@ -131,39 +132,85 @@ def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], 
             if error.errno == ENOSPC:
                 raise
     sums = [0] * len(records)
-    written, done = Event(), False
 
     def sum_up() -> None:
         for i, (_, content) in enumerate(records):
             sums[i] = zlib.crc32(content)
 
-    def sync() -> None:
-        while not done:
-            written.wait()
-            written.clear()
-            try:
-                getattr(os, "fdatasync", os.fsync)(file.fileno())
-            except OSError:  # the sync at the end says so if it matters
-                return
-
-    threads = [Thread(target=sync, daemon=True)] + ([Thread(target=sum_up, daemon=True)] if checksums else [])
-    for thread in threads:
+    thread = Thread(target=sum_up, daemon=True)
+    if checksums:
         thread.start()
     try:
+        together = bytearray()  # what is short is written with what stands around it
+        begun = 0
         for i, (_, content) in enumerate(records):
-            _write_all(file, layout.header(i, 0))
+            together += layout.header(i, 0)
+            if len(content) < _SHORT:
+                together += content
+                content = b""
+                if len(together) < _PIECE:
+                    continue
+            _write_all(file, together)
+            together = bytearray()
             for at in range(0, len(content), _PIECE):
                 _write_all(file, memoryview(content)[at : at + _PIECE])
-                written.set()
+                begun = _begin_to_write_out(file, begun)
+        _write_all(file, together)
     finally:
-        done = True
-        written.set()
-        for thread in threads:
+        if checksums:
             thread.join()
     _write_all(file, layout.directory(sums))
     for start, checksum in zip(layout.starts, sums, strict=True):
         file.seek(start + 14)
         _write_all(file, struct.pack("<I", checksum))
+
+
+class _Checksum:
+    """The CRC-32 of bytes that come in pieces; with ``beside``, a thread computes it while more are read."""
+
+    def __init__(self, beside: bool) -> None:
+        from zlib import crc32
+
+        self.crc32 = crc32
+        self.value = 0
+        self.thread: Thread | None = None
+        if beside:
+            from queue import SimpleQueue
+            from threading import Thread
+
+            self.pieces: SimpleQueue[memoryview | None] = SimpleQueue()
+            self.thread = Thread(target=self._work, daemon=True)
+            self.thread.start()
+
+    def _work(self) -> None:
+        while (piece := self.pieces.get()) is not None:
+            self.value = self.crc32(piece, self.value)
+
+    def add(self, piece: memoryview) -> None:
+        if self.thread is None:
+            self.value = self.crc32(piece, self.value)
+        else:
+            self.pieces.put(piece)
+
+    def finish(self) -> int:
+        if self.thread is not None:
+            self.pieces.put(None)
+            self.thread.join()
+        return self.value
+
+
+def _begin_to_write_out(file: Any, begun: int) -> int:
+    """Have the disk write what the file was given since ``begun``, so that the sync at the end is short.
+
+    "Not needed" makes Linux begin without waiting; what is not yet written stays in memory.
+    """
+    end: int = file.tell()
+    if end - begun < _PIECE:
+        return begun
+    if hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(file.fileno(), begun, end - begun, os.POSIX_FADV_DONTNEED)
+    return end
 
 
 class Archive:
@@ -216,24 +263,26 @@ class Archive:
 
     def read_into(self, path: str, view: memoryview) -> None:
         """Fill ``view``, which has the record's size."""
-        import zlib
-
         start, info = self.find(path)
         self.file.seek(start)
-        done = checksum = 0
-        while done < len(view):
-            part = view[done : done + (1 << 20)]
-            if hasattr(self.file, "readinto"):
-                count = self.file.readinto(part)
-            else:
-                piece = self.file.read(len(part))
-                count = len(piece)
-                part[:count] = piece
-            if not count:
-                raise RuntimeError(DAMAGED.format(f"record {path} ends early"))
-            checksum = zlib.crc32(part[:count], checksum)
-            done += count
-        if checksum != info.CRC and info.CRC != 0:  # PyTorch can be told to leave it out
+        checksum = _Checksum(beside=len(view) >= _CONCURRENT)
+        done = 0
+        try:
+            while done < len(view):
+                part = view[done : done + _PIECE]
+                if hasattr(self.file, "readinto"):
+                    count = self.file.readinto(part)
+                else:
+                    piece = self.file.read(len(part))
+                    count = len(piece)
+                    part[:count] = piece
+                if not count:
+                    raise RuntimeError(DAMAGED.format(f"record {path} ends early"))
+                checksum.add(part[:count])
+                done += count
+        finally:
+            found = checksum.finish()
+        if found != info.CRC and info.CRC != 0:  # PyTorch can be told to leave it out
             raise RuntimeError(DAMAGED.format(f"record {path} has a wrong checksum"))
 
     def read(self, path: str) -> bytes:

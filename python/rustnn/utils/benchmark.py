@@ -268,6 +268,8 @@ class Compare:
     def __init__(self, results: Iterable[Measurement]) -> None:
         self._results: list[Measurement] = []
         self._trim = False
+        self._colours = ""
+        self._warnings = False
         self.extend_results(results)
 
     def extend_results(self, results: Iterable[Measurement]) -> None:
@@ -280,6 +282,14 @@ class Compare:
     def trim_significant_figures(self) -> None:
         """Show only the digits that mean something."""
         self._trim = True
+
+    def colorize(self, rowwise: bool = False) -> None:
+        """Colour the times in a terminal: green the best of a column (or row), red those twice as long."""
+        self._colours = "row" if rowwise else "column"
+
+    def highlight_warnings(self) -> None:
+        """Mark times so far apart that their median says little, with the width of the middle half."""
+        self._warnings = True
 
     def print(self) -> None:
         print(self)
@@ -309,13 +319,30 @@ class Compare:
                 threads = row[0]
                 lines.append(f"{threads} thread{'s' if threads > 1 else ''}:".ljust(len(lines[0]), "-"))
             texts = (
-                cells.get((*row, column), "").rjust(w) for column, w in zip(columns, widths, strict=True)
+                self._coloured(cells.get((*row, column), "").rjust(w), (*row, column), results)
+                for column, w in zip(columns, widths, strict=True)
             )
             lines.append(row[1].ljust(name) + "".join(f" | {text}" for text in texts))
         head = f"[ {label or ''} ]".center(len(lines[0]), "-")
         return "\n".join([head, *lines, f"Times are in {unit}."])
 
+    def _coloured(self, text: str, place: tuple[int, str, str], results: list[Measurement]) -> str:
+        if not self._colours or not text.strip():
+            return text
+        places = {(r.num_threads, r.as_row_name, r.description or ""): r.median for r in results}
+        of_row = self._colours == "row"
+        group = [v for at, v in places.items() if (at[:2] == place[:2] if of_row else at[2] == place[2])]
+        ratio = places[place] / min(group)
+        code = "32;1" if ratio < 1.05 else "31" if ratio >= 2 else ""
+        return f"\033[{code}m{text}\033[0m" if code else text
+
     def _cell(self, result: Measurement, value: float) -> str:
+        text = self._number(result, value)
+        if self._warnings and result.has_warnings:
+            text = f"(! {result.iqr / result.median:.0%}) {text}"
+        return text
+
+    def _number(self, result: Measurement, value: float) -> str:
         if not self._trim:
             return f"{value:.1f}"
         digits = result.significant_figures - 1 - math.floor(math.log10(value))

@@ -111,9 +111,12 @@ def _no_reference(reference: Any) -> Any:
 
 def _data(file: IO[bytes]) -> Any:
     """All of a file, from its beginning."""
+    import io
     import mmap
 
     try:
+        if not isinstance(file, (io.BufferedReader, io.BufferedRandom, io.FileIO)):
+            raise ValueError  # what unpacks a file has the number of the packed one
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (AttributeError, OSError, ValueError):
         file.seek(0)
@@ -123,11 +126,17 @@ def _data(file: IO[bytes]) -> Any:
 def load_legacy(
     file: IO[bytes], map_location: Any, weights_only: bool, pickle_module: Any, options: dict[str, Any]
 ) -> Any:
-    """What a file of an older format holds. UnpicklingError or RuntimeError if it is none, or damaged."""
+    """What a file of an older format holds from here on; the file then stands behind it.
+
+    UnpicklingError or RuntimeError if it is none, or damaged.
+    """
+    start = file.tell()
     data = _data(file)
-    if data[257:262] == b"ustar":
+    if data[start + 257 : start + 262] == b"ustar":
+        file.seek(start)
         return _load_tar(file, map_location, weights_only, pickle_module, options)
     source = _Source(data, weights_only, pickle_module, options)
+    source.at = start
     if source.unpickle() != _MAGIC:
         raise RuntimeError("Invalid magic number; corrupt file?")
     version = source.unpickle()
@@ -156,9 +165,12 @@ def load_legacy(
             placed = restored(storage, location, map_location)
             loaded[key] = LateStorage(wrap_storage=placed, dtype=kind.dtype)
             late.append(loaded[key])
-        if reference[5] is None:
+        view = reference[5]
+        if view is None:
             return loaded[key]
-        late.append(_part(loaded[key], *reference[5][1:]))
+        if not isinstance(view, tuple) or len(view) != 3:
+            raise RuntimeError("a part of a storage is a key, an offset and a size")
+        late.append(_part(loaded[key], *view[1:]))
         return late[-1]
 
     result = source.unpickle(storage_of)
@@ -174,6 +186,7 @@ def load_legacy(
         raise RuntimeError(_ENDS)
     for typed in late:
         typed.__class__ = TypedStorage
+    file.seek(source.at)
     return result
 
 
@@ -195,7 +208,6 @@ def _load_tar(
     """What a tar file holds: its members are read in memory, none is unpacked."""
     import tarfile
 
-    file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             members = {}
@@ -206,6 +218,13 @@ def _load_tar(
                 members[name] = _Source(content.read(), weights_only, pickle_module, options)
     except (tarfile.TarError, KeyError) as error:
         raise RuntimeError(f"reading the tar archive failed: {error}") from error
+    try:
+        return _tar_contents(members, map_location)
+    except (KeyError, ValueError, TypeError) as error:  # one member refers to what another has not
+        raise RuntimeError(f"the tar archive is damaged: {error!r}") from error
+
+
+def _tar_contents(members: dict[str, _Source], map_location: Any) -> Any:
     objects: dict[Any, Any] = {}
     source = members["storages"]
     for _ in range(_count(source)):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn.autograd import no_grad
+from rustnn.nn.parameter import is_lazy
+from rustnn.notebook import size_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from rustnn.nn import Module
@@ -71,10 +73,10 @@ class ModelSummary:
             ("Parameters", f"{self.total_params:,}"),
             ("  trainable", f"{self.trainable_params:,}"),
             ("Multiply-adds", f"{self.total_macs:,}"),
-            ("Memory", _size(total)),
-            ("  input", _size(self.input_bytes)),
-            ("  outputs of layers", _size(self.output_bytes)),
-            ("  parameters and buffers", _size(self.param_bytes)),
+            ("Memory", size_text(total)),
+            ("  input", size_text(self.input_bytes)),
+            ("  outputs of layers", size_text(self.output_bytes)),
+            ("  parameters and buffers", size_text(self.param_bytes)),
         ]
 
     def __str__(self) -> str:
@@ -114,15 +116,6 @@ class ModelSummary:
         return f"<table>{table}</table><table><tbody>{totals}</tbody></table>"
 
 
-def _size(count: int) -> str:
-    number = float(count)
-    for unit in ("B", "KB", "MB", "GB"):
-        if number < 1000:
-            return f"{count} B" if unit == "B" else f"{number:.2f} {unit}"
-        number /= 1000
-    return f"{number:.2f} TB"
-
-
 def summary(
     model: Module,
     input_size: Sequence[int] | Sequence[Sequence[int]] | None = None,
@@ -142,10 +135,7 @@ def summary(
     rows: dict[int, Row] = {}
     for path, module in model.named_modules():
         level = path.count(".") + 1 if path else 0
-        row = rows[id(module)] = Row(path.rpartition(".")[2], level, module)
-        own = list(module.parameters(recurse=False))
-        row.params = sum(p.numel() for p in own)
-        row.trainable = sum(p.numel() for p in own if p.requires_grad)
+        rows[id(module)] = Row(path.rpartition(".")[2], level, module)
 
     args: tuple[Any, ...] = ()
     if input_data is not None:
@@ -154,8 +144,14 @@ def summary(
         args = _zeros(model, input_size, dtypes)
     if args:
         _run(model, args, rows)
+    for module in model.modules():  # after the run: lazy layers have their parameters only now
+        row = rows[id(module)]
+        row.kind = type(module).__name__
+        own = _made(module.parameters(recurse=False))
+        row.params = sum(p.numel() for p in own)
+        row.trainable = sum(p.numel() for p in own if p.requires_grad)
     shown = [row for row in rows.values() if depth is None or row.depth <= depth]
-    table = ModelSummary(list(rows.values()), list(model.parameters()), list(model.buffers()), _bytes(args))
+    table = ModelSummary(list(rows.values()), _made(model.parameters()), _made(model.buffers()), _bytes(args))
     table.rows = shown
     return table
 
@@ -173,6 +169,11 @@ def _zeros(
         _C.zeros(shape, dtype=default if dtypes is None else dtypes[i], device=device)
         for i, shape in enumerate(shapes)
     )
+
+
+def _made(tensors: Iterable[_C.Tensor]) -> list[_C.Tensor]:
+    """Those that are no longer waiting for their size."""
+    return [tensor for tensor in tensors if not is_lazy(tensor)]
 
 
 def _tensors(value: Any) -> list[_C.Tensor]:

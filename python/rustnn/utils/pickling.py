@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from sys import intern
 
 from rustnn import _C
 from rustnn._C import Tensor
@@ -12,6 +13,7 @@ from rustnn.utils.torch_names import torch_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 __all__ = ["STORAGE_DTYPES", "SavedStorage", "dump"]
@@ -56,6 +58,7 @@ _LAYOUT = _Name("torch.serialization", "_get_layout")
 _STORAGE_NAMES = {dtype: _Name("torch", name) for name, dtype in STORAGE_DTYPES.items()}
 _UNTYPED = _Name("torch.storage", "UntypedStorage")
 _SIMPLE = frozenset((int, float, bool, type(None), str, tuple))
+_TUPLE_ENDS = (b")", b"\x85", b"\x86", b"\x87")
 _Size = type(_C.empty(0).shape)
 _Layout = type(_C.empty(0).layout)
 
@@ -66,7 +69,7 @@ class SavedStorage:
     def __init__(self, key: str, storage: _C.UntypedStorage, dtype: _C.dtype | None) -> None:
         self.key = key
         self.dtype = dtype
-        self.location = str(storage.device)
+        self.location = intern(str(storage.device))
         self.content = memoryview(storage)
 
     @property
@@ -86,6 +89,30 @@ def _slots(value: Any) -> Any:
             if hasattr(value, name):
                 slots[name] = getattr(value, name)
     return (vars(value), slots) if slots else vars(value)
+
+
+def _number(n: int) -> bytes:
+    """The instruction that makes a number."""
+    if n < 256:
+        return b"K%c" % n
+    if n < 1 << 31:
+        return b"J" + n.to_bytes(4, "little")
+    return b"\x8a\x08" + n.to_bytes(8, "little")
+
+
+def _numbers(values: Sequence[int]) -> bytes:
+    """The instructions that make a tuple of numbers."""
+    made = b"".join(map(_number, values))
+    return made + _TUPLE_ENDS[len(values)] if len(values) < 4 else b"(" + made + b"t"
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    return b"X" + len(encoded).to_bytes(4, "little") + encoded
+
+
+def _truth(value: bool) -> bytes:
+    return b"\x88" if value else b"\x89"
 
 
 def dump(
@@ -123,15 +150,39 @@ def dump(
     class Pickler(base):  # type: ignore[misc]
         def save(self, value: Any, save_persistent_id: bool = True) -> None:
             # What most objects are needs none of the questions that the base class asks first.
+            known = self.memo.get(id(value))
+            if known is not None:
+                self.write(self.get(known[0]))
+                return
             kind = type(value)
             if kind in _SIMPLE:
-                known = self.memo.get(id(value))
-                if known is None:
-                    self.dispatch[kind](self, value)
-                else:
-                    self.write(self.get(known[0]))
-            else:
+                self.dispatch[kind](self, value)
+            elif not ((kind is Parameter or kind is Tensor) and self.save_in_one_piece(value, kind)):
                 super().save(value, save_persistent_id)
+
+        def save_in_one_piece(self, value: Tensor, kind: type) -> bool:
+            """Write a tensor whose parts but for numbers are in the memo; False if some are not yet."""
+            if self.proto < 2 or value.dtype not in _STORAGE_NAMES or is_lazy(value) or _slots(value):
+                return False
+            place = intern(str(value.device))
+            names = [_REBUILD_TENSOR, "storage", _STORAGE_NAMES[value.dtype], place, OrderedDict]
+            if kind is Parameter:
+                names.append(_REBUILD_PARAMETER)
+            found = [self.memo.get(id(name)) for name in names]
+            if None in found:
+                return False
+            rebuild, word, name, location, hooks, *outer = [self.get(entry[0]) for entry in found]
+            storage = saved(value.untyped_storage(), value.dtype)
+            tensor = (
+                rebuild + b"((" + word + name + _text(storage.key) + location + _number(storage.count)
+                + (b"N" if legacy else b"") + b"tQ" + _number(value.storage_offset()) + _numbers(value.size())
+                + _numbers(value.stride()) + _truth(value.requires_grad and not outer) + hooks + b")RtR"
+            )  # fmt: skip
+            if outer:
+                tensor = outer[0] + b"(" + tensor + _truth(value.requires_grad) + hooks + b")RtR"
+            self.write(tensor)
+            self.memoize(value)
+            return True
 
         def persistent_id(self, value: Any) -> Any:
             kind = type(value)

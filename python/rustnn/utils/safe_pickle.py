@@ -92,10 +92,10 @@ def shown(value: Any) -> str:
 class SafeUnpickler:
     """Reads one pickle from ``data``, bytes or a mapped file; ``position`` is its end afterwards.
 
-    ``find(module, name)`` gives a Global, or ``None`` for a name that is not allowed; ``persistent_load``
-    resolves references to what is stored elsewhere; ``buildable`` says which objects may be given a state;
-    ``advise`` gives the name under which the user would allow a global; ``encoding`` is that of the byte
-    strings of Python 2.
+    ``find(module, name)`` gives a Global, or ``None`` for a name that is not allowed, and ``refusal`` of the
+    same says why and what the user can do; ``persistent_load`` resolves references to what is stored
+    elsewhere; ``set_state`` gives an object a state, or returns False if it may have none; ``encoding`` is
+    that of the byte strings of Python 2.
     """
 
     def __init__(
@@ -103,8 +103,8 @@ class SafeUnpickler:
         data: Any,
         find: Callable[[str, str], Global | None],
         persistent_load: Callable[[Any], Any],
-        buildable: Callable[[Any], bool],
-        advise: Callable[[str, str], str],
+        set_state: Callable[[Any, Any], bool],
+        refusal: Callable[[str, str], str],
         encoding: str = "utf-8",
         start: int = 0,
     ) -> None:
@@ -113,8 +113,8 @@ class SafeUnpickler:
         self._at = start
         self._find = find
         self._persistent_load = persistent_load
-        self._buildable = buildable
-        self._advise = advise
+        self._set_state = set_state
+        self._refusal = refusal
         self._foreign: Exception | None = None
         self._stack: list[Any] = []
         self._marks: list[list[Any]] = []
@@ -136,6 +136,8 @@ class SafeUnpickler:
             raise
         except RecursionError as error:
             raise UnpicklingError("the objects are nested too deeply") from error
+        except NotImplementedError as error:  # whole, but of what is not here
+            raise UnpicklingError(str(error)) from error
         except Exception as error:
             if error is self._foreign:
                 raise
@@ -195,17 +197,10 @@ class SafeUnpickler:
     # ---- instructions that could do harm -------------------------------------------------------------------
 
     def _global(self, module: str, name: str) -> None:
-        path = f"{module}.{name}"
         found = self._find(module, name)
         if found is None:
-            path = name if module in ("builtins", "__builtin__") else path
-            ours = self._advise(module, name)
-            raise UnpicklingError(
-                f"Unsupported global: GLOBAL {path} was not an allowed global by default: if you trust the "
-                f"file, either allow this name, `with rustnn.serialization.safe_globals([{ours}])` or "
-                f"`rustnn.serialization.add_safe_globals([{ours}])`, or allow everything, "
-                "`rustnn.load(..., weights_only=False)`, which runs whatever code the file holds."
-            )
+            path = name if module in ("builtins", "__builtin__") else f"{module}.{name}"
+            raise UnpicklingError(f"Unsupported global: GLOBAL {path} {self._refusal(module, name)}")
         self._push(found)
 
     def _stack_global(self) -> None:
@@ -246,12 +241,7 @@ class SafeUnpickler:
             raise UnpicklingError("Trying to set the state of a global")
         if type(target) is OrderedDict:
             target.__dict__.update(state)
-        elif self._buildable(target):
-            if hasattr(target, "__setstate__"):
-                target.__setstate__(state)
-            else:
-                target.__dict__.update(state)
-        else:
+        elif not self._set_state(target, state):
             raise UnpicklingError(
                 "Can only build Tensor, Parameter, OrderedDict or types allowlisted via `add_safe_globals`, "
                 f"but got {type(target)}"

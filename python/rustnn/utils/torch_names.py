@@ -21,6 +21,7 @@ _MODULES = {
     "rustnn.nn.attention": "torch.nn.modules.activation",
     "rustnn.nn.cross_map": "torch.nn.modules._functions",
     "rustnn.nn.embedding": "torch.nn.modules.sparse",
+    "rustnn.nn.parallel": "torch.nn.parallel.data_parallel",
     "rustnn.nn.parameter": "torch.nn.parameter",
     "rustnn.nn.parameter_container": "torch.nn.modules.container",
     "rustnn.nn.recurrent": "torch.nn.modules.rnn",
@@ -33,7 +34,6 @@ _MODULES = {
 _CLASSES = {
     "rustnn.Generator": "torch._C",
     "rustnn.UntypedStorage": "torch.storage",
-    "rustnn.nn.parallel.DataParallel": "torch.nn.parallel.data_parallel",
     "rustnn.nn.parallel.DistributedDataParallel": "torch.nn.parallel.distributed",
     "rustnn.nn.resample.ChannelShuffle": "torch.nn.modules.channelshuffle",
     "rustnn.nn.resample.Fold": "torch.nn.modules.fold",

@@ -182,6 +182,8 @@ _VALUES: dict[str, Any] = {
     "torch.Tensor": Tensor,
     "torch.nn.parameter.Parameter": Parameter,
     "torch.nn.Parameter": Parameter,
+    # What PyTorch's GradScaler keeps of each optimizer, which is nothing when it can be saved.
+    "torch.amp.grad_scaler._refresh_per_optimizer_state": dict,
 }
 _VALUES.update((name.replace("torch.", "torch.cuda."), kind) for name, kind in list(_VALUES.items()) if
                isinstance(kind, StorageKind) and name.count(".") == 1)  # fmt: skip
@@ -193,6 +195,14 @@ _HOOKS = {"torch.nn.modules.module._WrappedHook": _WrappedHook}
 #: What the user allows: classes and functions, or pairs of these and their full names in files.
 safe_globals_of_user: list[Any] = []
 _METHODS = ("_infer_parameters", "_lazy_load_hook")
+# Files of this library whose objects do nothing by being made: what modules have as hooks, and the like.
+_OBJECT_MODULES = (
+    "rustnn.amp.grad_scaler",
+    "rustnn.nn.utils.prune",
+    "rustnn.nn.utils.spectral_norm",
+    "rustnn.nn.utils.weight_norm",
+    "rustnn.utils.data.dataset",
+)
 
 
 def _user_globals() -> Iterator[tuple[str, Any]]:
@@ -217,7 +227,8 @@ def _own_classes() -> tuple[type, ...]:
 
 def _is_own(kind: type) -> bool:
     """Whether objects of a class may be made, for it is a layer, an optimizer or the like of this library."""
-    return kind.__module__.startswith("rustnn.") and issubclass(kind, _own_classes())
+    home = kind.__module__
+    return home in _OBJECT_MODULES or (home.startswith("rustnn.") and issubclass(kind, _own_classes()))
 
 
 def _method(owner: Any, name: Any) -> Any:
@@ -238,6 +249,16 @@ def _method(owner: Any, name: Any) -> Any:
     raise UnpicklingError(f"getattr is not allowed for {shown(name)} of {type(owner).__name__}")
 
 
+def _partial(function: Any) -> Any:
+    """``functools.partial`` of a function that ``_method`` gave: how CyclicLR keeps its shape."""
+    from functools import partial
+    from pickle import UnpicklingError
+
+    if not str(getattr(function, "__name__", "")).endswith("_scale_fn"):
+        raise UnpicklingError(f"functools.partial is not allowed for {shown(function)}")
+    return partial(function)
+
+
 def allowed_global(module: str, name: str, user: dict[str, Any]) -> Global | None:
     """What a name in a file stands for; None if it is not allowed. Nothing outside of rustnn is imported."""
     path = f"{module}.{name}"
@@ -251,6 +272,8 @@ def allowed_global(module: str, name: str, user: dict[str, Any]) -> Global | Non
         return Global(_HOOKS[path], new=True)
     if path in ("builtins.getattr", "__builtin__.getattr"):
         return Global(None, _method)
+    if path == "functools.partial":
+        return Global(None, _partial)
     plain = plain_global(path)
     if plain is not None or not module.startswith("torch"):
         return plain
@@ -274,9 +297,34 @@ def allowed_global(module: str, name: str, user: dict[str, Any]) -> Global | Non
     return None
 
 
-def _buildable(value: Any, user: tuple[type, ...]) -> bool:
+def _build(value: Any, state: Any, user: tuple[type, ...]) -> bool:
+    """Give an object the state that a file has for it; False if the class is not allowed."""
     kind = type(value)
-    return kind is _WrappedHook or _is_own(kind) or isinstance(value, user)
+    if kind.__module__ == "functools":  # a partial, whose function is what it was made of
+        _, args, keywords, attributes = state
+        value.__setstate__((value.func, args, keywords, attributes))
+    elif not (kind is _WrappedHook or _is_own(kind) or isinstance(value, user)):
+        return False
+    elif hasattr(value, "__setstate__"):
+        value.__setstate__(state)
+    else:
+        vars(value).update(state)
+    return True
+
+
+def _refusal(module: str, name: str) -> str:
+    """Why a name is not allowed, and what to do."""
+    ours = name if "builtin" in module else ".".join(our_name(module, name))
+    if module == "torch" or module.startswith("torch."):
+        try:
+            our_object(module, name)
+        except (ImportError, AttributeError, ValueError):
+            return "cannot be loaded: rustnn has nothing of this name."
+    return (
+        "was not an allowed global by default: if you trust the file, either allow this name, `with "
+        f"rustnn.serialization.safe_globals([{ours}])` or `rustnn.serialization.add_safe_globals([{ours}])`, "
+        "or allow everything, `rustnn.load(..., weights_only=False)`, which runs what code the file holds."
+    )
 
 
 def load_safely(data: Any, persistent_load: Callable[[Any], Any], start: int = 0) -> tuple[Any, int]:
@@ -289,8 +337,8 @@ def load_safely(data: Any, persistent_load: Callable[[Any], Any], start: int = 0
         data,
         find=lambda module, name: allowed_global(module, name, user),
         persistent_load=persistent_load,
-        buildable=lambda value: _buildable(value, classes),
-        advise=lambda module, name: name if "builtin" in module else ".".join(our_name(module, name)),
+        set_state=lambda value, state: _build(value, state, classes),
+        refusal=_refusal,
         encoding="latin1",
         start=start,
     )
