@@ -22,7 +22,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test check parity parity-table names-table fuzz bench bench-ops bench-rust wheel docs format clean
+.PHONY: help build demo test check parity parity-table names-table scripts-table fuzz bench bench-ops bench-rust wheel docs format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ parity-table: $(STAMPS)/extension $(STAMPS)/torch ## operation by operation, dty
 
 names-table: $(STAMPS)/extension $(STAMPS)/torch ## every public name of nn, held, present or missing: docs/NN.md
 	cd tests && ../$(BIN)/python -m parity.names
+
+scripts-table: $(STAMPS)/extension $(STAMPS)/torch ## scripts written for PyTorch, by both libraries: docs/SCRIPTS.md
+	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m parity.user_scripts
 
 fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as `make test` does, new ones each time
 	RUSTNN_FUZZ=long $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)

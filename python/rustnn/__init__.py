@@ -28,6 +28,9 @@ from rustnn.functional import block_diag as block_diag  # type: ignore[assignmen
 from rustnn.functional import broadcast_tensors as broadcast_tensors  # type: ignore[assignment]
 from rustnn.functional import cartesian_prod as cartesian_prod  # type: ignore[assignment]
 from rustnn.size import Size as Size
+from rustnn.tensor_methods import as_strided_ as as_strided_
+from rustnn.tensor_methods import detach_ as detach_
+from rustnn.tensor_methods import nonzero_static as nonzero_static
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,8 +64,10 @@ if TYPE_CHECKING:
     from rustnn import special as special
     from rustnn import storage as storage
     from rustnn import testing as testing
+    from rustnn import types as types
     from rustnn import utils as utils
     from rustnn import version as version
+    from rustnn import xpu as xpu
     from rustnn.amp import autocast as autocast
     from rustnn.amp.autocast_mode import autocast_decrement_nesting as autocast_decrement_nesting
     from rustnn.amp.autocast_mode import autocast_increment_nesting as autocast_increment_nesting
@@ -79,7 +84,9 @@ if TYPE_CHECKING:
     from rustnn.amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
     from rustnn.amp.autocast_mode import set_autocast_gpu_dtype as set_autocast_gpu_dtype
     from rustnn.compiler import compile as compile
+    from rustnn.control_flow import cond as cond
     from rustnn.differences import gradient as gradient
+    from rustnn.func import vmap as vmap  # type: ignore[no-redef]
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import from_file as from_file
     from rustnn.functional import meshgrid as meshgrid
@@ -96,11 +103,17 @@ if TYPE_CHECKING:
     from rustnn.legacy import ShortTensor as ShortTensor
     from rustnn.lowrank import pca_lowrank as pca_lowrank
     from rustnn.lowrank import svd_lowrank as svd_lowrank
+    from rustnn.matrix_norms import frobenius_norm as frobenius_norm
+    from rustnn.matrix_norms import nuclear_norm as nuclear_norm
     from rustnn.nn.module import typename as typename
     from rustnn.npz import load_npz as load_npz
     from rustnn.npz import save_npz as save_npz
     from rustnn.numeric_limits import finfo as finfo
     from rustnn.numeric_limits import iinfo as iinfo
+    from rustnn.recurrent_functions import gru as gru
+    from rustnn.recurrent_functions import lstm as lstm
+    from rustnn.recurrent_functions import rnn_relu as rnn_relu
+    from rustnn.recurrent_functions import rnn_tanh as rnn_tanh
     from rustnn.safetensors import load_safetensors as load_safetensors
     from rustnn.safetensors import save_safetensors as save_safetensors
     from rustnn.serialization import load as load
@@ -136,10 +149,16 @@ if TYPE_CHECKING:
     from rustnn.storage import ShortStorage as ShortStorage
     from rustnn.storage import Storage as Storage
     from rustnn.storage import TypedStorage as TypedStorage
+    from rustnn.streams import Event as Event
+    from rustnn.streams import Stream as Stream
     from rustnn.tensor_repr import set_printoptions as set_printoptions
     from rustnn.version import __version__ as __version__
 
 newaxis = None
+
+# Which of PyTorch's libraries there are: linear algebra and transforms are rustnn's own.
+has_lapack = has_spectral = True
+has_cuda = has_mkl = has_mps = has_openmp = False
 
 # What `except torch.OutOfMemoryError` waits for: no device has memory of its own that could run out.
 OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {"__module__": __name__})
@@ -147,6 +166,7 @@ OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {"__module__": __na
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (
     "__future__",
+    "_dynamo",
     "accelerator",
     "amp",
     "backends",
@@ -183,8 +203,10 @@ _modules = (
     "storage",
     "tensor_repr",
     "testing",
+    "types",
     "utils",
     "version",
+    "xpu",
 )
 _names = {
     "__version__": "version",
@@ -205,6 +227,16 @@ _names = {
     "set_autocast_gpu_dtype": "amp.autocast_mode",
     "broadcast_shapes": "functional",
     "compile": "compiler",
+    "cond": "control_flow",
+    "Event": "streams",
+    "Stream": "streams",
+    "frobenius_norm": "matrix_norms",
+    "nuclear_norm": "matrix_norms",
+    "gru": "recurrent_functions",
+    "lstm": "recurrent_functions",
+    "rnn_relu": "recurrent_functions",
+    "rnn_tanh": "recurrent_functions",
+    "vmap": "func",
     "from_file": "functional",
     "gradient": "differences",
     "finfo": "numeric_limits",

@@ -6,6 +6,7 @@ library is there says no.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 
 TYPE_CHECKING = False
@@ -111,6 +112,37 @@ class _Cuda(_Library):
         """What was set."""
         return bool(self.__dict__["_cudnn"])
 
+    @contextmanager
+    def sdp_kernel(self, **kernels: bool) -> Iterator[None]:
+        """``with sdp_kernel(enable_math=True):`` is taken; there is one kernel only."""
+        yield
+
+    def preferred_linalg_library(self, backend: Any = None) -> str:
+        """The library for linear algebra: "default"."""
+        return "default"
+
+    preferred_blas_library = preferred_linalg_library
+
+
+class _Cudnn(_Library):
+    """The library for neural networks on GPUs."""
+
+    def is_acceptable(self, tensor: Any) -> bool:
+        """Whether the library can take a tensor: False."""
+        return False
+
+
+class _Mha(_Library):
+    """The fast path of transformers, which changes no result."""
+
+    def get_fastpath_enabled(self) -> bool:
+        """What was set."""
+        return bool(self.__dict__["_fastpath"])
+
+    def set_fastpath_enabled(self, value: bool) -> None:
+        """Allows or forbids the fast path."""
+        self.__dict__["_fastpath"] = value
+
 
 class _Cpu(_Library):
     """The processor."""
@@ -136,7 +168,7 @@ cuda = _Cuda(
     _math=True,
     _cudnn=True,
 )
-cudnn = _Library(
+cudnn = _Cudnn(
     "cudnn",
     enabled=True,
     benchmark=False,
@@ -145,7 +177,7 @@ cudnn = _Library(
     allow_tf32=True,
     fp32_precision="none",
 )
-mha = _Library("mha")
+mha = _Mha("mha", _fastpath=True)
 mkl = _Library("mkl")
 mkldnn = _Library("mkldnn", enabled=True, deterministic=False, allow_tf32=True, fp32_precision="none")
 mps = _Library("mps")
@@ -153,3 +185,6 @@ nnpack = _Library("nnpack")
 openmp = _Library("openmp")
 opt_einsum = _Library("opt_einsum", enabled=False, strategy=None)
 quantized = _Library("quantized", engine="none", supported_engines=["none"])
+
+# So that `import torch.backends.cudnn as cudnn` finds them.
+sys.modules.update({f"{__name__}.{_name}": globals()[_name] for _name in __all__})

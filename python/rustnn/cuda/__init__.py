@@ -119,6 +119,108 @@ set_rng_state = _missing
 synchronize = _missing
 
 
+can_device_access_peer = _missing
+default_stream = _missing
+get_sync_debug_mode = _missing
+initial_seed = _missing
+set_per_process_memory_fraction = _missing
+set_sync_debug_mode = _missing
+utilization = _missing
+
+memory_cached = memory_reserved
+max_memory_cached = max_memory_reserved
+reset_max_memory_allocated = reset_peak_memory_stats
+reset_max_memory_cached = reset_peak_memory_stats
+
+
+def seed() -> None:
+    """Seeds the generator of the GPU anew; without one, nothing happens."""
+
+
+seed_all = seed
+
+
+def get_rng_state_all() -> list[Any]:
+    """The states of the generators of all GPUs: none."""
+    return []
+
+
+def set_rng_state_all(new_states: Any) -> None:
+    """Sets the states of the generators of all GPUs; RuntimeError for more than none."""
+    for state in new_states:
+        _missing(state)
+
+
+def memory_stats(device: Any = None) -> dict[str, Any]:
+    """Statistics of memory: none."""
+    return {}
+
+
+def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
+    """Statistics of memory as text: none."""
+    return ""
+
+
+def get_arch_list() -> list[str]:
+    """The architectures that there are kernels for: none."""
+    return []
+
+
+def is_tf32_supported() -> bool:
+    """Whether the GPU has TF32: False, without one."""
+    return False
+
+
+def is_current_stream_capturing() -> bool:
+    """Whether work on the GPU is being recorded: False."""
+    return False
+
+
+class Stream:
+    """An order of work on a GPU. RuntimeError, as there is none."""
+
+    def __init__(self, device: Any = None, priority: int = 0) -> None:
+        _missing()
+
+
+class CUDAGraph:
+    """Recorded work on a GPU. RuntimeError, as there is none."""
+
+    def __init__(self, keep_graph: bool = False) -> None:
+        _missing()
+
+
+class Event:
+    """A mark in a stream of a GPU; it can be made, but not recorded."""
+
+    def __init__(
+        self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False
+    ) -> None:
+        self.enable_timing = enable_timing
+
+    record = _missing
+    elapsed_time = _missing
+    wait = _missing
+
+    def query(self) -> bool:
+        """Whether the work before the mark is done: True, there is none."""
+        return True
+
+    def synchronize(self) -> None:
+        """Waits for the work before the mark: there is none."""
+
+
+class stream:
+    """``with torch.cuda.stream(s):`` for a stream or None, which changes nothing."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
 class device:
     """``with torch.cuda.device(0):`` makes a GPU the current one. RuntimeError, as there is none."""
 
@@ -138,10 +240,10 @@ def __getattr__(name: str) -> Any:
 
         if name in CUDA_TYPES:
             return CUDA_TYPES[name]
-    if name == "amp":
+    if name in ("amp", "nvtx"):
         from importlib import import_module
 
-        return import_module("rustnn.cuda.amp")
+        return import_module(f"rustnn.cuda.{name}")
     if name == "OutOfMemoryError":
         from rustnn import OutOfMemoryError
 

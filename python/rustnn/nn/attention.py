@@ -147,3 +147,12 @@ class MultiheadAttention(Module):
             is_causal=is_causal,
         )
         return (output.transpose(1, 0) if turn else output), weights
+
+
+def __getattr__(name: str) -> Any:
+    # PyTorch has the choice of kernels in a module of this name.
+    if name in ("SDPBackend", "sdpa_kernel"):
+        from rustnn.nn import attention_backends
+
+        return getattr(attention_backends, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -182,9 +182,15 @@ class UninitializedTensorMixin:
     def __torch_function__(
         cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        if func not in cls._allowed_methods:
-            raise cls._refusal(func)
+        cls._check(func)
         return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[misc]
+
+    @classmethod
+    def _check(cls, func: Any) -> None:
+        """ValueError for what needs a shape."""
+        # Attributes come here as well once some class has a `__torch_function__`; those may be asked for.
+        if func not in cls._allowed_methods and type(func).__name__ != "method-wrapper":
+            raise cls._refusal(func)
 
 
 def _refusing(name: str) -> Callable[..., Any]:
@@ -246,7 +252,7 @@ for _name in ("to", "cpu", "cuda", "half", "float", "double", "char", "short", "
     setattr(UninitializedParameter, _name, _plain(_name))
 
 
-class UninitializedBuffer(UninitializedTensorMixin, Buffer):  # type: ignore[misc]
+class UninitializedBuffer(UninitializedTensorMixin, Buffer):
     """A buffer whose shape is not known yet, of this dtype and device."""
 
     cls_to_become = Tensor
@@ -259,6 +265,14 @@ class UninitializedBuffer(UninitializedTensorMixin, Buffer):  # type: ignore[mis
         made: UninitializedBuffer = Tensor._make_subclass(cls, empty, requires_grad)
         made.persistent = persistent
         return made
+
+    @classmethod
+    def __torch_function__(  # type: ignore[override]
+        cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        cls._check(func)
+        # Past `Buffer`, whose results are plain: a buffer of another dtype still waits for its shape.
+        return super(Buffer, cls).__torch_function__(func, types, args, kwargs or {})
 
     # PyTorch refuses to copy these, and with them every lazy batch normalisation.
     def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedBuffer:

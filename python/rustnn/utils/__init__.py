@@ -16,6 +16,7 @@ _modules = [
     "data",
     "dlpack",
     "hooks",
+    "model_zoo",
     "nan_watch",
     "tensorboard",
     "viz",

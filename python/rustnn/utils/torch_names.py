@@ -44,6 +44,7 @@ _CLASSES = {
     "rustnn.nn.resample.UpsamplingBilinear2d": "torch.nn.modules.upsampling",
     "rustnn.nn.resample.UpsamplingNearest2d": "torch.nn.modules.upsampling",
     "rustnn.optim.adam.AdamW": "torch.optim.adamw",
+    "rustnn.version.TorchVersion": "torch.torch_version",
 }
 
 
@@ -76,6 +77,8 @@ def our_name(module: str, name: str) -> tuple[str, str]:
         module = "torch.optim"
     elif module in ("torch.nn.parallel.data_parallel", "torch.nn.parallel.distributed"):
         module = "torch.nn.parallel"
+    elif module == "torch.torch_version":
+        module = "torch.version"
     if module == "torch" or module.startswith("torch."):
         module = "rustnn" + module[len("torch") :]
     return module, name
