@@ -10,22 +10,6 @@ use crate::python::convert::{items, tensor_of};
 use crate::python::dispatch;
 use crate::tensor::Tensor;
 
-/// An event as Python gets it: number, parent, thread, name, scope, start, end, sequence, bytes, arguments
-/// and stack.
-type Plain<'py> = (
-    u64,
-    u64,
-    u64,
-    String,
-    u8,
-    u64,
-    u64,
-    i64,
-    i64,
-    Vec<(String, Option<Vec<usize>>, String, String)>,
-    Vec<String>,
-);
-
 /// Longer texts of arguments are cut.
 const TEXT: usize = 80;
 /// Deeper stacks are cut.
@@ -230,31 +214,26 @@ fn _profile_start(shapes: bool, memory: bool, stacks: bool) -> PyResult<()> {
     Ok(())
 }
 
-/// Ends the profile: its events, and its length in nanoseconds.
+/// Ends the profile: its length in nanoseconds, and its events: number, parent, thread, name, scope, start,
+/// end, sequence, bytes, arguments (keyword, sizes, kind, text) and stack.
 #[pyfunction]
-fn _profile_stop<'py>() -> (Vec<Plain<'py>>, u64) {
+fn _profile_stop(py: Python<'_>) -> PyResult<(Bound<'_, PyList>, u64)> {
+    let list = PyList::empty(py);
     if !profile::on() {
-        return (Vec::new(), 0);
+        return Ok((list, 0));
     }
     dispatch::remove_reason();
     let (events, length) = profile::stop();
-    let plain = events.into_iter().map(|e| {
-        let arguments = e.arguments.into_iter().map(|a| (a.keyword, a.sizes, a.kind, a.text)).collect();
-        (
-            e.number,
-            e.parent,
-            e.thread,
-            e.name,
-            e.scope as u8,
-            e.start,
-            e.end,
-            e.sequence,
-            e.bytes,
-            arguments,
+    for e in events {
+        let arguments: Vec<_> =
+            e.arguments.into_iter().map(|a| (a.keyword, a.sizes, a.kind, a.text)).collect();
+        let scope = e.scope as u8;
+        list.append((
+            e.number, e.parent, e.thread, e.name, scope, e.start, e.end, e.sequence, e.bytes, arguments,
             e.stack,
-        )
-    });
-    (plain.collect(), length)
+        ))?;
+    }
+    Ok((list, length))
 }
 
 /// Whether a profile is being taken.

@@ -183,10 +183,9 @@ impl PyTensor {
                 cls.name()?
             )));
         }
-        if !cls.getattr("__torch_function__")?.is(disabled(cls.py())?) {
-            if !TAKING_PART.swap(true, Ordering::Relaxed) {
-                dispatch::add_reason();
-            }
+        let takes_part = !cls.getattr("__torch_function__")?.is(disabled(cls.py())?);
+        if takes_part && !TAKING_PART.swap(true, Ordering::Relaxed) {
+            dispatch::add_reason();
         }
         Ok(())
     }
