@@ -289,34 +289,41 @@ impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Kernel<C> for Range<N, T
         unsafe {
             // By blocks conversions are loops of their own, which the compiler turns into vectors.
             while T::CONVERTED && end - i >= BLOCK {
-                self.update::<BLOCK>(i);
+                self.update_block(i);
                 i += BLOCK;
             }
             for i in i..end {
-                self.update::<1>(i);
+                let at = |k: usize| self.addresses.0[k].cast::<T>().add(i);
+                let mut values: [C; N] = std::array::from_fn(|k| at(k).read().load());
+                self.rule.update(&mut values);
+                for (k, value) in values.iter().enumerate() {
+                    if k != 1 {
+                        at(k).write(T::store(*value));
+                    }
+                }
             }
         }
     }
 }
 
 impl<const N: usize, T: Stored<C>, C: Real, R: Rule<C>> Range<N, T, C, R> {
-    /// Updates `L` elements from number `i` on.
+    /// Updates `BLOCK` elements from number `i` on.
     ///
     /// # Safety
     /// Every slot has them, and nobody else reads or writes them meanwhile.
     #[inline(always)]
-    unsafe fn update<const L: usize>(&self, i: usize) {
+    unsafe fn update_block(&self, i: usize) {
         // SAFETY: the caller's promise.
         unsafe {
             let at = |k: usize| self.addresses.0[k].cast::<T>().add(i);
-            let mut values = [[C::zero(); L]; N];
+            let mut values = [[C::zero(); BLOCK]; N];
             for (k, slot) in values.iter_mut().enumerate() {
                 for (j, value) in slot.iter_mut().enumerate() {
                     *value = at(k).add(j).read().load();
                 }
             }
             #[allow(clippy::needless_range_loop)] // By element, across all slots.
-            for j in 0..L {
+            for j in 0..BLOCK {
                 let mut element: [C; N] = std::array::from_fn(|k| values[k][j]);
                 self.rule.update(&mut element);
                 for k in 0..N {
