@@ -33,7 +33,7 @@ demo: $(STAMPS)/extension $(STAMPS)/demo ## train a small CNN on real handwritte
 	$(BIN)/python examples/mnist.py
 
 test: $(STAMPS)/extension $(STAMPS)/demo ## the Rust tests and the Python tests; parity too where PyTorch is in .venv
-	cargo test --locked
+	cargo test --locked --lib
 	$(PYTEST) tests/python $(PYTEST_ARGS)
 	@# In a process of its own: what hypothesis draws depends on the modules that are loaded.
 	$(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)

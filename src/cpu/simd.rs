@@ -5,28 +5,7 @@
 //! instruction set asked for. Everything `run` calls must be `#[inline(always)]` too, or it is
 //! compiled for the baseline and the vectors travel through memory.
 //!
-//! ```
-//! use rustnn::cpu::simd::{Element, Kernel, Simd, level};
-//!
-//! struct Scale<'a> { x: &'a mut [f32], by: f32 }
-//!
-//! impl Kernel<f32> for Scale<'_> {
-//!     type Output = ();
-//!     #[inline(always)]
-//!     fn run<S: Simd<f32>>(self, s: S) {
-//!         let by = s.splat(self.by);
-//!         for chunk in self.x.chunks_mut(S::LANES) {
-//!             let (p, mask) = (chunk.as_mut_ptr(), s.mask(chunk.len()));
-//!             // SAFETY: the mask keeps to the chunk.
-//!             unsafe { s.store_masked(p, mask, s.mul(s.load_masked(p, mask), by)) }
-//!         }
-//!     }
-//! }
-//!
-//! let mut x = [1.0, 2.0, 3.0];
-//! f32::dispatch(level(), Scale { x: &mut x, by: 2.0 });
-//! assert_eq!(x, [2.0, 4.0, 6.0]);
-//! ```
+//! `simd/tests.rs` begins with an example.
 
 mod portable;
 #[cfg(target_arch = "x86_64")]

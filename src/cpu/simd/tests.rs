@@ -3,6 +3,34 @@
 use super::*;
 use std::fmt::Debug;
 
+struct Scale<'a> {
+    x: &'a mut [f32],
+    by: f32,
+}
+
+impl Kernel<f32> for Scale<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, s: S) {
+        let by = s.splat(self.by);
+        for chunk in self.x.chunks_mut(S::LANES) {
+            let (p, mask) = (chunk.as_mut_ptr(), s.mask(chunk.len()));
+            // SAFETY: the mask keeps to the chunk.
+            unsafe { s.store_masked(p, mask, s.mul(s.load_masked(p, mask), by)) }
+        }
+    }
+}
+
+#[test]
+fn a_kernel_runs_at_every_level() {
+    for level in Level::ALL {
+        let mut x: Vec<f32> = (0..19).map(|i| i as f32).collect();
+        f32::dispatch(level, Scale { x: &mut x, by: 2.0 });
+        assert!(x.iter().enumerate().all(|(i, &v)| v == 2.0 * i as f32));
+    }
+}
+
 struct Check;
 
 macro_rules! check {
