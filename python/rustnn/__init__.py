@@ -160,8 +160,7 @@ newaxis = None
 has_lapack = has_spectral = True
 has_cuda = has_mkl = has_mps = has_openmp = False
 
-# What `except torch.OutOfMemoryError` waits for: no device has memory of its own that could run out.
-OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {"__module__": __name__})
+OutOfMemoryError = _C._OutOfMemoryError
 
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (

@@ -13,6 +13,10 @@ use smallvec::SmallVec;
 /// Runs `body`, turning a panic, which would be a bug of ours, into an exception.
 pub fn guarded(py: Python<'_>, body: impl FnOnce() -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let panic = match panic.downcast::<crate::error::Error>() {
+            Ok(error) => return Err((*error).into()),
+            Err(panic) => panic,
+        };
         let text = panic
             .downcast_ref::<String>()
             .cloned()

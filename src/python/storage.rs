@@ -45,7 +45,7 @@ impl PyStorage {
     #[pyo3(signature = (content=None, *, device=None))]
     fn new(content: Option<&Bound<'_, PyAny>>, device: Option<&Bound<'_, PyAny>>) -> PyResult<PyStorage> {
         if let Some(device) = device {
-            device::check(device)?;
+            device::only_cpu(device)?;
         }
         let Some(content) = content else { return Ok(PyStorage(Storage::new(0)?)) };
         if let Some(n) = index_of(content)? {
