@@ -22,7 +22,7 @@ def test_page(path: str, tmp_path: Path) -> None:
 
 
 def test_the_tutorial_in_both_languages() -> None:
-    assert CHAPTERS == sorted(path.name for path in (TUTORIAL / "zh").glob("*.md"))
+    assert sorted(path.name for path in (TUTORIAL / "zh").glob("*.md")) == CHAPTERS
     for name in CHAPTERS:
         english, chinese = (pages.read(TUTORIAL / language / name) for language in ("en", "zh"))
         assert [b.code for b in english.blocks] == [b.code for b in chinese.blocks], name
@@ -62,7 +62,9 @@ def test_a_page(tmp_path: Path) -> None:
     hidden, number, error = pages.run(page, tmp_path)
     assert (hidden, number) == ("", "2\n")
     assert error.startswith("__main__\nAttributeError: type object 'A' has no attribute 'b'")
-    assert pages.with_output(page, [hidden, number, error]) == page.text.replace("```text\n3\n", "```text\n2\n")
+    assert pages.with_output(page, [hidden, number, error]) == page.text.replace(
+        "```text\n3\n", "```text\n2\n"
+    )
     path.write_text("```text\nnothing\n```\n")
     with pytest.raises(ValueError, match="no code prints this"):
         pages.read(path)
