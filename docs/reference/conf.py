@@ -21,6 +21,7 @@ version = release = str(import_module("rustnn").__version__)
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.autosummary", "myst_parser", "public_names"]
 root_doc = "reference/index"
+smartquotes = False
 html_theme = "furo"
 html_title = f"rustnn {version}"
 html_show_sourcelink = False

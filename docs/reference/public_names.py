@@ -1,7 +1,7 @@
 """The directive ``public-names``: all that a module or a class offers, with signatures and docstrings.
 
-``.. public-names:: rustnn.nn`` makes a table of names, and an entry for each. With ``:by-file:`` names are grouped
-by the file that they come from, below the first line of its docstring.
+``.. public-names:: rustnn.nn`` makes a table of names, and an entry for each. With ``:by-file:`` names are
+grouped by the file that they come from, below the first sentence of its docstring.
 
 Signatures of native functions come from ``_C.pyi``. Docstrings are plain text with code in backquotes, not
 reStructuredText, and are translated.
