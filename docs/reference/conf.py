@@ -1,4 +1,4 @@
-"""Sphinx: the tutorial, the pages and the reference as HTML. `make docs` builds target/html.
+"""Sphinx: the tutorial, the pages and the reference as HTML. `make html` builds target/html.
 
 The pages are all of docs/ (`sphinx-build -c docs/reference docs target/html`); this folder has the reference.
 """
