@@ -40,6 +40,8 @@ static OTHERS_IN_USE: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static PLACE: Cell<Device> = const { Cell::new(Device::Cpu) };
+    /// What the last refusal was about, until somebody took it.
+    static REFUSED: Cell<Option<Device>> = const { Cell::new(None) };
 }
 
 #[inline]
@@ -72,6 +74,11 @@ pub fn at<R>(device: Device, body: impl FnOnce() -> R) -> R {
     body()
 }
 
+/// The device of a refusal that nobody made an error of yet.
+pub fn take_refused() -> Option<Device> {
+    if others_in_use() { REFUSED.take() } else { None }
+}
+
 /// Runs `body`, whose reading of memory that is not the host's becomes its error.
 #[inline]
 pub fn guarded<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
@@ -79,7 +86,10 @@ pub fn guarded<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
         return body();
     }
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| match payload.downcast::<Error>() {
-        Ok(error) => Err(*error),
+        Ok(error) => {
+            REFUSED.take();
+            Err(*error)
+        }
         Err(payload) => resume_unwind(payload),
     })
 }
@@ -89,5 +99,6 @@ pub fn guarded<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
 #[cold]
 #[inline(never)]
 pub fn refuse(device: Device) -> ! {
+    REFUSED.set(Some(device));
     resume_unwind(Box::new(Error::NoKernel(device)))
 }

@@ -75,7 +75,7 @@ fn expand_error(src: &Tensor, sizes: &[usize]) -> crate::error::Error {
 
 /// A copy in the same memory order, if that is dense.
 pub fn clone(x: &Tensor) -> Result<Tensor> {
-    let out = Tensor::empty_dense(x.sizes(), x.layout().dense_like(), x.dtype())?;
+    let out = device::at(x.device(), || Tensor::empty_dense(x.sizes(), x.layout().dense_like(), x.dtype()))?;
     write(&out, x)?;
     Ok(recorded_copy(out, x, "clone"))
 }
