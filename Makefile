@@ -22,7 +22,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-ops bench-rust wheel docs html format clean
+.PHONY: help build demo test test-cuda check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-ops bench-rust wheel docs html format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -35,11 +35,16 @@ demo: $(STAMPS)/extension $(STAMPS)/demo ## train a small CNN on real handwritte
 test: $(STAMPS)/extension $(STAMPS)/demo ## the Rust tests and the Python tests; parity too where PyTorch is in .venv
 	cargo test --locked --lib
 	$(PYTEST) tests/python $(PYTEST_ARGS)
+	$(PYTEST) tests/cuda $(PYTEST_ARGS)
 	@# In a process of its own: what hypothesis draws depends on the modules that are loaded.
 	$(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
 	@if $(BIN)/python -c 'import importlib.util as u, sys; sys.exit(u.find_spec("torch") is None)'; \
 	then OMP_NUM_THREADS=1 $(PYTEST) tests/parity $(PYTEST_ARGS); \
 	else echo 'PyTorch is not in .venv: parity tests left out (`make parity` installs it)'; fi
+
+test-cuda: $(STAMPS)/extension ## operations on the GPU, or on an emulated one; and whether NVIDIA's compiler takes the kernels
+	$(PIP) install 'nvidia-cuda-nvrtc==13.0.*'
+	$(PYTEST) tests/cuda tests/python/test_cuda_kernels.py $(PYTEST_ARGS)
 
 parity: $(STAMPS)/extension $(STAMPS)/torch $(STAMPS)/demo ## install PyTorch into .venv and hold rustnn against it
 	OMP_NUM_THREADS=1 $(PYTEST) tests/parity $(PYTEST_ARGS)
@@ -64,7 +69,7 @@ fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as
 
 check: $(STAMPS)/extension ## formats, lints, types, and that the stub of the native module is fresh
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	@# Without `python` there is nothing that is not there with it.
 	cargo clippy --locked --all-targets --features python -- -D warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check

@@ -102,3 +102,13 @@ pub fn refuse(device: Device) -> ! {
     REFUSED.set(Some(device));
     resume_unwind(Box::new(Error::NoKernel(device)))
 }
+
+/// Ends the operation that gives memory of the host to a GPU.
+#[cold]
+#[inline(never)]
+pub fn refuse_host() -> ! {
+    resume_unwind(Box::new(Error::Autograd(format!(
+        "Expected all tensors to be on the same device, but found at least two devices, {} and cpu!",
+        place()
+    ))))
+}

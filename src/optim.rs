@@ -8,7 +8,7 @@ mod adagrad;
 mod adam;
 mod adamax;
 mod asgd;
-mod gpu;
+pub mod gpu;
 mod nadam;
 mod radam;
 mod rmsprop;

@@ -193,11 +193,12 @@ impl Storage {
         }
     }
 
-    /// Address of the first byte in a GPU's memory; 0 for the host's.
+    /// Address of the first byte in a GPU's memory. For memory of the host this does not return: see
+    /// `device::refuse_host`.
     pub fn device_address(&self) -> u64 {
         match &self.root().0.owner {
             Owner::Gpu { memory } => memory.address(),
-            _ => 0,
+            _ => device::refuse_host(),
         }
     }
 

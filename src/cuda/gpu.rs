@@ -90,12 +90,13 @@ unsafe impl Sync for Kernel {}
 /// What a kernel was made of; see `Gpu::kernel`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KernelKey {
-    /// The text it was made from, by its address: texts are static.
+    /// The text it was made from and the names that it reads, in order, by their addresses: both are static.
     pub text: *const u8,
+    pub names: *const &'static str,
     /// What else its source depends on: dtypes, widths.
     pub variant: [u8; 12],
 }
-// SAFETY: the address is compared, never read.
+// SAFETY: the addresses are compared, never read.
 unsafe impl Send for KernelKey {}
 // SAFETY: as above.
 unsafe impl Sync for KernelKey {}

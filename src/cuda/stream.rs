@@ -13,6 +13,16 @@ use crate::cuda::bad_index;
 use crate::cuda::gpu::{Gpu, driver_error};
 use crate::error::Result;
 
+/// A stream of some GPU. It lives as long as the process.
+#[derive(Clone, Copy)]
+pub struct Stream(CUstream);
+
+impl Stream {
+    pub fn raw(self) -> CUstream {
+        self.0
+    }
+}
+
 /// Streams of a GPU besides its default one.
 const POOL: usize = 32;
 
@@ -41,26 +51,26 @@ impl Gpu {
     }
 
     /// The stream of a number; 0 is the default one.
-    pub fn stream_of(&self, handle: usize) -> Result<CUstream> {
+    pub fn stream_of(&self, handle: usize) -> Result<Stream> {
         let given = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
         if handle != 0 && !given.handles.contains(&handle) {
             bail!(Device, "cuda:{} has no stream {handle:#x}", self.index);
         }
-        Ok(handle as CUstream)
+        Ok(Stream(handle as CUstream))
     }
 
     /// Whether all work of a stream is done.
-    pub fn is_idle(&self, stream: CUstream) -> Result<bool> {
+    pub fn is_idle(&self, stream: Stream) -> Result<bool> {
         self.enter()?;
         // SAFETY: a stream of this GPU, which lives for ever.
-        done(unsafe { sys::cuStreamQuery(stream) }.result())
+        done(unsafe { sys::cuStreamQuery(stream.0) }.result())
     }
 
     /// Waits until all work of a stream is done.
-    pub fn wait_for(&self, stream: CUstream) -> Result<()> {
+    pub fn wait_for(&self, stream: Stream) -> Result<()> {
         self.enter()?;
         // SAFETY: a stream of this GPU, which lives for ever.
-        unsafe { stream::synchronize(stream) }.map_err(driver_error)?;
+        unsafe { stream::synchronize(stream.0) }.map_err(driver_error)?;
         bad_index::check(self)
     }
 }
@@ -94,18 +104,18 @@ impl Event {
     }
 
     /// Puts the mark behind the work that the stream has now.
-    pub fn record(&self, stream: CUstream) -> Result<()> {
+    pub fn record(&self, stream: Stream) -> Result<()> {
         self.gpu.enter()?;
         // SAFETY: both are alive and of this GPU.
-        unsafe { event::record(self.raw, stream) }.map_err(driver_error)
+        unsafe { event::record(self.raw, stream.0) }.map_err(driver_error)
     }
 
     /// Lets a stream's later work wait for the mark.
-    pub fn hold(&self, stream: CUstream) -> Result<()> {
+    pub fn hold(&self, stream: Stream) -> Result<()> {
         self.gpu.enter()?;
         let flags = sys::CUevent_wait_flags::CU_EVENT_WAIT_DEFAULT;
         // SAFETY: both are alive and of this GPU.
-        unsafe { stream::wait_event(stream, self.raw, flags) }.map_err(driver_error)
+        unsafe { stream::wait_event(stream.0, self.raw, flags) }.map_err(driver_error)
     }
 
     /// Whether the work before the mark is done.

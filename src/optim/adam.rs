@@ -31,6 +31,17 @@ pub struct AdamRule<C> {
     eps: C,
 }
 
+impl Adam {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "T p = v[0] * s[2], g = v[1] * s[0], largest;
+    if (s[1] != T(0)) g = g + s[1] * p;
+    v[2] = s[3] + s[3] < T(1) ? v[2] + s[3] * (g - v[2]) : g - (g - v[2]) * (T(1) - s[3]);
+    v[3] = v[3] * s[4] + s[5] * g * g;
+    largest = v[3];
+    if constexpr (N == 5) largest = v[4] = maximum(v[4], v[3]);
+    v[0] = p + s[6] * v[2] / (sqrt(largest) / s[7] + s[8]);";
+}
+
 impl Optimizer for Adam {
     type Rule<C: Real> = AdamRule<C>;
     const VALUES: std::ops::RangeInclusive<usize> = 4..=5;
@@ -78,15 +89,7 @@ impl<C: Real> Rule<C> for AdamRule<C> {
         values[0] = p + self.step * mean / denominator;
     }
 
-    const TEXT: Option<&'static str> = Some(
-        "T p = v[0] * s[2], g = v[1] * s[0], largest;
-        if (s[1] != T(0)) g = g + s[1] * p;
-        v[2] = s[3] + s[3] < T(1) ? v[2] + s[3] * (g - v[2]) : g - (g - v[2]) * (T(1) - s[3]);
-        v[3] = v[3] * s[4] + s[5] * g * g;
-        largest = v[3];
-        if constexpr (N == 5) largest = v[4] = maximum(v[4], v[3]);
-        v[0] = p + s[6] * v[2] / (sqrt(largest) / s[7] + s[8]);",
-    );
+    const TEXT: Option<&'static str> = Some(Adam::TEXT);
 
     fn settings(&self) -> [C; SETTINGS] {
         let mut s = [C::zero(); SETTINGS];

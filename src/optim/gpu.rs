@@ -65,11 +65,13 @@ impl Pending {
         let n = first.len();
         let mut variant = [0; 12];
         variant[..2].copy_from_slice(&[dtype as u8, n as u8]);
-        let kernel = gpu.kernel(KernelKey { text: rule.as_ptr(), variant }, "update_step", || {
-            Ok(source(rule, dtype, n))
-        })?;
+        let kernel = gpu.kernel(
+            KernelKey { text: rule.as_ptr(), names: std::ptr::null(), variant },
+            "update_step",
+            || Ok(source(rule, dtype, n)),
+        )?;
         // `rn::Group`: a count and 25 numbers of 32 bits, then numbers of 64.
-        let mut head = vec![0u32; 26];
+        let mut head = [0u32; TENSORS + 2];
         head[0] = waiting.len() as u32;
         let mut blocks = 0u32;
         for (i, slots) in waiting.iter().enumerate() {

@@ -23,6 +23,17 @@ pub struct SgdRule<C> {
     nesterov: bool,
 }
 
+impl Sgd {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "T g = v[1] * s[0];
+    if (s[4] != T(0)) g = g + s[4] * v[0];
+    if constexpr (N == 3) {
+        v[2] = v[2] * s[2] + g * s[3];
+        g = s[5] != T(0) ? g + s[2] * v[2] : v[2];
+    }
+    v[0] = v[0] - s[1] * g;";
+}
+
 impl Optimizer for Sgd {
     type Rule<C: Real> = SgdRule<C>;
     const VALUES: std::ops::RangeInclusive<usize> = 2..=3;
@@ -60,15 +71,7 @@ impl<C: Real> Rule<C> for SgdRule<C> {
         values[0] = p - self.lr * g;
     }
 
-    const TEXT: Option<&'static str> = Some(
-        "T g = v[1] * s[0];
-        if (s[4] != T(0)) g = g + s[4] * v[0];
-        if constexpr (N == 3) {
-            v[2] = v[2] * s[2] + g * s[3];
-            g = s[5] != T(0) ? g + s[2] * v[2] : v[2];
-        }
-        v[0] = v[0] - s[1] * g;",
-    );
+    const TEXT: Option<&'static str> = Some(Sgd::TEXT);
 
     fn settings(&self) -> [C; SETTINGS] {
         let mut s = [C::zero(); SETTINGS];

@@ -5,12 +5,18 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::cpu::index::Put;
 use crate::cpu::pointwise::Typed;
+use crate::cpu::reduce::Reduction;
 use crate::cuda::formula::{self, Kernel, Operand, Order};
 use crate::cuda::stream::Event;
 use crate::cuda::{compile, gpu, library};
 use crate::dtype::DType;
 use crate::ops;
+use crate::ops::cuda::index::Access;
+use crate::ops::cuda::template::Instance;
+use crate::ops::cuda::{arg_extreme, index, matmul, reduce, softmax};
+use crate::optim;
 use crate::python::gc::without_gil;
 
 /// Number of GPUs; 0 where there is no driver.
@@ -126,7 +132,7 @@ fn _cuda_current_stream(index: u8) -> PyResult<usize> {
 #[pyfunction]
 fn _cuda_set_stream(index: u8, stream: usize) -> PyResult<()> {
     let gpu = gpu::gpu(index)?;
-    gpu.set_stream(gpu.stream_of(stream)?);
+    gpu.set_stream(gpu.stream_of(stream)?.raw());
     Ok(())
 }
 
@@ -234,6 +240,46 @@ fn _cuda_formula_kernels(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
     Ok(list)
 }
 
+/// Instances of the kernels that stand in files, for tests to compile: a list of (name, text).
+#[pyfunction]
+fn _cuda_template_kernels() -> Vec<(String, String)> {
+    let mut list = Vec::new();
+    let mut add =
+        |what: &str, dtype: DType, text: String| list.push((format!("template {what} {dtype}"), text));
+    for dtype in DType::ALL {
+        for reduction in [Reduction::Sum, Reduction::Prod, Reduction::Max, Reduction::Min] {
+            let ordered = !matches!(reduction, Reduction::Max | Reduction::Min) || !dtype.is_complex();
+            for group in [1, 32, 256].into_iter().filter(|_| ordered) {
+                let instance = |i: &Instance| i.source();
+                add(
+                    "reduce",
+                    dtype,
+                    reduce::instance(reduction, group, group == 256, dtype, dtype, dtype, instance),
+                );
+            }
+        }
+        add("gemm", dtype, matmul::instance(dtype, |i| i.source()));
+        for put in [Put::Write, Put::Add, Put::Multiply, Put::Max, Put::Min] {
+            if !dtype.is_complex() || matches!(put, Put::Write | Put::Add | Put::Multiply) {
+                add("index_put", dtype, index::instance(Access::Put(put), 1, dtype, |i| i.source()));
+            }
+        }
+        add("index_read", dtype, index::instance(Access::Read, 2, dtype, |i| i.source()));
+        if !dtype.is_complex() {
+            add("arg_extreme", dtype, arg_extreme::instance(dtype, true, true, |i| i.source()));
+        }
+        if dtype.is_floating() {
+            for (group, gradient) in [(32, false), (256, false), (32, true), (256, true)] {
+                add("softmax", dtype, softmax::instance(dtype, group, gradient, gradient, |i| i.source()));
+            }
+            for (rule, slots) in [(optim::Sgd::TEXT, 2), (optim::Sgd::TEXT, 3), (optim::Adam::TEXT, 5)] {
+                add("update_step", dtype, optim::gpu::source(rule, dtype, slots));
+            }
+        }
+    }
+    list
+}
+
 /// The text that goes before every kernel.
 #[pyfunction]
 fn _cuda_prologue() -> &'static str {
@@ -259,5 +305,6 @@ pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(_cuda_wait_for_stream, m)?)?;
     m.add_class::<_CudaEvent>()?;
     m.add_function(wrap_pyfunction!(_cuda_formula_kernels, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_template_kernels, m)?)?;
     m.add_function(wrap_pyfunction!(_cuda_prologue, m)?)
 }

@@ -20,13 +20,18 @@ use crate::tensor::Tensor;
 pub struct PyStorage(pub Storage);
 
 impl PyStorage {
-    /// The same bytes on the host: itself, or a copy of what a GPU has.
-    fn on_host(&self) -> PyResult<PyStorage> {
-        if !self.0.device().is_cuda() {
+    /// The same bytes on a device: itself if it is there.
+    fn on(&self, device: Device) -> PyResult<PyStorage> {
+        if self.0.device() == device {
             return Ok(PyStorage(self.0.clone()));
         }
         let bytes = Tensor::from_storage(self.0.clone(), Layout::contiguous(&[self.0.bytes()]), DType::U8)?;
-        Ok(PyStorage(copy::to_device(&bytes, Device::Cpu)?.storage().clone()))
+        Ok(PyStorage(copy::to_device(&bytes, device)?.storage().clone()))
+    }
+
+    /// The same bytes on the host: itself, or a copy of what a GPU has.
+    fn on_host(&self) -> PyResult<PyStorage> {
+        self.on(Device::Cpu)
     }
 
     /// Refuses to write to what is not the host's.
@@ -67,8 +72,11 @@ impl PyStorage {
     #[new]
     #[pyo3(signature = (content=None, *, device=None))]
     fn new(content: Option<&Bound<'_, PyAny>>, device: Option<&Bound<'_, PyAny>>) -> PyResult<PyStorage> {
-        if let Some(device) = device {
-            device::only_cpu(device)?;
+        if let Some(device) = device
+            && let Some(asked) = device::read(device)?
+            && asked.is_cuda()
+        {
+            return PyStorage::new(content, None)?.on(asked);
         }
         let Some(content) = content else { return Ok(PyStorage(Storage::new(0)?)) };
         if let Some(n) = index_of(content)? {
@@ -210,6 +218,11 @@ impl PyStorage {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let bytes = slf.get().tobytes(slf.py())?;
+        if slf.get().0.device().is_cuda() {
+            let rebuild = slf.py().import("rustnn._C")?.getattr("_storage_on")?;
+            let device = slf.get().0.device().to_string();
+            return Ok((rebuild, (bytes, device)).into_pyobject(slf.py())?.into_any());
+        }
         Ok((slf.get_type(), (bytes,)).into_pyobject(slf.py())?.into_any())
     }
 
@@ -245,6 +258,12 @@ impl PyStorage {
         };
         if status == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
+}
+
+/// Bytes as a storage on a device: what the pickle of one is made of.
+#[pyfunction]
+fn _storage_on(content: &Bound<'_, PyAny>, device: &Bound<'_, PyAny>) -> PyResult<PyStorage> {
+    PyStorage::new(Some(content), Some(device))
 }
 
 /// All bytes under a tensor, writable.
@@ -394,6 +413,7 @@ impl PyTensor {
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyStorage>()?;
+    m.add_function(wrap_pyfunction!(_storage_on, m)?)?;
     m.add_function(wrap_pyfunction!(_storage_bytes, m)?)?;
     m.add_function(wrap_pyfunction!(_tensor_over, m)?)
 }

@@ -183,7 +183,7 @@ fn key(
             Operand::Number => 0x80,
         };
     }
-    KernelKey { text: formula.text.as_ptr(), variant }
+    KernelKey { text: formula.text.as_ptr(), names: formula.names.as_ptr(), variant }
 }
 
 /// `rn::Loops` of so many operands, as bytes.

@@ -81,21 +81,8 @@ fn run(
 ) -> Result<()> {
     let gpu = gpu_of(x)?;
     let wide = x.dtype().promote(out.dtype());
-    let kernel = Instance {
-        text: TEXT,
-        function: "reduce",
-        types: &|| types(reduction, group, parts.is_some(), wide, out.dtype(), x.dtype()),
-        parameters: &|| parameters(wide, out.dtype(), x.dtype()),
-        variant: &[
-            reduction as u8,
-            group.trailing_zeros() as u8,
-            parts.is_some() as u8,
-            wide as u8,
-            out.dtype() as u8,
-            x.dtype() as u8,
-        ],
-    }
-    .kernel(gpu)?;
+    let to_parts = parts.is_some();
+    let kernel = instance(reduction, group, to_parts, wide, out.dtype(), x.dtype(), |i| i.kernel(gpu))?;
     let mut kept = pack(outputs, outputs.sizes.len(), 2);
     let mut gone = pack(reduced, reduced.sizes.len(), 1);
     let mut places = [out.device_address(), parts.map_or(0, Tensor::device_address), x.device_address()];
@@ -121,23 +108,39 @@ fn run(
     unsafe { gpu.launch(kernel, [columns, rows, 1], 256, &mut arguments) }
 }
 
-/// What stands between the angle brackets of `reduce`.
-pub fn types(reduction: Reduction, group: u32, to_parts: bool, wide: DType, out: DType, x: DType) -> String {
+/// The kernel of a reduction of elements of `x` to elements of `out`, combined in the type of `wide`.
+pub fn instance<R>(
+    reduction: Reduction,
+    group: u32,
+    to_parts: bool,
+    wide: DType,
+    out: DType,
+    x: DType,
+    then: impl FnOnce(&Instance) -> R,
+) -> R {
     let op = match reduction {
         Reduction::Sum => "rn::SUM",
         Reduction::Prod => "rn::PROD",
         Reduction::Max => "rn::MAX",
         Reduction::Min => "rn::MIN",
     };
-    format!("{op}, {group}, {to_parts}, {}, {}, {}", computed_type(wide), stored(out), stored(x))
-}
-
-/// The parameters of an instance of `reduce`.
-pub fn parameters(wide: DType, out: DType, x: DType) -> String {
-    format!(
-        "rn::Loops<2> kept, rn::Loops<1> reduced, {}* out, {}* parts, const {}* x, long long outputs, long long length, long long part_length",
-        stored(out),
-        computed_type(wide),
-        stored(x)
-    )
+    let (t, o, a) = (computed_type(wide), stored(out), stored(x));
+    then(&Instance {
+        text: TEXT,
+        function: "reduce",
+        types: &|| format!("{op}, {group}, {to_parts}, {t}, {o}, {a}"),
+        parameters: &|| {
+            format!(
+                "rn::Loops<2> kept, rn::Loops<1> reduced, {o}* out, {t}* parts, const {a}* x, long long outputs, long long length, long long part_length"
+            )
+        },
+        variant: &[
+            reduction as u8,
+            group.trailing_zeros() as u8,
+            to_parts as u8,
+            wide as u8,
+            out as u8,
+            x as u8,
+        ],
+    })
 }

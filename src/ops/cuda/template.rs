@@ -42,7 +42,7 @@ impl Instance<'_> {
         let mut variant = [0; 12];
         variant[..self.variant.len()].copy_from_slice(self.variant);
         // Two functions of one file are told apart by their names' addresses.
-        let key = KernelKey { text: self.function.as_ptr(), variant };
+        let key = KernelKey { text: self.function.as_ptr(), names: std::ptr::null(), variant };
         gpu.kernel(key, "instance", || Ok(self.source()))
     }
 }

@@ -1,0 +1,62 @@
+"""The text of kernels goes through NVIDIA's compiler, for the architectures that are supported. It needs no GPU, but
+the package nvidia-cuda-nvrtc."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rustnn as torch
+
+ARCHITECTURES = ["compute_75", "sm_80", "sm_90"]
+
+
+@cache
+def compiler() -> Any:
+    """NVRTC, or None where it is not installed."""
+    spec = importlib.util.find_spec("nvidia")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(place) / "cu13" / "lib"
+        if (folder / "libnvrtc.so.13").exists():
+            ctypes.CDLL(str(folder / "libnvrtc-builtins.so.13.0"))  # it does not find this by itself
+            return ctypes.CDLL(str(folder / "libnvrtc.so.13"))
+    return None
+
+
+def errors(text: str, architecture: str) -> str:
+    """What the compiler says against a text; empty if nothing."""
+    nvrtc = compiler()
+    program, size = ctypes.c_void_p(), ctypes.c_size_t()
+    nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernel.cu", 0, None, None)
+    options = [f"--gpu-architecture={architecture}".encode(), b"--std=c++17", b"-default-device"]
+    failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
+    nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
+    log = ctypes.create_string_buffer(size.value)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
+    return log.value.decode() if failed else ""
+
+
+def kernels() -> list[tuple[str, str]]:
+    """Of each formula one kernel, in turn flat, wide and strided, of each of its types; and the templates."""
+    formulas = torch._C._cuda_formula_kernels()
+    chosen = [k for i, k in enumerate(formulas) if not k[1].startswith("!") and i % 3 == (i // 3) % 3]
+    return chosen + torch._C._cuda_template_kernels()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("part", range(8))
+def test_kernels_compile(architecture: str, part: int) -> None:
+    if compiler() is None:
+        pytest.skip("nvidia-cuda-nvrtc is not installed")
+    prologue = torch._C._cuda_prologue()
+    # Every architecture gets its share of the formulas; all get all templates.
+    shift = ARCHITECTURES.index(architecture)
+    for i, (name, text) in enumerate(kernels()):
+        wanted = "template" in name or i % 3 == shift
+        if wanted and i % 8 == part:
+            assert not errors(prologue + text, architecture), name
