@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import rustnn as torch
 from parity import ops
+
+import rustnn as torch
 
 WORKS, MISSING, DIFFERS = "works", "missing", "differs"
 

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 import pytest
+
 import rustnn as torch
 from rustnn import nn
 
@@ -121,7 +122,9 @@ def test_numbers_come_out() -> None:
 
 def test_devices_do_not_mix() -> None:
     x, y = torch.ones(3), torch.ones(3, device="cuda")
-    with pytest.raises(RuntimeError, match=r"on the same device, but found at least two devices, cuda:0 and cpu!"):
+    with pytest.raises(
+        RuntimeError, match=r"on the same device, but found at least two devices, cuda:0 and cpu!"
+    ):
         x + y
     with pytest.raises(RuntimeError, match="same device"):
         torch.ones(2, 3) @ torch.ones(3, 2, device="cuda")
@@ -147,7 +150,9 @@ def test_gradients_cross_devices() -> None:
 
 def test_what_is_not_there_names_itself() -> None:
     x = torch.ones(3, 4, device="cuda")
-    with pytest.raises(NotImplementedError, match=r"'sort' is not implemented for tensors on 'cuda:0' \(float32\)"):
+    with pytest.raises(
+        NotImplementedError, match=r"'sort' is not implemented for tensors on 'cuda:0' \(float32\)"
+    ):
         torch.sort(x)
     with pytest.raises(NotImplementedError, match="digamma"):
         torch.digamma(x)
@@ -158,7 +163,9 @@ def test_what_is_not_there_names_itself() -> None:
 def test_an_index_out_of_range_is_told_at_the_next_wait() -> None:
     x = torch.arange(6.0, device="cuda").reshape(3, 2)
     x[torch.tensor([0, 7], device="cuda")]
-    with pytest.raises(IndexError, match=r"index: index 7 is out of bounds for dimension 0 with size 3 \(on cuda:0\)"):
+    with pytest.raises(
+        IndexError, match=r"index: index 7 is out of bounds for dimension 0 with size 3 \(on cuda:0\)"
+    ):
         torch.cuda.synchronize()
     assert x.gather(0, torch.tensor([[1, 2]], device="cuda")).tolist() == [[2, 5]]
 
@@ -181,7 +188,9 @@ def test_memory_is_counted_and_reused() -> None:
 
 def test_out_of_memory_is_an_exception_and_work_goes_on() -> None:
     x = torch.ones(3, device="cuda")
-    with pytest.raises(torch.cuda.OutOfMemoryError, match=r"CUDA out of memory. Tried to allocate 4096.00 GiB. GPU 0"):
+    with pytest.raises(
+        torch.cuda.OutOfMemoryError, match=r"CUDA out of memory. Tried to allocate 4096.00 GiB. GPU 0"
+    ):
         torch.empty(1 << 40, device="cuda")
     assert issubclass(torch.OutOfMemoryError, RuntimeError)
     assert (x + 1).tolist() == [2, 2, 2]

@@ -25,7 +25,9 @@ def test_as_on_the_cpu(name: str, sample: str) -> None:
     assert status == WORKS, details
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool", "complex64"])
+@pytest.mark.parametrize(
+    "dtype", ["float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool", "complex64"]
+)
 def test_dtypes(dtype: str) -> None:
     for name, sample in (("mul", "t(3, 4), t(3, 4)"), ("sum", "t(3, 4), 1"), ("clone", "nc(3, 4)")):
         status, details = compare(OPS[name], sample, dtype)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 import rustnn as torch
 from rustnn import nn
 from rustnn.nn import functional as F
@@ -53,7 +54,9 @@ def test_an_embedding_learns_the_same() -> None:
     assert torch.allclose(there.weight.grad.cpu(), table.weight.grad)
 
 
-@pytest.mark.parametrize("options", [{}, {"reduction": "sum"}, {"label_smoothing": 0.1}, {"ignore_index": 1}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"reduction": "sum"}, {"label_smoothing": 0.1}, {"ignore_index": 1}], ids=str
+)
 def test_cross_entropy(options: dict[str, Any]) -> None:
     torch.manual_seed(0)
     x, y = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 1, 1])

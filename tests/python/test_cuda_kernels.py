@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import rustnn as torch
 
 ARCHITECTURES = ["compute_75", "sm_80", "sm_90"]

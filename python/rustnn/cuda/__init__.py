@@ -169,7 +169,7 @@ def can_device_access_peer(device: Any, peer_device: Any) -> bool:
 
 
 class device:
-    """``with torch.cuda.device(0):`` makes a GPU the current one; None and negative numbers change nothing."""
+    """``with torch.cuda.device(0):`` makes a GPU the current one; None and negative numbers do not."""
 
     def __init__(self, device: Any) -> None:
         self.idx = -1 if device is None else device if isinstance(device, int) else _index(device)
