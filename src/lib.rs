@@ -3,7 +3,7 @@
 //! The floors, from below; imports run downward only:
 //!
 //! - [`error`], [`dtype`], [`scalar`], [`layout`]: plain values
-//! - [`alloc`], [`storage`], [`shared`]: memory; `fork`: what a fork waits for
+//! - [`alloc`], [`storage`], [`shared`], `heap`: memory; `fork`: what a fork waits for
 //! - [`cpu`]: how a CPU computes; knows pointers and strides
 //! - [`random`]: PyTorch's stream of random numbers
 //! - [`tensor`], [`autograd`]: the handle and the tape
@@ -19,6 +19,7 @@ pub mod cpu;
 pub mod dtype;
 pub mod error;
 mod fork;
+mod heap;
 pub mod layout;
 pub mod ops;
 pub mod optim;
