@@ -146,6 +146,7 @@ impl Tensor {
     #[inline]
     pub fn empty_as(contiguous: &Tensor, numel: usize, dtype: DType) -> Result<Tensor> {
         let layout = contiguous.layout();
+        debug_assert_eq!(numel, layout.numel());
         let storage = Storage::new(numel * dtype.size())?;
         let at_start = |l: &mut Layout| {
             l.copy_from(layout);
