@@ -3,7 +3,7 @@
 //! The floors, from below; imports run downward only:
 //!
 //! - [`error`], [`dtype`], [`scalar`], [`layout`]: plain values
-//! - [`alloc`], [`storage`], [`shared`]: memory; `fork`: what a fork waits for
+//! - [`alloc`], [`storage`], [`shared`], `heap`: memory; `fork`: what a fork waits for
 //! - [`cpu`]: how a CPU computes; knows pointers and strides
 //! - [`device`], [`cuda`]: where tensors can be besides the host; GPUs
 //! - [`random`]: PyTorch's stream of random numbers
@@ -22,6 +22,7 @@ pub mod device;
 pub mod dtype;
 pub mod error;
 mod fork;
+mod heap;
 pub mod layout;
 pub mod ops;
 pub mod optim;

@@ -17,6 +17,33 @@ macro_rules! arc_in_place {
 }
 pub(crate) use arc_in_place;
 
+/// `SmallVec::push` of a value that is made where it will stay. One that is made before there is surely
+/// room for it goes through the stack, and reading its parts back as a whole stalls the processor.
+macro_rules! push_in_place {
+    ($list:expr, $value:expr) => {{
+        let list = &mut $list;
+        list.reserve(1);
+        let len = list.len();
+        // SAFETY: there is room for one more, which is counted once it is written.
+        unsafe {
+            list.as_mut_ptr().add(len).write($value);
+            list.set_len(len + 1);
+        }
+    }};
+}
+pub(crate) use push_in_place;
+
+/// The value of a handle that nobody else has had yet.
+///
+/// # Safety
+/// There is no other handle, of either kind.
+#[inline(always)]
+pub unsafe fn arc_sole_mut<T>(arc: &mut Arc<T>) -> &mut T {
+    debug_assert!(Arc::strong_count(arc) == 1 && Arc::weak_count(arc) == 0);
+    // SAFETY: this is the only handle, and it is borrowed mutably as long as the value is.
+    unsafe { &mut *Arc::as_ptr(arc).cast_mut() }
+}
+
 /// `Arc::get_mut` without locking the count of weak handles: with no other handle of either kind there
 /// is nobody who could make one meanwhile.
 #[inline]
@@ -47,6 +74,17 @@ mod tests {
         let b = a.clone();
         assert!(arc_get_mut(&mut a).is_none());
         drop(b);
+        // SAFETY: the other handles are gone.
+        unsafe { arc_sole_mut(&mut a) }.value = 2;
         assert_eq!(arc_get_mut(&mut a).map(|n| n.value), Some(2));
+    }
+
+    #[test]
+    fn lists_grow_in_place() {
+        let mut list: smallvec::SmallVec<[String; 2]> = smallvec::SmallVec::new();
+        for i in 0..5 {
+            push_in_place!(list, i.to_string());
+        }
+        assert_eq!(list.join(" "), "0 1 2 3 4");
     }
 }

@@ -123,7 +123,18 @@ impl Storage {
             return Ok(Storage::build(bytes, std::ptr::null_mut(), Owner::Gpu { memory }));
         }
         if bytes <= INLINE_BYTES {
-            return Ok(Storage::build(bytes, std::ptr::null_mut(), Owner::Inline));
+            // Without `build`, which an owner reaches through the stack.
+            let storage = Storage(arc_in_place!(Inner {
+                version: AtomicU32::new(0),
+                bytes,
+                ptr: std::ptr::null_mut(),
+                inline: UnsafeCell::new(MaybeUninit::uninit()),
+                owner: Owner::Inline,
+            }));
+            if profile::on() {
+                profile::note_memory(bytes as i64);
+            }
+            return Ok(storage);
         }
         let block = Block::new(bytes)?;
         Ok(Storage::build(bytes, block.as_ptr(), Owner::Block { _block: block }))
@@ -160,7 +171,6 @@ impl Storage {
         Storage::build(self.bytes(), ptr, Owner::Alias { of: self.clone() })
     }
 
-    #[inline(always)]
     fn build(bytes: usize, ptr: *mut u8, owner: Owner) -> Storage {
         if profile::on() && owner.has_memory() {
             profile::note_memory(bytes as i64);

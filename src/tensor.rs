@@ -13,7 +13,7 @@ use crate::device::{self, Device};
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, Show, Strides, checked_numel};
-use crate::shared::{arc_get_mut, arc_in_place};
+use crate::shared::{arc_get_mut, arc_in_place, arc_sole_mut};
 use crate::storage::Storage;
 
 /// A shared handle: clones are the same tensor.
@@ -94,7 +94,8 @@ impl Tensor {
             meta: OnceLock::new(),
             python: AtomicPtr::new(std::ptr::null_mut()),
         });
-        fill(&mut arc_get_mut(&mut arc).expect("just made").layout);
+        // SAFETY: just made.
+        fill(&mut unsafe { arc_sole_mut(&mut arc) }.layout);
         Tensor(arc)
     }
 
@@ -142,11 +143,12 @@ impl Tensor {
         Ok(Tensor::build(Storage::new(bytes)?, layout, dtype))
     }
 
-    /// Uninitialised, with the layout of a contiguous tensor.
+    /// Uninitialised, with the layout of a contiguous tensor, which has `numel` elements.
     #[inline]
-    pub fn empty_as(contiguous: &Tensor, dtype: DType) -> Result<Tensor> {
+    pub fn empty_as(contiguous: &Tensor, numel: usize, dtype: DType) -> Result<Tensor> {
         let layout = contiguous.layout();
-        let storage = Storage::new(layout.numel() * dtype.size())?;
+        debug_assert_eq!(numel, layout.numel());
+        let storage = Storage::new(numel * dtype.size())?;
         let at_start = |l: &mut Layout| {
             l.copy_from(layout);
             l.offset = 0;
@@ -236,13 +238,14 @@ impl Tensor {
     }
 
     /// The same value as made by `edge`.
-    #[inline]
+    #[inline(always)]
     pub fn with_producer(mut self, edge: Edge) -> Tensor {
-        if let Some(inner) = arc_get_mut(&mut self.0) {
-            inner.producer = Some(edge);
-            return self;
+        if arc_get_mut(&mut self.0).is_none() {
+            self = self.detach();
         }
-        self.detach().with_producer(edge)
+        // SAFETY: it has been looked at, or was just made.
+        unsafe { arc_sole_mut(&mut self.0) }.producer = Some(edge);
+        self
     }
 
     /// Gives the node behind a fresh result another name, if it was made since number `since` and

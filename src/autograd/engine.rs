@@ -29,6 +29,42 @@ struct Task {
     grads: ArrivedGrads,
 }
 
+/// The nodes that wait, by number. The one whose turn is next stands apart: along a chain it is the only
+/// one there is.
+#[derive(Default)]
+struct Waiting {
+    next: Option<Task>,
+    others: BTreeMap<u64, Task>,
+}
+
+impl Waiting {
+    /// Takes out the node whose turn it is.
+    fn pop(&mut self) -> Option<Task> {
+        let next = self.next.take();
+        next.or_else(|| self.others.pop_last().map(|(_, task)| task))
+    }
+
+    /// The task of a node, which begins to wait if it does not yet.
+    fn task(&mut self, node: &NodeRef) -> &mut Task {
+        let number = node.sequence();
+        let new = || Task { node: node.clone(), grads: smallvec![None; node.outputs()] };
+        let first = match &self.next {
+            Some(task) => Some(task.node.sequence()),
+            None => self.others.last_key_value().map(|(&number, _)| number),
+        };
+        if first.is_none_or(|first| first < number) {
+            if let Some(task) = self.next.take() {
+                self.others.insert(task.node.sequence(), task);
+            }
+            return self.next.insert(new());
+        }
+        match &mut self.next {
+            Some(task) if first == Some(number) => task,
+            _ => self.others.entry(number).or_insert_with(new),
+        }
+    }
+}
+
 /// Options of one walk.
 #[derive(Clone, Copy, Default)]
 pub struct Walk {
@@ -268,13 +304,12 @@ impl Drop for RestoreGradMode {
 fn run(roots: Roots, targets: Option<&Targets>, walk: Walk) -> Result<Vec<Option<Tensor>>> {
     let _restore = RestoreGradMode(set_grad_enabled(walk.create_graph));
     let _noted = Noted::new(&roots, targets);
-    let mut waiting: BTreeMap<u64, Task> = BTreeMap::new();
+    let mut waiting = Waiting::default();
     let mut found: Vec<Option<Tensor>> = vec![None; targets.map_or(0, |t| t.count)];
     for (edge, grad) in roots {
         arrive(&mut waiting, &edge, grad)?;
     }
-    while let Some((_, task)) = waiting.pop_last() {
-        let Task { node, mut grads } = task;
+    while let Some(Task { node, mut grads }) = waiting.pop() {
         let _whole = profile::on().then(|| {
             let name = format!("autograd::engine::evaluate_function: {}", profiled_name(&node));
             Span::plain(name, Scope::Function, profiled_number(&node))
@@ -350,11 +385,8 @@ fn profiled_arguments(grads: &ArrivedGrads) -> Vec<profile::Argument> {
 
 /// Adds a gradient to what waits at an edge: the first is moved, later ones are added in place where
 /// nobody else holds the sum.
-fn arrive(waiting: &mut BTreeMap<u64, Task>, edge: &Edge, grad: Tensor) -> Result<()> {
-    let task = waiting
-        .entry(edge.node.sequence())
-        .or_insert_with(|| Task { node: edge.node.clone(), grads: smallvec![None; edge.node.outputs()] });
-    let slot = &mut task.grads[edge.output as usize];
+fn arrive(waiting: &mut Waiting, edge: &Edge, grad: Tensor) -> Result<()> {
+    let slot = &mut waiting.task(&edge.node).grads[edge.output as usize];
     *slot = Some(match slot.take() {
         None => grad,
         Some(sum)

@@ -14,7 +14,7 @@ use crate::autograd::{anomaly, grad_enabled};
 use crate::autograd::saved::{self, SavedState, SavedTensor};
 use crate::autograd::variable::{GradMeta, TensorHook};
 use crate::error::Result;
-use crate::shared::{arc_get_mut, arc_in_place};
+use crate::shared::{arc_in_place, arc_sole_mut, push_in_place};
 use crate::tensor::Tensor;
 
 /// Gradients, one an input of the node; `None` stands for zero.
@@ -143,7 +143,8 @@ impl<B: Backward + 'static> NodeBuilder<B> {
 
     #[inline]
     fn node(&mut self) -> &mut Node<B> {
-        arc_get_mut(&mut self.0).expect("nobody else knows the node yet")
+        // SAFETY: nobody else knows the node before it is finished.
+        unsafe { arc_sole_mut(&mut self.0) }
     }
 
     #[inline]
@@ -154,9 +155,9 @@ impl<B: Backward + 'static> NodeBuilder<B> {
     /// The next input: its gradient will flow to where the tensor's gradient flows.
     #[inline]
     pub fn input(&mut self, tensor: &Tensor) {
-        // Field by field where it stays: an edge that a function returns goes through memory.
+        // Looked at where it stands: an edge that a function returns goes through memory.
         if let Some((node, output)) = tensor.borrowed_edge() {
-            self.node().edges.push(Some(Edge { node: node.clone(), output }));
+            push_in_place!(self.node().edges, Some(Edge { node: node.clone(), output }));
         } else {
             let edge = tensor.gradient_edge();
             self.node().edges.push(edge);
@@ -171,8 +172,7 @@ impl<B: Backward + 'static> NodeBuilder<B> {
     /// Keeps a tensor for the backward, outside the graph.
     #[inline(always)]
     pub fn save(&mut self, tensor: &Tensor, origin: Origin) {
-        let saved = SavedTensor::new(tensor, origin);
-        self.node().saved.get_mut().unwrap_or_else(|e| e.into_inner()).tensors.push(saved);
+        self.node().saved.get_mut().unwrap_or_else(|e| e.into_inner()).keep(tensor, origin);
     }
 
     pub fn finish(mut self) -> NodeRef {
@@ -352,21 +352,26 @@ impl<B: ?Sized> Drop for Node<B> {
         // Only the last owner of a parent brings it down.
         let last = |edge: &Option<Edge>| edge.as_ref().is_some_and(|e| Arc::strong_count(&e.node) == 1);
         if self.edges.iter().any(last) {
-            drop_later(std::mem::take(&mut self.edges));
+            drop_later(&mut self.edges);
         }
         let saved = self.saved.get_mut().unwrap_or_else(|e| e.into_inner());
         for edge in saved.tensors.iter_mut().filter_map(SavedTensor::take_made) {
-            drop_later(smallvec![Some(edge)]);
+            drop_later(&mut smallvec![Some(edge)]);
         }
     }
 }
 
 #[cold]
-fn drop_later(edges: SmallVec<[Option<Edge>; 2]>) {
+fn drop_later(edges: &mut SmallVec<[Option<Edge>; 2]>) {
     let outermost = DYING.try_with(|queue| {
         let mut queue = queue.borrow_mut();
         let outermost = queue.is_none();
-        queue.get_or_insert_default().extend(edges.into_iter().flatten());
+        let queue = queue.get_or_insert_default();
+        while let Some(edge) = edges.pop() {
+            if let Some(edge) = edge {
+                queue.push(edge);
+            }
+        }
         outermost
     });
     if outermost != Ok(true) {

@@ -13,6 +13,7 @@ use crate::autograd::node;
 use crate::autograd::node::{Edge, NodeRef, display_name};
 use crate::bail;
 use crate::error::{Error, Result};
+use crate::shared::push_in_place;
 use crate::tensor::Tensor;
 
 /// What is to be kept for the backward: named, so that it can be tied to the graph again.
@@ -108,22 +109,27 @@ fn refuse(error: Error) {
 
 const INFERENCE: &str = "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.";
 
-impl SavedTensor {
-    #[inline]
-    pub fn new(tensor: &Tensor, origin: Origin) -> SavedTensor {
+impl SavedState {
+    /// Keeps one more tensor.
+    #[inline(always)]
+    pub fn keep(&mut self, tensor: &Tensor, origin: Origin) {
         if tensor.is_inference() || PACKING.with(Cell::get) {
-            return SavedTensor::by_hook(tensor, origin);
+            return self.tensors.push(SavedTensor::by_hook(tensor, origin));
         }
-        SavedTensor { tensor: Some(tensor.detached()), version: tensor.version(), origin, rare: None }
+        let (version, rare) = (tensor.version(), None);
+        push_in_place!(self.tensors, SavedTensor { tensor: Some(tensor.detached()), version, origin, rare });
     }
 
-    /// A tensor that `edge` made, a node that has nothing to do with the one that saves.
-    pub fn made_by(tensor: &Tensor, edge: Edge) -> SavedTensor {
-        let mut saved = SavedTensor::new(tensor, Origin::Other);
-        saved.rare.get_or_insert_default().made = Some(edge);
-        saved
+    /// Keeps a tensor that `edge` made, a node that has nothing to do with the one that saves.
+    pub fn keep_made(&mut self, tensor: &Tensor, edge: Edge) {
+        self.keep(tensor, Origin::Other);
+        if let Some(saved) = self.tensors.last_mut() {
+            saved.rare.get_or_insert_default().made = Some(edge);
+        }
     }
+}
 
+impl SavedTensor {
     #[cold]
     fn by_hook(tensor: &Tensor, origin: Origin) -> SavedTensor {
         let mut saved = SavedTensor { tensor: None, version: tensor.version(), origin, rare: None };

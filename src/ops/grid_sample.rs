@@ -121,8 +121,9 @@ fn grid_sampler(a: &Args) -> Result<Tensor> {
 /// The gradients of input and points, those that are wanted.
 fn gradients(g: &Tensor, x: &Tensor, grid: &Tensor, s: Sampling, wanted: [bool; 2]) -> Result<Grads> {
     let (gy, input, points) = (computed(g)?, computed(x)?, computed(grid)?);
-    let fresh =
-        |wanted: bool, like: &Tensor| wanted.then(|| Tensor::empty_as(like, like.dtype())).transpose();
+    let fresh = |wanted: bool, like: &Tensor| {
+        wanted.then(|| Tensor::empty_as(like, like.numel(), like.dtype())).transpose()
+    };
     let (gx, ggrid) = (fresh(wanted[0], &input)?, fresh(wanted[1], &points)?);
     let [from, at, slope] = [&input, &points, &gy].map(Tensor::ptr);
     let [to, moved] = [&gx, &ggrid].map(|t| t.as_ref().map_or(std::ptr::null_mut(), Tensor::ptr));

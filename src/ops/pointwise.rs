@@ -173,7 +173,8 @@ fn compute_small(row: &Row, args: &[Arg]) -> Option<Result<Tensor>> {
         DType::F64 => row.kernels.f64.as_ref()?,
         _ => return None,
     };
-    if n > SMALL || n == 0 || row.conditions > 0 || !first.is_contiguous() || args.len() >= MAX_OPERANDS {
+    // That the first is contiguous is seen below, with the others.
+    if n > SMALL || n == 0 || row.conditions > 0 || args.len() >= MAX_OPERANDS {
         return None;
     }
     if device::others_in_use() && args.iter().any(|a| a.tensor().is_some_and(|t| t.device().is_cuda())) {
@@ -196,7 +197,7 @@ fn compute_small(row: &Row, args: &[Arg]) -> Option<Result<Tensor>> {
             _ => return None,
         };
     }
-    let out = match Tensor::empty_as(first, if row.to_bool { DType::Bool } else { dtype }) {
+    let out = match Tensor::empty_as(first, n, if row.to_bool { DType::Bool } else { dtype }) {
         Ok(out) => out,
         Err(error) => return Some(Err(error)),
     };

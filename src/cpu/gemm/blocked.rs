@@ -1,31 +1,45 @@
 //! The general product: blocks of columns and of k, panels packed where that pays, tiles claimed.
 
-use super::micro::{Left, Panels, Right, Target, TileShape, Tiles, VECTORS};
+use super::micro::{Left, Panels, Right, Shape, Target, TileShape, Tiles};
 use super::pack::Pack;
 use super::{Bias, GemmElement, Mat, Product, each_chunk};
 use crate::cpu::par;
 use crate::cpu::scratch::Scratch;
 use crate::cpu::simd::Level;
+use std::ops::Range;
 use std::ptr::null_mut;
 
-/// Depth of a block: deep, for every block reads and writes C, but a panel of A that deep stays in
-/// the first-level cache while panels of B pass by.
-const K_BLOCK: usize = 512;
+/// How a block is cut for the caches.
+struct Blocking {
+    /// Depth of a block: deep, for every block reads and writes C, but a panel stays in the first-level
+    /// cache.
+    depth: usize,
+    /// Row panels and column panels a job takes: those of one operand stay in the second-level cache
+    /// while the other's pass by.
+    job_rows: usize,
+    job_panels: usize,
+    /// Whether it is a panel of B that stays in the first-level cache, not one of A.
+    b_stays: bool,
+}
+
+/// For wide tiles: panels of B are large, and stay in the second-level cache.
+const WIDE: Blocking = Blocking { depth: 512, job_rows: 4, job_panels: 12, b_stays: false };
+/// For others: panels of A are much smaller than those of B, so A passes by with the least traffic.
+const NARROW: Blocking = Blocking { depth: 384, job_rows: 16, job_panels: 64, b_stays: true };
+/// Depth of a block of a narrow tile where B is not packed, or C is turned, which makes a block dear.
+const DEEP: usize = 1024;
+
 /// Columns of a block: packed B stays in the last-level cache.
 const N_BLOCK: usize = 2048;
 /// Rows of a block, for a bound on scratch memory.
 const M_BLOCK: usize = 8192;
-/// Panels of columns from which on a panel of A is worth packing for itself.
-const FEW_PANELS: usize = 2;
-/// Column panels a job takes: they stay in the second-level cache while its rows pass by.
-const JOB_PANELS: usize = 12;
-/// Row panels a job takes.
-const JOB_ROWS: usize = 4;
 /// Jobs there should be for a thread: with fewer, the last one is waited for too long.
 const JOBS_A_THREAD: usize = 8;
+/// Up to so many column panels, one job has all of them.
+const ONE_JOB_PANELS: usize = 12;
 
-/// Panels of A packed as one chunk of work, and steps of k at a time.
-const PACK_PANELS: usize = 7;
+/// Panels packed as one chunk of work, and steps of k at a time.
+const PACK_PANELS: usize = 8;
 const PACK_DEPTH: usize = 16;
 
 /// B is read in place up to this many elements...
@@ -33,9 +47,14 @@ const IN_PLACE_B: usize = 128 * 128;
 /// ...and this much work.
 const IN_PLACE_WORK: f64 = 96.0 * 96.0 * 96.0;
 
+/// Up to so many columns, narrow tiles read contiguous rows of A in place.
+const IN_PLACE_COLUMNS: usize = 512;
+
 /// Operands with no more rows than this do not make the other operand worth packing.
 const FEW_ROWS: usize = 128;
-/// The distance at which addresses fall into one set of the first-level cache...
+/// The distance at which addresses fall into few sets of a cache...
+const FEW_SETS: isize = 1024;
+/// ...and into one of the first-level cache...
 const PAGE: isize = 4096;
 /// ...and how many a set surely holds.
 const CACHE_WAYS: usize = 8;
@@ -51,32 +70,34 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
     let turned = p.t();
     let p = if turn { &turned } else { p };
 
-    let (mut tile_rows, lanes, crowded) = T::dispatch(level, TileShape);
+    let Shape { rows: mut tile_rows, vectors, lanes, wide } = T::dispatch(level, TileShape);
+    let blocking = if wide { WIDE } else { NARROW };
     let small = p.n * p.k <= IN_PLACE_B && p.multiplications() <= IN_PLACE_WORK;
     // Packing a panel of B pays if enough panels of A use it, one of A likewise.
     let pack_b = p.b.cs != 1 || !(small || p.m <= FEW_ROWS);
-    let pack_a = !small && p.n > 2 * VECTORS * lanes && !turn;
+    let rows_in_place = !wide && p.a.cs == 1 && p.n <= IN_PLACE_COLUMNS;
+    let pack_a = !small && p.n > 2 * vectors * lanes && !turn && !rows_in_place;
     if !pack_a && (p.a.rs * size_of::<T>() as isize) % PAGE == 0 {
         // Rows that far apart share one set of the first-level cache.
         tile_rows = tile_rows.min(CACHE_WAYS);
     }
     // A panel that only one job uses is packed by that job: it is still in the first-level cache.
-    let one_job = pack_a && pack_b && p.n <= JOB_PANELS * VECTORS * lanes;
-    // Where a tile leaves no register free, the addresses of A in place push sums out of them.
-    let never_in_place = crowded && !pack_a && p.n >= FEW_PANELS * VECTORS * lanes;
-    let pack_late = p.a.rs != 1 && (one_job || never_in_place);
-    // Rows of B far apart fall into few sets of the first-level cache: a panel is copied by who uses it.
-    let late_b = crowded && !pack_b && p.n * p.k > IN_PLACE_B;
+    let one_job = p.n <= ONE_JOB_PANELS * vectors * lanes;
+    let pack_late = pack_a && pack_b && p.a.rs != 1 && one_job;
+    // A panel of B whose rows fall into few sets of the caches is copied by who uses it.
+    let far_rows = (p.b.rs * size_of::<T>() as isize) % FEW_SETS == 0;
+    let late_b = !wide && !pack_b && far_rows && p.n * p.k > IN_PLACE_B;
 
     // Blocks of equal depth, rather than a shallow last one.
-    let most = if late_b { K_BLOCK / 2 } else { K_BLOCK };
+    let deep = !wide && (turn || !pack_b && !late_b);
+    let most = if deep { DEEP } else { blocking.depth };
     let depth = p.k.div_ceil(p.k.div_ceil(most));
     // In place, a last panel that is not whole vectors has to be copied and padded.
     let copy_tail = !pack_b && !late_b && !p.n.is_multiple_of(lanes);
     let b_cols = if pack_b {
         p.n.min(N_BLOCK).next_multiple_of(lanes)
     } else if copy_tail {
-        VECTORS * lanes
+        vectors * lanes
     } else {
         0
     };
@@ -96,7 +117,7 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
                 let last = l + depth >= p.k;
                 let n = N_BLOCK.min(p.n - j);
                 let rows = Panels::new(M_BLOCK.min(p.m - i), tile_rows);
-                let cols = Panels::new(n.div_ceil(lanes), VECTORS);
+                let cols = Panels::new(n.div_ceil(lanes), vectors);
                 // SAFETY: (i, j) lies in C, and l below k.
                 let block = unsafe {
                     let target = Target {
@@ -116,6 +137,8 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
                         a: p.a.at(i, l),
                         b: p.b.at(l, j),
                         c: target.at(i, j),
+                        blocking: &blocking,
+                        across_last: blocking.b_stays && !turn,
                         pack_late,
                         late_b,
                         packed_a: if pack_early { a_scratch } else { null_mut() },
@@ -132,8 +155,11 @@ pub(super) unsafe fn run<T: GemmElement>(level: Level, p: &Product<T>, parallel:
 }
 
 /// A block of C, at most `M_BLOCK` x `N_BLOCK`, and of k.
-struct Block<T> {
+struct Block<'a, T> {
     level: Level,
+    blocking: &'a Blocking,
+    /// As in [`Tiles`].
+    across_last: bool,
     /// Columns in a vector.
     lanes: usize,
     /// Panels of rows, and of vectors of columns.
@@ -157,9 +183,9 @@ struct Block<T> {
 
 // SAFETY: panels and tiles are each written by the one thread that claimed them, and panels are
 // read only after the region that packed them.
-unsafe impl<T: Send + Sync> Sync for Block<T> {}
+unsafe impl<T: Send + Sync> Sync for Block<'_, T> {}
 
-impl<T: GemmElement> Block<T> {
+impl<T: GemmElement> Block<'_, T> {
     /// Packs and multiplies; B only `if fresh_b`, else it is still there from the block above.
     ///
     /// # Safety
@@ -175,14 +201,19 @@ impl<T: GemmElement> Block<T> {
         } else {
             0..0
         };
-        let a_panels = if self.packed_a.is_null() { 0 } else { self.rows.panels.div_ceil(PACK_PANELS) };
-        each_chunk(parallel, b_panels.len() + a_panels, &|i| {
+        let a_panels = if self.packed_a.is_null() { 0..0 } else { 0..self.rows.panels };
+        let b_groups = b_panels.len().div_ceil(PACK_PANELS);
+        let group = |panels: &Range<usize>, i: usize| {
+            let start = panels.start + i * PACK_PANELS;
+            start..panels.end.min(start + PACK_PANELS)
+        };
+        each_chunk(parallel, b_groups + a_panels.len().div_ceil(PACK_PANELS), &|i| {
             // SAFETY: panels of this block.
             unsafe {
-                if i < b_panels.len() {
-                    self.pack_b(b_panels.start + i);
+                if i < b_groups {
+                    self.pack_b(group(&b_panels, i));
                 } else {
-                    self.pack_a(i - b_panels.len());
+                    self.pack_a(group(&a_panels, i - b_groups));
                 }
             }
         });
@@ -206,6 +237,7 @@ impl<T: GemmElement> Block<T> {
                 rows: self.rows,
                 cols: self.cols,
                 n: self.n,
+                across_last: self.across_last,
                 row_panels: i..self.rows.panels.min(i + high),
                 col_panels: j..col_panels.min(j + wide),
             };
@@ -216,9 +248,9 @@ impl<T: GemmElement> Block<T> {
     /// Panels a job takes, down and across: as many as suit the caches, but some jobs for everyone.
     fn job_size(&self, parallel: bool) -> (usize, usize) {
         let (down, across) = (self.rows.panels, self.cols.panels);
-        let mut high = if self.late_b { down } else { JOB_ROWS.min(down) };
+        let mut high = if self.late_b { down } else { self.blocking.job_rows.min(down) };
         // Few column panels are shared out evenly.
-        let mut wide = across.div_ceil(across.div_ceil(JOB_PANELS));
+        let mut wide = across.div_ceil(across.div_ceil(self.blocking.job_panels));
         let jobs = |high, wide| down.div_ceil(high) * across.div_ceil(wide);
         while parallel && high * wide > 1 && jobs(high, wide) < JOBS_A_THREAD * par::num_threads() {
             if high >= wide {
@@ -246,9 +278,11 @@ impl<T: GemmElement> Block<T> {
         }
     }
 
-    /// Packs group `i` of panels of A.
-    unsafe fn pack_a(&self, i: usize) {
-        let panels = i * PACK_PANELS..self.rows.panels.min((i + 1) * PACK_PANELS);
+    /// Packs a group of panels of A.
+    ///
+    /// # Safety
+    /// There are such panels.
+    unsafe fn pack_a(&self, panels: Range<usize>) {
         // Where rows of k are contiguous across panels, cache lines belong to several panels: they
         // are packed side by side.
         let depth = if self.a.rs == 1 { PACK_DEPTH } else { self.k };
@@ -270,21 +304,32 @@ impl<T: GemmElement> Block<T> {
         }
     }
 
-    unsafe fn pack_b(&self, panel: usize) {
-        let (first, vectors) = self.cols.get(panel);
-        let j = first * self.lanes;
-        let across = (vectors * self.lanes).min(self.n - j);
-        let dst = if self.packed_b.is_null() { self.tail } else { self.packed_b.wrapping_add(j * self.k) };
-        let job = Pack {
-            src: self.b.ptr.wrapping_offset(j as isize * self.b.cs),
-            across_stride: self.b.cs,
-            k_stride: self.b.rs,
-            across,
-            readable: across,
-            k: self.k,
-            dst,
-            width: vectors * self.lanes,
-        };
-        T::dispatch(self.level, job);
+    /// Packs a group of panels of B.
+    ///
+    /// # Safety
+    /// There are such panels.
+    unsafe fn pack_b(&self, panels: Range<usize>) {
+        // As in `pack_a`.
+        let depth = if self.b.cs == 1 { PACK_DEPTH } else { self.k };
+        for l in (0..self.k).step_by(depth) {
+            for panel in panels.clone() {
+                let (first, vectors) = self.cols.get(panel);
+                let (j, width) = (first * self.lanes, vectors * self.lanes);
+                let across = width.min(self.n - j);
+                let start =
+                    if self.packed_b.is_null() { self.tail } else { self.packed_b.wrapping_add(j * self.k) };
+                let job = Pack {
+                    src: self.b.at(l, j).ptr,
+                    across_stride: self.b.cs,
+                    k_stride: self.b.rs,
+                    across,
+                    readable: across,
+                    k: depth.min(self.k - l),
+                    dst: start.wrapping_add(l * width),
+                    width,
+                };
+                T::dispatch(self.level, job);
+            }
+        }
     }
 }

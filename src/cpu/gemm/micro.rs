@@ -1,7 +1,7 @@
 //! The innermost loops: a tile of C in registers, and the loop over tiles that calls it.
 //!
-//! A tile is up to [`max_rows`] rows and three vectors of columns: the wider it is, the fewer loads
-//! a multiplication costs, and three leave the chains of additions long enough. A is broadcast
+//! A tile is up to [`max_rows`] rows and [`max_vectors`] vectors of columns, as square as the registers
+//! allow: the more so, the fewer loads a multiplication costs. A is broadcast
 //! element by element (from a packed panel or in place, with any strides), rows of B are loaded. A
 //! tile of whole vectors that needs no bias goes straight to C; any other goes through a small
 //! buffer, so that edges cost no second copy of the code.
@@ -14,8 +14,8 @@ use crate::cpu::simd::{Element, Kernel, Simd};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-/// Vectors in a row of a whole tile.
-pub(crate) const VECTORS: usize = 3;
+/// Vectors in a row of the widest tile at any level.
+const MOST_VECTORS: usize = 3;
 
 /// How many rows of B ahead of the multiplication are asked for.
 const AHEAD: isize = 8;
@@ -26,21 +26,43 @@ const MOST_ROWS: usize = 9;
 /// Steps of k in one turn of the innermost loop over packed A.
 const UNROLL: usize = 4;
 
-/// Rows of a whole tile: what fits in the registers beside a row of B and a value of A.
-pub(crate) const fn max_rows<T: Copy, S: Simd<T>>() -> usize {
-    (S::REGISTERS - 4) / VECTORS
+/// Whether there are registers for wide tiles.
+const fn wide<T: Copy, S: Simd<T>>() -> bool {
+    S::REGISTERS >= 32
 }
 
-/// Rows of a whole tile, columns in a vector, and whether the tile leaves no register free.
+/// Vectors in a row of a whole tile.
+pub(crate) const fn max_vectors<T: Copy, S: Simd<T>>() -> usize {
+    if wide::<T, S>() { MOST_VECTORS } else { 2 }
+}
+
+/// Rows of a whole tile: what fits in the registers beside a row of B and a value of A.
+pub(crate) const fn max_rows<T: Copy, S: Simd<T>>() -> usize {
+    (S::REGISTERS - 4) / max_vectors::<T, S>()
+}
+
+/// What tiles are like at some level.
+pub(crate) struct Shape {
+    /// Rows of a whole tile, vectors in each, columns in a vector.
+    pub rows: usize,
+    pub vectors: usize,
+    pub lanes: usize,
+    pub wide: bool,
+}
+
+/// Asks for the [`Shape`].
 pub(crate) struct TileShape;
 
 impl<T: Copy> Kernel<T> for TileShape {
-    type Output = (usize, usize, bool);
+    type Output = Shape;
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) -> (usize, usize, bool) {
-        let rows = const { max_rows::<T, S>() };
-        // Beside the tile there are a row of B and a value of A.
-        (rows, S::LANES, (rows + 1) * VECTORS + 1 == S::REGISTERS)
+    fn run<S: Simd<T>>(self, _: S) -> Shape {
+        Shape {
+            rows: const { max_rows::<T, S>() },
+            vectors: const { max_vectors::<T, S>() },
+            lanes: S::LANES,
+            wide: const { wide::<T, S>() },
+        }
     }
 }
 
@@ -111,6 +133,8 @@ pub(crate) struct Tiles<T> {
     pub cols: Panels,
     /// Columns of the product.
     pub n: usize,
+    /// Whether a panel of B is used up before the next, if all panels are there already.
+    pub across_last: bool,
     pub row_panels: Range<usize>,
     pub col_panels: Range<usize>,
     /// Room for a panel of A, packed just before it is used, from A in place. Null: not packed here.
@@ -127,7 +151,8 @@ impl<T: Element + num_traits::Zero> Kernel<T> for Tiles<T> {
         let (rows, cols) = (self.row_panels.clone(), self.col_panels.clone());
         // SAFETY: whoever made `self` promised operands and target for all panels (`gemm`).
         unsafe {
-            if matches!(self.b, Right::Packed(_)) || !self.a_panel.is_null() {
+            let b_ready = matches!(self.b, Right::Packed(_)) && !self.across_last;
+            if b_ready || !self.a_panel.is_null() {
                 // A panel of A stays in the first-level cache while B streams past it.
                 for q in rows {
                     let a = self.left(s, q);
@@ -136,7 +161,7 @@ impl<T: Element + num_traits::Zero> Kernel<T> for Tiles<T> {
                     }
                 }
             } else {
-                // B in place is slow to reach, so a panel of it is used up at once.
+                // A panel of B stays there: A streams past it, or B is in place, slow to reach.
                 for j in cols {
                     self.pack_right(s, j);
                     for q in rows.clone() {
@@ -218,7 +243,7 @@ impl<T: Element + num_traits::Zero> Tiles<T> {
         let (first, vectors) = self.cols.get(j);
         let (first, width) = (first * S::LANES, vectors * S::LANES);
         let cols = width.min(self.n - first);
-        let mut buffer = MaybeUninit::<[[S::Vector; VECTORS]; MOST_ROWS]>::uninit();
+        let mut buffer = MaybeUninit::<[[S::Vector; MOST_VECTORS]; MOST_ROWS]>::uninit();
         let buffer = buffer.as_mut_ptr().cast::<T>();
         // SAFETY: the panels lie in the operands, the tile in the target.
         unsafe {
@@ -290,8 +315,10 @@ unsafe fn tile<T: Copy, S: Simd<T>, const PACKED: bool>(
                     unsafe {
                         match b.vectors {
                             1 => micro::<T, S, $rows, 1, PACKED>(s, k, a, b, out),
-                            2 => micro::<T, S, $rows, 2, PACKED>(s, k, a, b, out),
-                            _ => micro::<T, S, $rows, VECTORS, PACKED>(s, k, a, b, out),
+                            MOST_VECTORS if const { wide::<T, S>() } => {
+                                micro::<T, S, $rows, MOST_VECTORS, PACKED>(s, k, a, b, out)
+                            }
+                            _ => micro::<T, S, $rows, 2, PACKED>(s, k, a, b, out),
                         }
                     }
                 })*
@@ -320,6 +347,8 @@ unsafe fn micro<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize, const P
         }
         let acc = if PACKED {
             packed_product::<T, S, ROWS, NV>(s, k, a.ptr, b)
+        } else if !wide::<T, S>() && a.cs == 1 {
+            row_product::<T, S, ROWS, NV>(s, k, a, b)
         } else {
             product::<T, S, ROWS, NV>(s, k, a, b)
         };
@@ -352,9 +381,7 @@ unsafe fn packed_product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize
             for u in 0..UNROLL {
                 let at = |i| *a.add(u * ROWS + i);
                 let row = row.wrapping_offset(u as isize * b.row);
-                for j in 0..NV.div_ceil(64 / (S::LANES * size_of::<T>())) {
-                    s.prefetch(row.wrapping_offset(AHEAD * b.row).wrapping_add(j * 64 / size_of::<T>()));
-                }
+                prefetch_row::<T, S, NV>(s, row.wrapping_offset(AHEAD * b.row));
                 step(s, &mut acc, at, row);
             }
             a = a.wrapping_add(UNROLL * ROWS);
@@ -369,7 +396,45 @@ unsafe fn packed_product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize
     acc
 }
 
-/// The same for A in place.
+/// The same for A in place, its rows contiguous: they are few enough for an address each, which the
+/// position along k is added to for nothing.
+///
+/// # Safety
+/// As `packed_product`, with the row stride of `a`.
+#[inline(always)]
+unsafe fn row_product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize>(
+    s: S,
+    k: usize,
+    a: Strided<T>,
+    b: Rows<T>,
+) -> [[S::Vector; NV]; ROWS] {
+    let mut acc = [[s.zero(); NV]; ROWS];
+    let mut row = b.ptr;
+    let mut starts = [a.ptr; ROWS];
+    for (i, start) in starts.iter_mut().enumerate() {
+        *start = a.ptr.wrapping_offset(i as isize * a.rs);
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Not unrolled: the compiler would gather loads of several steps and run out of registers.
+        for p in 0..k {
+            prefetch_row::<T, S, NV>(s, row.wrapping_offset(AHEAD * b.row));
+            step(s, &mut acc, |i| *starts[i].add(p), row);
+            row = row.wrapping_offset(b.row);
+        }
+    }
+    acc
+}
+
+/// Asks for `NV` vectors at `row`.
+#[inline(always)]
+fn prefetch_row<T: Copy, S: Simd<T>, const NV: usize>(s: S, row: *const T) {
+    for j in 0..NV.div_ceil(64 / (S::LANES * size_of::<T>())) {
+        s.prefetch(row.wrapping_add(j * 64 / size_of::<T>()));
+    }
+}
+
+/// The same for A in place, with any strides.
 ///
 /// # Safety
 /// As `packed_product`, with the strides of `a`.
@@ -453,12 +518,12 @@ impl<T: Element + num_traits::Zero> Target<T> {
             unsafe { self.write(s, buffer, width, (rows, cols)) };
             return;
         }
-        let mut turned = MaybeUninit::<[[S::Vector; MOST_ROWS + 15]; VECTORS]>::uninit();
+        let mut turned = MaybeUninit::<[[S::Vector; MOST_ROWS + 15]; MOST_VECTORS]>::uninit();
         let turned = turned.as_mut_ptr().cast::<T>();
         // Columns of the tile become rows of `turned`, this far apart: whole vectors.
         let ld = rows.next_multiple_of(S::LANES);
         let c = Target { bias: self.bias.swapped(), ..self };
-        // SAFETY: `cols` rows of `ld` elements fit: `cols` is at most VECTORS * LANES, `ld` less than
+        // SAFETY: `cols` rows of `ld` elements fit: `cols` is at most MOST_VECTORS * LANES, `ld` less than
         // MOST_ROWS + LANES, and LANES at most 16. Every block is LANES x LANES at most.
         unsafe {
             for i in (0..rows).step_by(S::LANES) {

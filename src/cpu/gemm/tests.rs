@@ -219,13 +219,15 @@ fn random_cases() {
 fn several_blocks_of_k_and_n() {
     for bias in [0, 1, 2] {
         for accumulate in [false, true] {
-            let case = Case { bias, accumulate, b: Columns, ..Case::plain(30, 40, 1000) };
+            let case = Case { bias, accumulate, b: Columns, ..Case::plain(30, 40, 1100) };
             case.check_levels::<f32>(4);
             let case = Case { bias, accumulate, pad: 1, ..Case::plain(15, 2100, 390) };
             case.check_levels::<f32>(5);
         }
     }
-    for case in [Case::plain(8200, 70, 5), Case::plain(140, 620, 37)] {
+    // The last two: B copied as its rows fall into few sets of the caches, or A read in place.
+    let shapes = [(8200, 70, 5), (140, 620, 37), (70, 256, 1100), (200, 300, 800)];
+    for case in shapes.map(|(m, n, k)| Case::plain(m, n, k)) {
         for a in [Rows, Columns] {
             Case { a, ..case }.check_levels::<f32>(6);
         }

@@ -88,21 +88,15 @@ unsafe fn store_block<T: Copy, S: Simd<T>, const L: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        if rows == L && cols == L {
-            for (i, row) in block.iter().enumerate() {
+        // Where rows follow each other, what a whole vector writes too much belongs to the next row,
+        // which is written after it.
+        let next = if stride == cols && 2 * cols >= L { 1 } else { L };
+        let mask = s.mask(cols);
+        for (i, row) in block.iter().enumerate() {
+            if (cols == L && i < rows) || i + next < rows {
                 s.store(dst.add(i * stride), *row);
-            }
-        } else if rows == L {
-            let mask = s.mask(cols);
-            for (i, row) in block.iter().enumerate() {
+            } else if i < rows {
                 s.store_masked(dst.add(i * stride), mask, *row);
-            }
-        } else {
-            let mask = s.mask(cols);
-            for (i, row) in block.iter().enumerate() {
-                if i < rows {
-                    s.store_masked(dst.add(i * stride), mask, *row);
-                }
             }
         }
     }

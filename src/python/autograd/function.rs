@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::node::PyNode;
 use crate::autograd::node::{Backprop, Backward, Edge, Grads, Node, NodeRef};
-use crate::autograd::saved::{self, Origin, SavedTensor};
+use crate::autograd::saved::{self, Origin, SavedState};
 use crate::autograd::{self, inplace};
 use crate::bail;
 use crate::dtype::DType;
@@ -277,7 +277,7 @@ fn save(
     returned: &[Option<Tensor>],
     dirty: &[Option<Tensor>],
 ) -> PyResult<()> {
-    let mut kept = Vec::new();
+    let mut kept = SavedState::default();
     for (i, item) in to_save.iter().enumerate() {
         if item.is_none() {
             continue;
@@ -292,17 +292,17 @@ fn save(
         // Counted among the inputs, tensors alone: as the edges are.
         let input = given.iter().flatten().position(|g| g.is(&t));
         let output = position(returned, &t);
-        kept.push(match (input, output) {
-            (Some(i), _) if position(dirty, &t).is_none() => SavedTensor::new(&t, Origin::Input(i as u32)),
-            (_, Some(o)) => SavedTensor::new(&t, Origin::Output(o as u32)),
-            (Some(i), _) => SavedTensor::new(&t, Origin::Input(i as u32)),
+        match (input, output) {
+            (Some(i), _) if position(dirty, &t).is_none() => kept.keep(&t, Origin::Input(i as u32)),
+            (_, Some(o)) => kept.keep(&t, Origin::Output(o as u32)),
+            (Some(i), _) => kept.keep(&t, Origin::Input(i as u32)),
             (None, None) => match t.gradient_edge() {
-                Some(edge) => SavedTensor::made_by(&t, edge),
-                None => SavedTensor::new(&t, Origin::Other),
+                Some(edge) => kept.keep_made(&t, edge),
+                None => kept.keep(&t, Origin::Other),
             },
-        });
+        }
     }
-    node.saved_state().tensors.extend(kept);
+    node.saved_state().tensors.extend(kept.tensors);
     Ok(())
 }
 
