@@ -80,7 +80,9 @@ def test_gradients_of_settings(optimizer: str, settings: str) -> None:
 @pytest.mark.parametrize("optimizer", ["Adam", "Adamax", "Rprop", "RMSprop"])
 def test_many_steps(optimizer: str) -> None:
     """Where PyTorch cannot: finite differences."""
-    options: Any = {"Adam": {"amsgrad": True}, "RMSprop": {"centered": True, "momentum": 0.5}}.get(optimizer, {})
+    options: Any = {"Adam": {"amsgrad": True}, "RMSprop": {"centered": True, "momentum": 0.5}}.get(
+        optimizer, {}
+    )
 
     def after(start: Any, scale: Any) -> Any:
         param = start.clone()
