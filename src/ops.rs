@@ -121,6 +121,7 @@ pub fn all() -> &'static [&'static Op] {
             linalg::eigen::OPS,
             linalg::functions::OPS,
             linalg::inverse::OPS,
+            linalg::ldl::OPS,
             linalg::least_squares::OPS,
             linalg::lu::OPS,
             linalg::norms::OPS,

@@ -82,6 +82,7 @@ enum Owner {
     },
     /// Memory of somebody else, released by dropping the value.
     Foreign {
+        shared: bool,
         _keep: Box<dyn Any + Send + Sync>,
     },
     /// Bytes of another storage under a version counter of their own.
@@ -146,9 +147,9 @@ impl Storage {
         Ok(Storage::build(bytes, map.ptr, Owner::Shared { _map: map }))
     }
 
-    /// Whether forked processes see the same bytes.
+    /// Whether other processes may see the same bytes.
     pub fn is_shared(&self) -> bool {
-        matches!(self.root().0.owner, Owner::Shared { .. })
+        matches!(self.root().0.owner, Owner::Shared { .. } | Owner::Foreign { shared: true, .. })
     }
 
     /// How many handles, of tensors and others, hold the bytes.
@@ -162,7 +163,15 @@ impl Storage {
     /// `ptr` must be valid for reads of `bytes` bytes, and for writes wherever a user is let write,
     /// until `keep` is dropped.
     pub unsafe fn foreign(ptr: *mut u8, bytes: usize, keep: Box<dyn Any + Send + Sync>) -> Storage {
-        Storage::build(bytes, ptr, Owner::Foreign { _keep: keep })
+        Storage::build(bytes, ptr, Owner::Foreign { shared: false, _keep: keep })
+    }
+
+    /// The same of bytes that other processes see as well.
+    ///
+    /// # Safety
+    /// As [`Storage::foreign`].
+    pub unsafe fn foreign_shared(ptr: *mut u8, bytes: usize, keep: Box<dyn Any + Send + Sync>) -> Storage {
+        Storage::build(bytes, ptr, Owner::Foreign { shared: true, _keep: keep })
     }
 
     /// The same bytes with a version counter that starts anew: what `Tensor.data` shows.

@@ -387,6 +387,14 @@ impl Tensor {
     pub fn to_vec<T: Element>(&self) -> Vec<T> {
         let mut out = Vec::with_capacity(self.numel());
         let layout = self.layout();
+        if self.is_contiguous() {
+            crate::dispatch!(self.dtype(), S => {
+                let start = self.ptr().cast::<S>();
+                // SAFETY: a contiguous tensor has that many elements from its first on.
+                out.extend((0..self.numel()).map(|i| -> T { unsafe { start.add(i).read_unaligned() }.cast() }));
+            });
+            return out;
+        }
         let mut index = vec![0usize; self.ndim()];
         for _ in 0..self.numel() {
             let at: isize = index.iter().zip(&layout.strides).map(|(&i, &s)| i as isize * s).sum();

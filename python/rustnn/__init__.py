@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from rustnn.compiler import compile as compile
     from rustnn.control_flow import cond as cond
     from rustnn.differences import gradient as gradient
+    from rustnn.eigenpairs import lobpcg as lobpcg
     from rustnn.func import vmap as vmap  # type: ignore[no-redef]
     from rustnn.functional import broadcast_shapes as broadcast_shapes
     from rustnn.functional import from_file as from_file
@@ -249,6 +250,7 @@ _names = {
     "save_safetensors": "safetensors",
     "histogramdd": "histograms",
     "meshgrid": "functional",
+    "lobpcg": "eigenpairs",
     "pca_lowrank": "lowrank",
     "save": "serialization",
     "set_printoptions": "tensor_repr",
@@ -296,7 +298,10 @@ _names = {
 }
 
 # Parts of PyTorch that are not planned, and what to take instead.
-_absent = {"masked": "take torch.where, Tensor.masked_fill and the functions that leave NaN out"}
+_absent = {
+    "hash_tensor": "it gives uint64, which is no dtype here",
+    "masked": "take torch.where, Tensor.masked_fill and the functions that leave NaN out",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,7 @@ pub enum Save<'a> {
 }
 
 /// Where a saved tensor stood.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     Input(u32),
     Output(u32),

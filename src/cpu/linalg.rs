@@ -5,6 +5,7 @@
 //! factorisation runs on one thread; batches are shared out by the caller.
 
 pub mod cholesky;
+pub mod ldl;
 pub mod lu;
 pub mod qr;
 pub mod spectral;

@@ -7,7 +7,9 @@ use crate::autograd::{self, Save, no_grad};
 use crate::bail;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::layout::Sizes;
 use crate::ops::pointwise::{Arg, Row, apply, apply_inplace};
+use crate::ops::products::conj;
 use crate::ops::registry::{Args, Op, Output};
 use crate::ops::table::{self, rows};
 use crate::ops::{copy, creation, reduce, view};
@@ -240,7 +242,30 @@ fn ldexp(x: &Tensor, exponent: &Tensor) -> Result<Tensor> {
     if exponent.dtype().is_integral() && x.dtype().is_differentiable() {
         return mul(x, &copy::to_dtype(&power, x.dtype())?);
     }
-    mul(x, &power)
+    if !autograd::needs_grad(&[exponent]) {
+        return mul(x, &power);
+    }
+    let out = no_grad(|| mul(x, &power))?;
+    let like: [(Sizes, DType); 2] = [x, exponent].map(|t| (t.sizes().into(), t.dtype()));
+    let save = [Save::Input(1), Save::Output(0)];
+    Ok(autograd::record(out, "ldexp", &[x, exponent], &save, move |cx| {
+        let Some(g) = cx.grad() else { return Ok(smallvec![None, None]) };
+        let reduced = |grad: Tensor, i: usize| -> Result<Option<Tensor>> {
+            let (sizes, dtype) = &like[i];
+            Ok(Some(copy::to_dtype(&reduce::sum_to_size(&grad, sizes)?, *dtype)?))
+        };
+        let for_x = if cx.needs(0) {
+            reduced(mul(g, &conj(&pow(Scalar::Float(2.0), &cx.saved(0)?)?)?)?, 0)?
+        } else {
+            None
+        };
+        let for_exponent = if cx.needs(1) {
+            reduced(mul(&mul(g, &conj(&cx.saved(1)?)?)?, std::f64::consts::LN_2)?, 1)?
+        } else {
+            None
+        };
+        Ok(smallvec![for_x, for_exponent])
+    }))
 }
 
 /// A power in double precision.

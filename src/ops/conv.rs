@@ -13,7 +13,7 @@ use crate::ops::avg_pool::Names;
 use crate::ops::conv_kernel::{self as kernel, Geometry, Shape};
 use crate::ops::pool::axes;
 use crate::ops::registry::{Args, Op};
-use crate::ops::{arithmetic, copy, pad, reduce, table, view};
+use crate::ops::{arithmetic, copy, creation, pad, reduce, table, view};
 use crate::tensor::Tensor;
 
 const CONV: Names = ["conv1d", "conv2d", "conv3d"];
@@ -238,7 +238,24 @@ fn convolve(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, dims: usize, g: 
         );
     };
     checked_numel(&[x.size(0), weight.size(0), out[0], out[1], out[2]])?;
+    if x.size(1) == 0 {
+        return without_channels(x, weight, bias, &out[3 - dims..]);
+    }
     forward(x, weight, bias, g, true)
+}
+
+/// Of no channels PyTorch makes none, whatever the weight says.
+fn without_channels(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, out: &[usize]) -> Result<Tensor> {
+    let sizes: Sizes = [x.size(0), 0].into_iter().chain(out.iter().copied()).collect();
+    let inputs: SmallVec<[&Tensor; 3]> = [Some(x), Some(weight), bias].into_iter().flatten().collect();
+    let empty = Tensor::empty(&sizes, x.dtype())?;
+    if !autograd::needs_grad(&inputs) {
+        return Ok(empty);
+    }
+    let like: Vec<(Sizes, DType)> = inputs.iter().map(|t| (t.sizes().into(), t.dtype())).collect();
+    Ok(autograd::record(empty, "ConvolutionBackward0", &inputs, &[], move |_| {
+        like.iter().map(|(sizes, dtype)| Ok(Some(creation::zeros(sizes, *dtype)?))).collect()
+    }))
 }
 
 fn convolve_transposed(

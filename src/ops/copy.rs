@@ -170,9 +170,14 @@ pub fn overwrite(x: &Tensor, src: &Tensor) -> Result<Tensor> {
     Ok(x.clone())
 }
 
-/// The in-place form of an operation that makes a new tensor: the result is copied into `x`.
-pub fn in_place(compute: impl Fn(&Tensor) -> Result<Tensor>, x: &Tensor) -> Result<Tensor> {
-    let graph = autograd::needs_grad(&[x]);
+/// The in-place form of an operation that makes a new tensor: the result is copied into `x`. `others` are
+/// what it reads besides `x`.
+pub fn in_place(
+    compute: impl Fn(&Tensor) -> Result<Tensor>,
+    x: &Tensor,
+    others: &[&Tensor],
+) -> Result<Tensor> {
+    let graph = autograd::needs_grad(&[x]) || autograd::needs_grad(others);
     inplace::check(x, graph)?;
     // The node may keep the old value: it gets a copy, which is about to be overwritten.
     let old = if graph {

@@ -6,6 +6,7 @@ pub mod determinant;
 pub mod eigen;
 pub mod functions;
 pub mod inverse;
+pub mod ldl;
 pub mod least_squares;
 pub mod lu;
 pub mod norms;

@@ -110,6 +110,18 @@ fn binary_cross_entropy_with_logits(a: &Args) -> Result<Output> {
     for (i, name) in [(2, "weight"), (3, "pos_weight")] {
         autograd::refuse_grad("binary_cross_entropy_with_logits", name, a.opt_tensor(i))?;
     }
+    let (logits, target) = (a.tensor(0), a.tensor(1));
+    if logits.dtype().is_integral() {
+        bail!(Unsupported, "\"log_sigmoid_cpu\" not implemented for '{}'", logits.dtype().scalar_name());
+    }
+    if target.dtype().is_integral() {
+        bail!(
+            DType,
+            "result type {} can't be cast to the desired output type {}",
+            logits.dtype().scalar_name(),
+            target.dtype().scalar_name()
+        );
+    }
     let weight = a.opt_tensor(3).map_or(Arg::Number(Scalar::Float(1.0)), Arg::from);
     reduced(&weighted(bce_with_logits(a.tensor(0), a.tensor(1), weight)?, a.opt_tensor(2))?, a, 4)
 }

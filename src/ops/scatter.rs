@@ -361,7 +361,7 @@ impl Scattering {
 
     pub(super) fn in_place(&self, x: &Tensor) -> Result<Tensor> {
         if autograd::needs_grad(&[x, &self.src]) {
-            return copy::in_place(|x| self.result(x), x);
+            return copy::in_place(|x| self.result(x), x, &[&self.src]);
         }
         inplace::check(x, false)?;
         let src = leading_part(&self.src.detached(), self.index.sizes())?;

@@ -5,6 +5,7 @@ mod function;
 mod hooks;
 mod node;
 mod saved;
+mod saved_names;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

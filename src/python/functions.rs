@@ -404,7 +404,13 @@ fn general_inplace(call: OpCall, values: &[Value]) -> crate::error::Result<Outpu
             _ => Err(crate::error::Error::Type("an in-place operation yields one tensor".to_owned())),
         }
     };
-    Ok(copy::in_place(compute, x)?.into())
+    let others = values[1..].iter().flat_map(|value| match value {
+        Value::Tensor(t) => std::slice::from_ref(t),
+        Value::Tensors(list) => list.as_slice(),
+        _ => &[],
+    });
+    let others: SmallVec<[&Tensor; 6]> = others.collect();
+    Ok(copy::in_place(compute, x, &others)?.into())
 }
 
 // ---- entry points ----

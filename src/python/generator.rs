@@ -43,17 +43,18 @@ fn state_tensor(py: Python<'_>, generator: &Generator) -> PyResult<Py<PyAny>> {
 }
 
 fn load_state(generator: &Generator, state: &Bound<'_, PyAny>) -> PyResult<()> {
+    let state = state_of(state)?;
+    generator.with(|own| *own = state);
+    Ok(())
+}
+
+fn state_of(state: &Bound<'_, PyAny>) -> PyResult<Mt19937> {
     let tensor = convert::tensor_of(state).filter(|t| t.dtype() == DType::U8);
     let Some(tensor) = tensor else {
         return Err(PyTypeError::new_err("RNG state must be a torch.ByteTensor"));
     };
-    match Mt19937::from_bytes(&tensor.to_vec::<u8>()) {
-        Some(mt) => {
-            generator.with(|own| *own = mt);
-            Ok(())
-        }
-        None => Err(PyRuntimeError::new_err("Invalid mt19937 state")),
-    }
+    Mt19937::from_bytes(&tensor.to_vec::<u8>())
+        .ok_or_else(|| PyRuntimeError::new_err("Invalid mt19937 state"))
 }
 
 #[pymethods]
@@ -123,8 +124,7 @@ impl PyGenerator {
     }
 
     fn __setstate__(&self, py: Python<'_>, state: State) -> PyResult<()> {
-        self.0.manual_seed(state.0);
-        load_state(&self.0, state.2.bind(py))
+        load_state(&self.0, state.2.bind(py)) // with the seed
     }
 
     #[getter]

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::dtype::DType;
 use crate::layout::{Layout, Sizes, Strides};
 use crate::python::convert::wrap;
+use crate::python::storage::PyStorage;
 use crate::storage::Storage;
 use crate::tensor::Tensor;
 
@@ -278,7 +279,19 @@ fn frombuffer<'py>(
     wrap(py, t)
 }
 
+/// The storage over a buffer that other processes see too.
+#[pyfunction]
+fn _shared_storage(buffer: &Bound<'_, PyAny>) -> PyResult<PyStorage> {
+    let Some(buffer) = KeepBuffer::of(buffer)? else {
+        return Err(PyValueError::new_err("object does not implement Python buffer protocol."));
+    };
+    let (start, bytes) = (buffer.view.buf_ptr().cast::<u8>(), buffer.view.len_bytes());
+    // SAFETY: the buffer is held, with all its bytes, by what is kept.
+    Ok(PyStorage(unsafe { Storage::foreign_shared(start, bytes, Box::new(buffer)) }))
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(_shared_storage, m)?)?;
     m.add_function(wrap_pyfunction!(from_numpy, m)?)?;
     m.add_function(wrap_pyfunction!(frombuffer, m)?)
 }

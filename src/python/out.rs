@@ -53,6 +53,9 @@ const OF_ONE_DTYPE: &str = "
     tensordot tril triu trunc vdot where
 ";
 
+/// Functions with several results that cast them all to the tensors' dtypes; others with several do not.
+const CASTING_ALL: &str = "geqrf linalg.lstsq lu";
+
 /// Functions that may not write into what they read, not even if it is the very same tensor.
 const APART: &str = "
     cat cross diff gather index_select kron kthvalue linalg.cross masked_select nonzero outer take
@@ -131,7 +134,9 @@ pub fn write<'py>(
         }
         for (target, result) in targets.iter().filter_map(tensor_of).zip(results) {
             check(&target, name, values, result)?;
-            check_dtype(&target, result)?;
+            if !is_in(name, CASTING_ALL) {
+                check_dtype(&target, result)?;
+            }
         }
         let write = |(target, result): (Bound<'py, PyAny>, &Tensor)| {
             let written = write_one(target, result)?;

@@ -113,6 +113,28 @@ def test_autocast(name: str) -> None:
     hold(PROGRAMS[name], rtol=1e-2, atol=1e-2)
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtypes", ["float32", "float32 bfloat16", "bfloat16", "bfloat16 float32", "float64"])
+@pytest.mark.parametrize("mode", ["RNN", "GRU", "LSTM"])
+def test_recurrent_layers(mode: str, dtypes: str) -> None:
+    """Without oneDNN, whose LSTM in bfloat16 not every processor has."""
+    weights, state = dtypes.split()[0], dtypes.split()[-1]
+    hold(
+        f"""
+torch.manual_seed(0)
+_m = nn.{mode}(4, 5, 2, bidirectional=True).to(torch.{weights})
+_x, _h = t(3, 2, 4).to(torch.{state}), t(4, 2, 5).to(torch.{state})
+with torch.backends.mkldnn.flags(enabled=False), torch.autocast("cpu"):
+    a, b = _m(_x), _m(_x, (_h, _h) if {mode == "LSTM"} else _h)
+b[0].sum().backward()
+g = _m.weight_hh_l0.grad.dtype
+""",
+        rtol=3e-2,
+        atol=3e-2,
+        strides=False,
+    )
+
+
 SCALED = """
 torch.manual_seed(0)
 _m = nn.Linear(3, 2)

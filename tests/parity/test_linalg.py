@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from parity.programs import hold
+from parity.data import Data
+from parity.programs import CANDIDATE, hold
 
 # `y` of a matrix or a batch `x`, with its first and second gradients.
 DIFFERENTIABLE = {
@@ -74,6 +75,11 @@ torch.linalg.matrix_rank(torch.ones(3, 3)) | torch.linalg.matrix_rank(t(2, 3, 3)
 torch.linalg.pinv(t(3, 4), rtol=torch.tensor(0.5)) | torch.linalg.pinv(t(3, 3) + 1, 0.1)
 torch.linalg.norm(torch.zeros(0, 3), 1) | torch.linalg.norm(torch.zeros(0, 3), 2) | torch.linalg.norm(torch.zeros(3, 0), inf)
 torch.linalg.inv_ex(torch.ones(2, 2))[1] | torch.linalg.cholesky_ex(-torch.eye(3))[1] | torch.lu(t(3, 3)) | torch.lu(t(3, 3), get_infos=True)
+torch.lu(t(3, 3), out=(torch.empty(3, 3), torch.empty(3, dtype=torch.int64))) | torch.lobpcg(torch.diag(t(7)), 2)[0]
+list(torch.lu(t(3, 3), get_infos=True, out=[torch.empty(0), torch.empty(0, dtype=torch.int32), torch.empty(0, dtype=torch.int32)]))
+torch.geqrf(t(3, 2), out=(torch.empty(0, dtype=torch.float64), torch.empty(0, dtype=torch.complex64)))
+torch.linalg.lstsq(t(5, 3), t(5, 2), out=(torch.empty(0, dtype=torch.complex64), torch.empty(0, dtype=torch.float64), torch.empty(0, dtype=torch.int32), torch.empty(0)))
+torch.linalg.ldl_factor(torch.zeros(0, 3, 3)) | torch.linalg.ldl_factor_ex(torch.zeros(2, 3, 3)) | torch.linalg.ldl_factor(torch.zeros(0, 0))
 torch.linalg.lu_factor_ex(torch.zeros(3, 3))[2] | torch.einsum(t(2, 3), [0, 1], t(3, 4), [1, 2], [2, 0])
 torch.einsum('...ij,...j->...i', t(2, 3, 4), t(4)) | torch.einsum('ii', t(3, 3)) | torch.einsum('i,j', [t(2), t(3)])
 torch.einsum('bn,anm,bm->ba', t(2, 5), t(3, 5, 4), t(2, 4)) | torch.tensordot(t(2, 3), t(3, 2), torch.tensor([[1], [0]]))
@@ -94,6 +100,10 @@ torch.linalg.solve(t(2, 2), t(3)) | torch.linalg.solve(t(3, 3), t(3), left=False
 torch.linalg.cholesky(-torch.eye(3)) | torch.cholesky(-torch.eye(3)) | torch.linalg.cholesky_ex(-torch.eye(3), check_errors=True)
 torch.linalg.svd(torch.full((3, 3), nan)) | torch.linalg.eigh(torch.full((3, 3), nan)) | torch.linalg.eig(torch.full((3, 3), inf))
 torch.linalg.eigh(t(3, 3), 'X') | torch.linalg.qr(t(3, 3), 'foo') | torch.linalg.svd(t(3)) | torch.linalg.svd(t(3, 3), driver='gesvd')
+torch.linalg.ldl_factor(t(2, 3)) | torch.linalg.ldl_factor(t(3)) | torch.linalg.ldl_factor(ints(3, 3))
+torch.linalg.ldl_solve(t(2, 2), ints(2), t(2, 2).double())
+torch.linalg.ldl_solve(t(2, 2), ints(3), t(2, 2)) | torch.linalg.ldl_solve(t(2, 2), ints(2), t(3, 2)) | torch.linalg.ldl_solve(t(2, 2), ints(2), t(2))
+torch.linalg.ldl_factor(t(3, 3).requires_grad_())[0].sum().backward() | torch.lobpcg(t(5, 5), 2) | torch.geqrf(t(2, 2), out=(torch.empty(0, dtype=torch.int32), torch.empty(0)))
 torch.linalg.lu_factor(torch.zeros(3, 3)) | torch.linalg.lu(t(3, 3), pivot=False) | torch.linalg.lstsq(t(4, 3), t(5, 4, 2))
 torch.linalg.lstsq(t(4, 3), t(4), driver='x') | torch.linalg.matrix_power(torch.ones(2, 2), -1) | torch.linalg.matrix_power(t(2, 3), 2)
 torch.linalg.tensorinv(t(4, 6), 0) | torch.linalg.tensorinv(t(4, 6)) | torch.linalg.tensorsolve(t(2, 3, 4), t(2)) | torch.linalg.vander(t(3), N=1)
@@ -116,3 +126,68 @@ torch.signal.windows.general_cosine(4, a=[]) | torch.signal.windows.general_cosi
 @pytest.mark.parametrize("call", [c.strip() for c in BAD.replace("\n", "|").split("|") if c.strip()])
 def test_errors(call: str) -> None:
     hold(f"result = {call}")
+
+
+@pytest.mark.parametrize("size", ["1, 1", "2, 2", "3, 7, 7", "20, 20", "70, 70"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("hermitian", [False, True])
+def test_symmetric_factors(size: str, dtype: str, hermitian: bool) -> None:
+    """Pivots of one and of two, and solutions."""
+    n = size.split(",")[-1].strip()
+    exact = dtype in ("float64", "complex128")
+    hold(
+        f"""
+_a = t({size}, dtype=torch.{dtype})
+_a = _a + {"_a.mH" if hermitian else "_a.mT"} - torch.eye({n}) * {0 if n == "1" else 1}
+factors = torch.linalg.ldl_factor_ex(_a, hermitian={hermitian})
+_b = t({size}, dtype=torch.{dtype})[..., :2]
+x = torch.linalg.ldl_solve(*factors[:2], _b, hermitian={hermitian})
+""",
+        strides=False,
+        rtol=1e-7 if exact else 2e-2,
+        atol=1e-7 if exact else 2e-3,
+    )
+
+
+@pytest.mark.parametrize(
+    "options", ["", ", largest=False", ", B=_b", ", n=4", ", niter=200, tol=1e-9, method='basic'"]
+)
+def test_extreme_eigenvalues(options: str) -> None:
+    hold(
+        f"""
+torch.manual_seed(0)
+_a = t(2, 15, 15, dtype=torch.float64)
+_a, _b = _a @ _a.mT, torch.eye(15, dtype=torch.float64).expand(2, 15, 15) + 0.1
+e, _x = torch.lobpcg(_a, 3{options})
+e2 = torch.lobpcg(_a[0], X=t(15, 2, dtype=torch.float64){options.replace(", n=4", "").replace("_b", "_b[0]")})[0]
+shape = _x.shape
+_b = _b if {"_b" in options} else torch.eye(15, dtype=torch.float64)
+residual = ((_a @ _x - _b @ _x * e[:, None]).abs() < 1e-5).all()
+""",
+        strides=False,
+        rtol=1e-6,
+        atol=1e-8,
+    )
+
+
+@pytest.mark.parametrize("hermitian", [False, True])
+def test_gradient_of_solutions_by_symmetric_factors(hermitian: bool) -> None:
+    """PyTorch has none: that of linalg.solve."""
+    data = Data(CANDIDATE, dtype="complex128")
+    a, b = data.t(2, 4, 4), data.t(4, 3).requires_grad_()
+    a = a + (a.mH if hermitian else a.mT)
+    found = []
+    for x in (
+        CANDIDATE.linalg.ldl_solve(
+            *CANDIDATE.linalg.ldl_factor(a, hermitian=hermitian), b, hermitian=hermitian
+        ),
+        CANDIDATE.linalg.solve(a, b),
+    ):
+        found.append(CANDIDATE.autograd.grad((x * (1 + 2j)).real.pow(3).sum(), b)[0])
+    assert CANDIDATE.allclose(found[0], found[1], rtol=1e-8)
+
+
+def test_singular_symmetric_matrices_are_named() -> None:
+    """PyTorch fails an assertion of its own."""
+    with pytest.raises(CANDIDATE.linalg.LinAlgError, match=r"Batch element 1.*block 1 of D is zero"):
+        CANDIDATE.linalg.ldl_factor(CANDIDATE.stack([CANDIDATE.eye(2), CANDIDATE.zeros(2, 2)]))

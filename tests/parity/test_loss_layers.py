@@ -26,7 +26,7 @@ CASES = [
     ("GaussianNLLLoss", ["", "full=True", "eps=0.5, reduction='none'", "True"], [f"{TWO}, {SHARES}", f"{TWO}, 0.7", f"{TWO}, t(4, 1, low=0.5, high=1)", f"{TWO}, -1.0"]),
     ("KLDivLoss", ["", "reduction='batchmean'", "log_target=True", "reduction='batchmean', log_target=True"], [f"t(4, 5), {SHARES}"]),
     ("BCELoss", ["", WEIGHT, "reduction='none'"], [f"{SHARES}, {SHARES}", f"{SHARES}, t(4, low=0, high=1)", f"{SHARES} + 1, {SHARES}"]),
-    ("BCEWithLogitsLoss", ["", WEIGHT, "pos_" + WEIGHT], [f"t(4, 5), {SHARES}", "t(4, 5), t(4, low=0, high=1)"]),
+    ("BCEWithLogitsLoss", ["", WEIGHT, "pos_" + WEIGHT], [f"t(4, 5), {SHARES}", "t(4, 5), t(4, low=0, high=1)", "t(4), ints(4)", "ints(4), t(4)", "t(4), bools(4)"]),
     ("MarginRankingLoss", ["", "margin=0.5", "0.5, reduction='none'"], [f"t(4), t(4), {SIGNS}", f"t(4, 1), t(4), {SIGNS}"]),
     ("HingeEmbeddingLoss", ["", "margin=0.3", "reduction='sum'"], [f"t(4), {SIGNS}"]),
     ("MultiLabelMarginLoss", ["", "reduction='none'"], [f"t(4, 5), {LISTED}", "t(5), torch.tensor([1, 3, -1, 0, 0])", "t(4, 5), t(4, 5)"]),

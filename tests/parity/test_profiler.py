@@ -212,7 +212,9 @@ TRACED = ("aten::mul", "MulBackward0", "[memory]", "process_name", "thread_name"
 
 def keys_of_traces(lib: ModuleType) -> Any:
     """The keys of one entry of each kind."""
-    prof = profiled(lib, "(w * 2.0).sum().backward()", record_shapes=True, profile_memory=True)
+    prof = profiled(
+        lib, "(w * 2.0).sum().backward()", record_shapes=True, profile_memory=True, with_modules=True
+    )
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "trace.json"
         prof.export_chrome_trace(str(path))
@@ -297,6 +299,8 @@ def test_keys_of_traces(name: str, ours: dict[str, Any], theirs: dict[str, Any])
     assert {"schemaVersion", "displayTimeUnit", "baseTimeNanoseconds", "traceEvents"} <= {*files} & {
         *other_files
     }
+    asked = {"record_shapes", "profile_memory", "with_modules", "with_stack", "with_flops"}
+    assert asked & {*files} == asked & {*other_files}
     assert found[name][0] == expected[name][0]
     assert found[name][2:] == expected[name][2:]
     # Where a pointer lies, strides and the like are PyTorch's own.

@@ -113,6 +113,14 @@ y = F.conv2d(x, w, b, 2, 1, groups=2)
 """,
     "convolution of bytes wraps": "y = F.conv1d(ints(1, 2, 9, low=0, high=256).byte(), ints(3, 2, 4, low=0, high=256).byte())",
     "convolution of large ints": "y = F.conv2d(ints(1, 2, 4, 4) * 2**55, ints(3, 2, 2, 2) + 1)",
+    "no channels": """
+x, w, b = (torch.ones(*s, requires_grad=True) for s in [(1, 0, 4, 4), (2, 0, 3, 3), (2,)])
+y = F.conv2d(x, w, b)
+y.sum().backward()
+z = F.conv1d(t(1, 0, 4), t(2, 0, 3), padding=1), F.conv3d(t(2, 0, 4, 4, 4), t(3, 0, 2, 2, 2)), F.conv2d(t(0, 3, 4, 4), t(2, 3, 3, 3))
+g = x.grad, w.grad, b.grad
+""",
+    "no channels, no batch": "y = F.conv2d(torch.ones(0, 4, 4), torch.ones(2, 0, 3, 3))",
     "a stride of the wrong length": "y = F.conv2d(t(1, 2, 4, 4), t(3, 2, 2, 2), stride=(1, 1, 1))",
     "the same with a stride": "y = F.conv1d(t(1, 2, 4), t(3, 2, 2), stride=2, padding='same')",
     "output padding too large": "y = F.conv_transpose2d(t(1, 2, 4, 4), t(2, 3, 2, 2), output_padding=1)",

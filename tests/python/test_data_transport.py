@@ -73,6 +73,12 @@ def test_what_travels(name):
             assert sample[2][0, 1] == 70
 
 
+def test_batches_are_in_shared_memory():
+    (batch,) = DataLoader(Rows(4, 5), batch_size=4, num_workers=1)
+    assert batch["row"].is_shared()
+    assert batch["row"][1:].untyped_storage().is_shared()
+
+
 @ours_alone
 def test_numpy_arrays_travel_too():
     np = pytest.importorskip("numpy")

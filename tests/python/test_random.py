@@ -166,3 +166,12 @@ def test_generator_has_a_stream_of_its_own() -> None:
 def test_wrong_calls(call: str) -> None:
     with pytest.raises(RuntimeError):
         eval(f"torch.{call}", {"torch": torch})
+
+
+def test_a_state_that_is_broken_changes_nothing() -> None:
+    generator = torch.Generator().manual_seed(5)
+    state = generator.get_state()
+    with pytest.raises(RuntimeError, match="Invalid mt19937 state"):
+        generator.__setstate__((1, None, state[:10]))
+    assert generator.initial_seed() == 5
+    assert bool((generator.get_state() == state).all())

@@ -39,27 +39,13 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     return GradientEdge(*_C._gradient_edge(tensor))
 
 
-# What PyTorch calls the second input that these save; for all others it is `other`. (That of a power is
-# listed when nodes give it by this name.)
-_SECOND = {
-    "BmmBackward0": "mat2",
-    "ConvolutionBackward0": "weight",
-    "MmBackward0": "mat2",
-    "NativeLayerNormBackward0": "weight",
-    "PowBackward1": "exponent",
-}
-
-
 def _attributes(node: Node) -> list[str]:
     """The attributes of a node, and the tensors that it has saved: ``_saved_self`` and its like."""
-    names = list(object.__dir__(node))
-    for name in ("self", _SECOND.get(type(node).__name__, "other"), "result"):
-        try:
-            getattr(node, f"_saved_{name}")
-        except (AttributeError, RuntimeError):  # not saved, or freed
-            continue
-        names.append(f"_saved_{name}")
-    return names
+    names = [name for name in object.__dir__(node) if name != "_saved_names"]
+    try:
+        return names + node._saved_names
+    except RuntimeError:  # an object whose graph is gone
+        return names
 
 
 Node.__dir__ = _attributes  # type: ignore[assignment, method-assign]

@@ -165,9 +165,9 @@ class RNNBase(Module):
         return text
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
-        """ValueError for another dtype than the weights', RuntimeError for another shape."""
+        """ValueError for another dtype than the weights' without autocast, RuntimeError for another shape."""
         dtype = self.weight_ih_l0.dtype
-        if input.dtype != dtype:
+        if input.dtype != dtype and not _C._autocast_state()[0]:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
                 f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"
@@ -207,9 +207,15 @@ class RNNBase(Module):
         )
         projection = getattr(self, "weight_hr" + suffix) if self.proj_size else None
         inputs = _C.linear(data, w_ih, b_ih)
-        return list(
+        parts: list[Tensor] = list(
             _C._recurrence(inputs, list(state), w_hh, b_hh, projection, sizes, self.mode, bool(direction))
         )
+        autocast, short, _ = _C._autocast_state()
+        if autocast:
+            # Computed in float32; the state keeps its dtype, but for plain cells, which are products.
+            dtype = short if self.mode.startswith("RNN") else state[0].dtype
+            parts = [part if part.dtype == _C.float64 else part.to(dtype) for part in parts]
+        return parts
 
     def _run(self, data: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
         """All layers over packed ``data`` (elements, width): (elements, output), and the last states."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.optim.checks import check_lr, check_not_negative
 from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.recorded import parts, plus_decay, rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,3 +84,13 @@ class Adadelta(FusedOptimizer):
             group["weight_decay"],
             group["maximize"],
         )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        rho, eps = group["rho"], group["eps"]
+        grad, changes = parts(plus_decay(grad, param, group)), parts(entry["acc_delta"])
+        root = parts(entry["square_avg"]).mul_(rho).addcmul_(grad, grad, value=1 - rho).add(eps).sqrt()
+        change = changes.add(eps).sqrt().div(root).mul(grad)
+        changes.mul_(rho).addcmul_(change, change, value=1 - rho)
+        parts(param).sub_(change.mul(rate(group)))

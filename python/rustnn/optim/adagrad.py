@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.optim.checks import check_lr, check_not_negative, check_switches
 from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.recorded import parts, plus_decay, rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,3 +100,11 @@ class Adagrad(FusedOptimizer):
             group["eps"],
             group["maximize"],
         )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        grad = parts(plus_decay(grad, param, group))
+        lr = rate(group) / (1 + (float(entry["step"]) - 1) * group["lr_decay"])
+        root = parts(entry["sum"]).addcmul_(grad, grad).sqrt().add(group["eps"])
+        parts(param).sub_(grad.div(root).mul(lr))

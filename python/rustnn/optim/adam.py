@@ -6,6 +6,7 @@ from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative, check_switches
 from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.recorded import parts, plus_decay, rate, update_means
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,6 +110,22 @@ class Adam(FusedOptimizer):
             group["maximize"],
             group["decoupled_weight_decay"],
         )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        lr, (beta1, beta2), steps = rate(group), group["betas"], float(entry["step"])
+        if group["decoupled_weight_decay"]:
+            param.mul_(1 - lr * group["weight_decay"])
+        else:
+            grad = plus_decay(grad, param, group)
+        mean, square = update_means(entry, parts(grad), group["betas"])
+        if group["amsgrad"]:
+            largest = parts(entry["max_exp_avg_sq"])
+            square = _C.maximum(largest.clone(), square)
+            largest.copy_(square)
+        root = square.div(1 - beta2**steps).sqrt().add(group["eps"])
+        parts(param).sub_(mean.div(root).mul(lr / (1 - beta1**steps)))
 
 
 class AdamW(Adam):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative
 from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.recorded import parts, plus_decay, rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,3 +86,12 @@ class Adamax(FusedOptimizer):
             group["weight_decay"],
             group["maximize"],
         )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        beta1, beta2 = group["betas"]
+        grad, largest = parts(plus_decay(grad, param, group)), parts(entry["exp_inf"])
+        mean = parts(entry["exp_avg"]).lerp_(grad, 1 - beta1).clone()
+        largest.copy_(_C.maximum(largest.mul(beta2), grad.abs().add(group["eps"])))
+        parts(param).sub_(mean.div(largest.clone()).mul(rate(group) / (1 - beta1 ** float(entry["step"]))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.optim.checks import check_lr, check_not_negative
 from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.recorded import parts, plus_decay
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,3 +85,18 @@ class ASGD(FusedOptimizer):
             group["weight_decay"],
             group["maximize"],
         )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        lr, decay, steps = float(group["lr"]), group["lambd"], float(entry["step"])
+        eta, mu = float(entry["eta"]), float(entry["mu"])
+        grad = parts(plus_decay(grad, param, group))
+        values, average = parts(param), parts(entry["ax"])
+        values.mul_(1 - decay * eta).sub_(grad, alpha=eta)
+        if mu == 1:
+            average.copy_(values)
+        else:
+            average.add_(values.sub(average), alpha=mu)
+        entry["eta"].fill_(lr / (1 + decay * lr * steps) ** group["alpha"])
+        entry["mu"].fill_(1 / max(1.0, steps - group["t0"]))

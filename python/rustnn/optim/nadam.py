@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative
 from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.recorded import parts, plus_decay, rate, update_means
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,3 +94,21 @@ class NAdam(FusedOptimizer):
             group["decoupled_weight_decay"],
             group["maximize"],
         )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        lr, (beta1, beta2), steps = rate(group), group["betas"], float(entry["step"])
+        if group["decoupled_weight_decay"]:
+            param.mul_(1 - lr * group["weight_decay"])
+        else:
+            grad = plus_decay(grad, param, group)
+        momenta = [beta1 * (1 - 0.5 * 0.96 ** (at * group["momentum_decay"])) for at in (steps, steps + 1)]
+        entry["mu_product"].mul_(momenta[0])
+        product = float(entry["mu_product"])
+        grad = parts(grad)
+        mean, square = update_means(entry, grad, group["betas"])
+        root = square.div(1 - beta2**steps).sqrt().add(group["eps"])
+        ahead = mean.mul(momenta[1] / (1 - product * momenta[1]))
+        step = grad.mul((1 - momenta[0]) / (1 - product)).add(ahead).div(root)
+        parts(param).sub_(step.mul(lr))

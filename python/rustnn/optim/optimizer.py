@@ -8,7 +8,7 @@ from functools import wraps
 
 from rustnn import _C
 from rustnn._C import Tensor
-from rustnn.autograd import enable_grad, no_grad
+from rustnn.autograd import enable_grad, no_grad, set_grad_enabled
 from rustnn.nn.module import typename
 from rustnn.utils.hooks import RemovableHandle
 
@@ -373,6 +373,25 @@ class FusedOptimizer(Optimizer):
         """Change the parameters of a group and their states."""
         raise NotImplementedError
 
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        """Change one parameter and its state by operations that are recorded; steps are counted already."""
+        raise NotImplementedError
+
+    def _record_update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        states: list[dict[str, Any]],
+        group: dict[str, Any],
+    ) -> None:
+        with set_grad_enabled(self.defaults["differentiable"]):
+            for param, grad, entry in zip(params, grads, states, strict=True):
+                if "step" in entry:
+                    entry["step"] += 1
+                self._recorded_step(param, -grad if group["maximize"] else grad, entry, group)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         for group in self.param_groups:
@@ -386,17 +405,15 @@ class FusedOptimizer(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient; returns what ``closure`` returns.
 
-        NotImplementedError for groups with ``differentiable=True``: steps are not recorded.
+        With ``differentiable=True`` the step is recorded: gradients flow through the new parameters to the
+        gradients (made with ``create_graph=True``), the old parameters and a rate that is a tensor.
         """
         loss = None if closure is None else call_closure(closure)
         for group in self.param_groups:
-            if group["differentiable"]:
-                raise NotImplementedError(
-                    "rustnn's optimizers do not record their steps: differentiable=True is not supported"
-                )
             params, grads = with_gradients(group["params"])
             if params:
-                self._update(params, grads, self._states(params, group), group)
+                update = self._record_update if group["differentiable"] else self._update
+                update(params, grads, self._states(params, group), group)
         return loss
 
     def _states(self, params: list[Tensor], group: dict[str, Any]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative
 from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.recorded import parts, plus_decay, rate, update_means
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,3 +90,21 @@ class RAdam(FusedOptimizer):
             group["decoupled_weight_decay"],
             group["maximize"],
         )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        lr, (beta1, beta2), steps = rate(group), group["betas"], float(entry["step"])
+        if group["decoupled_weight_decay"]:
+            param.mul_(1 - lr * group["weight_decay"])
+        else:
+            grad = plus_decay(grad, param, group)
+        mean, square = update_means(entry, parts(grad), group["betas"])
+        step = mean.div(1 - beta1**steps)
+        correction = 1 - beta2**steps
+        longest = 2 / (1 - beta2) - 1
+        length = longest - 2 * steps * beta2**steps / correction
+        if length > 5:  # below that the variance of the second mean is not finite
+            certainty = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+            step = step.div(square.sqrt().add(group["eps"])).mul((correction * certainty) ** 0.5)
+        parts(param).sub_(step.mul(lr))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.optim.checks import check_lr, check_not_negative
 from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.recorded import parts, plus_decay, rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,3 +91,17 @@ class RMSprop(FusedOptimizer):
             group["centered"],
             group["maximize"],
         )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        alpha, momentum = group["alpha"], group["momentum"]
+        grad = parts(plus_decay(grad, param, group))
+        spread = parts(entry["square_avg"]).mul_(alpha).addcmul_(grad, grad, value=1 - alpha)
+        if group["centered"]:
+            mean = parts(entry["grad_avg"]).lerp_(grad, 1 - alpha).clone()
+            spread = spread.addcmul(mean, mean, value=-1)
+        step = grad.div(spread.sqrt().add(group["eps"]))
+        if momentum > 0:
+            step = parts(entry["momentum_buffer"]).mul_(momentum).add_(step).clone()
+        parts(param).sub_(step.mul(rate(group)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.optim.checks import check_lr
 from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.recorded import parts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,3 +86,16 @@ class Rprop(FusedOptimizer):
             most,
             group["maximize"],
         )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        eta_minus, eta_plus = group["etas"]
+        least, most = group["step_sizes"]
+        grad, last, size = parts(grad), parts(entry["prev"]), parts(entry["step_size"])
+        agreement = grad.mul(last.clone())
+        factor = _C.ones_like(agreement).masked_fill(agreement > 0, eta_plus)
+        size.mul_(factor.masked_fill(agreement < 0, eta_minus)).clamp_(least, most)
+        grad = grad.masked_fill(agreement < 0, 0.0)
+        parts(param).sub_(grad.sign().mul(size.clone()))
+        last.copy_(grad)

@@ -6,6 +6,7 @@ from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.optim.checks import check_lr, check_not_negative, check_switches
 from rustnn.optim.optimizer import FusedOptimizer
+from rustnn.optim.recorded import plus_decay, rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,3 +99,18 @@ class SGD(FusedOptimizer):
                 dampened,
                 *settings,
             )
+
+    def _recorded_step(
+        self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        grad = plus_decay(grad, param, group)
+        momentum, step = group["momentum"], grad
+        if momentum:
+            buffer = entry.get("momentum_buffer")
+            if buffer is None:
+                # As in PyTorch, the first step with momentum is cut off from its gradient.
+                entry["momentum_buffer"] = buffer = grad.detach().clone()
+            else:
+                buffer.mul_(momentum).add_(grad, alpha=1 - group["dampening"])
+            step = grad.add(buffer, alpha=momentum) if group["nesterov"] else buffer.clone()
+        param.sub_(step.mul(rate(group)))

@@ -80,7 +80,8 @@ class profile:
     """A context that records every operation in it, or in those steps that ``schedule`` says.
 
     ``record_shapes``, ``profile_memory``, ``with_stack`` and ``with_flops`` add to what events know (see
-    ``autograd.profiler.profile``); ``with_modules`` changes nothing, ``with_stack`` shows where modules call.
+    ``autograd.profiler.profile``). ``with_modules`` does what it does in PyTorch outside of TorchScript: the
+    trace says that it was asked for; ``with_stack`` shows where modules call.
     With a schedule, call ``step()`` after each step of the program; ``on_trace_ready`` is called with the
     profiler at the end of each cycle. ``acc_events`` keeps the events of earlier cycles.
     AssertionError if ``activities`` has none that is supported.
@@ -235,7 +236,10 @@ class profile:
         from rustnn.profiler.trace import write_trace
 
         events = self._recorded("exporting chrome trace")._events()
-        write_trace(events, path, {"trace_id": self.get_trace_id() or "", **self.preset_metadata})
+        asked = ("with_stack", "profile_memory", "record_shapes", "with_modules", "with_flops")
+        settings = {name: 1 for name in asked if getattr(self, name)}
+        metadata = {"trace_id": self.get_trace_id() or "", **settings, **self.preset_metadata}
+        write_trace(events, path, metadata)
 
     def export_stacks(self, path: str, metric: str = "self_cpu_time_total") -> None:
         """Write what flame graphs are drawn of; needs ``with_stack``."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import deque
 from contextlib import suppress
 from errno import ENOSPC
 
@@ -116,52 +117,88 @@ def write_archive(file: Any, name: str, records: Sequence[Record], checksums: bo
 def write_archive_concurrently(file: Any, name: str, records: Sequence[Record], checksums: bool) -> None:
     """The same for a file of the system, opened without a buffer.
 
-    Checksums are computed, and the disk writes, while the content is still being handed over.
+    Two threads hand the content over, checksums are computed meanwhile, and the disk writes as well.
     """
     layout = _Layout(name, records)
-    if layout.end < _CONCURRENT:
+    if layout.end < _CONCURRENT or not hasattr(os, "pwrite"):
         write_archive(file, name, records, checksums)
         return
-    from threading import Thread
-
+    fd = file.fileno()
     if hasattr(os, "posix_fallocate"):  # room at once is found faster than bit by bit
         try:
-            os.posix_fallocate(file.fileno(), 0, layout.end)
+            os.posix_fallocate(fd, 0, layout.end)
         except OSError as error:
             if error.errno == ENOSPC:
                 raise
     sums = [0] * len(records)
+    pieces: deque[tuple[int, bytearray | memoryview]] = deque()
+    together, at = bytearray(), 0  # what is short is written with what stands around it
+    long = []
+    for i, (_, content) in enumerate(records):
+        if len(content) < _SHORT:
+            sums[i] = _C._crc32(content) if checksums else 0
+            together += layout.header(i, sums[i]) + content
+            continue
+        long.append(i)
+        pieces.append((at, together + layout.header(i, 0)))
+        at += len(pieces[-1][1])
+        whole = memoryview(content)
+        pieces.extend((at + k, whole[k : k + _PIECE]) for k in range(0, len(whole), _PIECE))
+        together, at = bytearray(), at + len(whole)
+    pieces.append((at, together))
+    failures: list[BaseException] = []
 
-    def sum_up() -> None:
-        for i, (_, content) in enumerate(records):
-            sums[i] = _C._crc32(content)
+    def write_pieces(fd: int) -> None:
+        try:
+            while True:
+                at, piece = pieces.popleft()
+                _write_at(fd, piece, at)
+                _begin_to_write_out(fd, at, len(piece))
+        except IndexError:  # all are written
+            return
+        except BaseException as error:
+            failures.append(error)
+            pieces.clear()
 
-    thread = Thread(target=sum_up, daemon=True)
-    if checksums:
-        thread.start()
-    try:
-        together = bytearray()  # what is short is written with what stands around it
-        begun = 0
-        for i, (_, content) in enumerate(records):
-            together += layout.header(i, 0)
-            if len(content) < _SHORT:
-                together += content
-                content = b""
-                if len(together) < _PIECE:
-                    continue
-            _write_all(file, together)
-            together = bytearray()
-            for at in range(0, len(content), _PIECE):
-                _write_all(file, memoryview(content)[at : at + _PIECE])
-                begun = _begin_to_write_out(file, begun)
-        _write_all(file, together)
-    finally:
-        if checksums:
-            thread.join()
-    _write_all(file, layout.directory(sums))
-    for start, checksum in zip(layout.starts, sums, strict=True):
-        file.seek(start + 14)
-        _write_all(file, struct.pack("<I", checksum))
+    # A number of its own: whatever interrupts this thread, the other never writes to the next file.
+    other = os.dup(fd)
+
+    def sum_up_and_write() -> None:
+        try:
+            for i in long if checksums else ():
+                sums[i] = _C._crc32(records[i][1])
+            write_pieces(other)
+        finally:
+            os.close(other)
+
+    from threading import Thread
+
+    thread = Thread(target=sum_up_and_write, daemon=True)
+    thread.start()
+    write_pieces(fd)
+    thread.join()
+    if failures:
+        raise failures[0]
+    _write_at(fd, layout.directory(sums), layout.end)
+    for i in long:
+        _write_at(fd, struct.pack("<I", sums[i]), layout.starts[i] + 14)
+
+
+def _write_at(fd: int, content: bytes | bytearray | memoryview, at: int) -> None:
+    view = memoryview(content)
+    while len(view):
+        count = os.pwrite(fd, view[: 1 << 30], at)
+        view, at = view[count:], at + count
+
+
+def _begin_to_write_out(fd: int, start: int, size: int) -> None:
+    """Have the disk write a part of a file, so that the sync at the end is short.
+
+    "Not needed" makes Linux begin without waiting; what is not yet written stays in memory.
+    """
+    if size >= _PIECE and hasattr(os, "posix_fadvise"):
+        with suppress(OSError):
+            os.posix_fadvise(fd, start, size, os.POSIX_FADV_DONTNEED)
 
 
 class _Checksum:
@@ -193,20 +230,6 @@ class _Checksum:
             self.pieces.put(None)
             self.thread.join()
         return self.value
-
-
-def _begin_to_write_out(file: Any, begun: int) -> int:
-    """Have the disk write what the file was given since ``begun``, so that the sync at the end is short.
-
-    "Not needed" makes Linux begin without waiting; what is not yet written stays in memory.
-    """
-    end: int = file.tell()
-    if end - begun < _PIECE:
-        return begun
-    if hasattr(os, "posix_fadvise"):
-        with suppress(OSError):
-            os.posix_fadvise(file.fileno(), begun, end - begun, os.POSIX_FADV_DONTNEED)
-    return end
 
 
 class Archive:

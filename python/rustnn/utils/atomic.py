@@ -38,7 +38,8 @@ def replacing(f: Any) -> Iterator[FileIO]:
             yield file
             if os.path.exists(path):
                 os.chmod(temporary, os.stat(path).st_mode & 0o7777)
-            os.fsync(file.fileno())
+            # The content and its size; when it was last looked at may get lost.
+            getattr(os, "fdatasync", os.fsync)(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):

@@ -266,12 +266,16 @@ pub const OPS: &[Op] = &[
     })
     .doc("As linalg.lu_factor, with zero or the number of the first zero pivot.")
     .samples("t(3, 3) | t(2, 3, 4)"),
-    Op::new("lu(Tensor input, bool pivot=True, bool get_infos=False) -> Tensor[]", |a| {
-        lu_old(a.tensor(0), a.bool(1), a.bool(2))
+    Op::new("lu(Tensor input, bool pivot=True) -> (Tensor LU, Tensor pivots)", |a| {
+        lu_old(a.tensor(0), a.bool(1), false)
     })
     .method()
     .doc("As linalg.lu_factor, or with get_infos=True as linalg.lu_factor_ex.")
     .samples("t(3, 3) | t(2, 3, 4)"),
+    Op::new("lu(Tensor input, bool pivot=True, bool get_infos=False) -> (Tensor LU, Tensor pivots, Tensor info)", |a| {
+        lu_old(a.tensor(0), a.bool(1), a.bool(2))
+    })
+    .method(),
     Op::new(
         "lu_unpack(Tensor LU_data, Tensor LU_pivots, bool unpack_data=True, bool unpack_pivots=True) -> (Tensor P, Tensor L, Tensor U)",
         |a| lu_unpack(a.tensor(0), a.tensor(1), a.bool(2), a.bool(3)),

@@ -10,8 +10,8 @@ use pyo3::types::{PyDict, PyTuple, PyType};
 use pyo3::{PyTraverseError, PyVisit, ffi};
 
 use super::hooks::{self, HookHandle};
+use super::saved_names;
 use crate::autograd::node::{Node, NodeRef, display_name};
-use crate::autograd::saved::Origin;
 use crate::autograd::{Edge, variable::HookPlace};
 use crate::python::convert::wrap;
 use crate::python::gc::{self, Owned};
@@ -89,17 +89,16 @@ impl PyNode {
         self.owner.set(Arc::downgrade(node)).is_ok()
     }
 
-    /// What was saved under a name of PyTorch's: `_saved_self`, `_saved_other`, `_saved_result`.
+    /// What was saved under a name of PyTorch's, such as `self` for `_saved_self`.
     fn saved_as(&self, py: Python<'_>, name: &str) -> PyResult<Option<Py<PyAny>>> {
         let node = self.node()?;
-        let wanted = |origin: Origin| match (name, origin) {
-            ("self", Origin::Input(0)) | ("other", Origin::Input(1)) | ("result", Origin::Output(0)) => true,
-            ("tensors" | "weight" | "mat2", Origin::Input(1)) => name != "tensors",
-            _ => false,
+        let names = saved_names::of(&display_name(node.name()));
+        let Some(&(_, wanted)) = names.iter().find(|(known, _)| *known == name) else {
+            return Ok(None);
         };
         let (found, released) = {
             let state = node.saved_state();
-            (state.tensors.iter().position(|s| wanted(s.origin)), state.released)
+            (state.tensors.iter().position(|s| s.origin == wanted), state.released)
         };
         match found {
             Some(i) => Ok(Some(wrap(py, node.saved(i)?)?.unbind())),
@@ -177,6 +176,17 @@ impl PyNode {
     #[getter]
     fn metadata<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         metadata(py, &self.node()?)
+    }
+
+    /// The tensors that the node has saved, by PyTorch's names, as attributes.
+    #[getter]
+    fn _saved_names(&self) -> PyResult<Vec<String>> {
+        let node = self.node()?;
+        let state = node.saved_state();
+        let is_saved = |origin| !state.released && state.tensors.iter().any(|saved| saved.origin == origin);
+        let names =
+            saved_names::of(&display_name(node.name())).iter().filter(|(_, origin)| is_saved(*origin));
+        Ok(names.map(|(name, _)| format!("_saved_{name}")).collect())
     }
 
     /// The place of the node in the order in which nodes were made; collectors of leaves come last.

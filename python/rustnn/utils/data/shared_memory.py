@@ -228,7 +228,9 @@ class _Packer(ForkingPickler):
 
 
 def _storage(buffer: Any) -> UntypedStorage:
-    return _C.frombuffer(buffer, dtype=_C.uint8).untyped_storage()
+    if getattr(buffer, "base", buffer) is None:  # an array of its own: a copy, which nobody else sees
+        return _C.frombuffer(buffer, dtype=_C.uint8).untyped_storage()
+    return _C._shared_storage(buffer)
 
 
 class Mappings:
