@@ -63,6 +63,9 @@ check: $(STAMPS)/extension ## formats, lints, types, and that the stub of the na
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	@# Users' scripts, by the rules of users.
+	MYPYPATH=python $(BIN)/mypy --config-file= --strict tests/typing
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python tools/stubgen.py --check
 
 format: $(STAMPS)/tools ## format Rust and Python

@@ -1,15 +1,19 @@
 # The hand-written part of python/rustnn/_C.pyi; tools/stubgen.py adds the operations.
 
+import builtins
 from builtins import type as type_
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, overload
 
 from rustnn.size import Size
 
-_int = int
-_float = float
-_complex = complex
-_bool = bool
+# <names>
+
+# The module has names of its own that hide these.
+_int: TypeAlias = builtins.int
+_float: TypeAlias = builtins.float
+_complex: TypeAlias = builtins.complex
+_bool: TypeAlias = builtins.bool
 _Number: TypeAlias = _int | _float | _bool | _complex
 _Sizes: TypeAlias = Sequence[_int]
 
@@ -119,8 +123,14 @@ class Tensor:
     def _make_subclass(cls: type[Any], data: Tensor, require_grad: _bool = False) -> Any: ...
     @property
     def shape(self) -> Size: ...
-    def size(self, dim: _int | None = None) -> Any: ...
-    def stride(self, dim: _int | None = None) -> Any: ...
+    @overload
+    def size(self, dim: None = None) -> Size: ...
+    @overload
+    def size(self, dim: _int) -> _int: ...
+    @overload
+    def stride(self, dim: None = None) -> tuple[_int, ...]: ...
+    @overload
+    def stride(self, dim: _int) -> _int: ...
     @property
     def ndim(self) -> _int: ...
     def dim(self) -> _int: ...
@@ -628,5 +638,7 @@ class _ProfileEvent:
 def _profile_start(shapes: _bool = False, memory: _bool = False, stacks: _bool = False) -> None: ...
 def _profile_stop() -> tuple[list[Any], _int]: ...
 def _profile_on() -> _bool: ...
+
+# <results>
 
 # <functions>

@@ -18,15 +18,15 @@ from rustnn.autograd import grad_mode as grad_mode
 from rustnn.autograd import inference_mode as inference_mode
 from rustnn.autograd import no_grad as no_grad
 from rustnn.autograd import set_grad_enabled as set_grad_enabled
-from rustnn.contractions import chain_matmul as chain_matmul  # type: ignore[assignment]
-from rustnn.contractions import einsum as einsum  # type: ignore[assignment]
-from rustnn.contractions import tensordot as tensordot  # type: ignore[assignment]
-from rustnn.functional import atleast_1d as atleast_1d  # type: ignore[no-redef]
-from rustnn.functional import atleast_2d as atleast_2d  # type: ignore[no-redef]
-from rustnn.functional import atleast_3d as atleast_3d  # type: ignore[no-redef]
-from rustnn.functional import block_diag as block_diag  # type: ignore[assignment]
-from rustnn.functional import broadcast_tensors as broadcast_tensors  # type: ignore[assignment]
-from rustnn.functional import cartesian_prod as cartesian_prod  # type: ignore[assignment]
+from rustnn.contractions import chain_matmul as chain_matmul
+from rustnn.contractions import einsum as einsum
+from rustnn.contractions import tensordot as tensordot
+from rustnn.functional import atleast_1d as atleast_1d
+from rustnn.functional import atleast_2d as atleast_2d
+from rustnn.functional import atleast_3d as atleast_3d
+from rustnn.functional import block_diag as block_diag
+from rustnn.functional import broadcast_tensors as broadcast_tensors
+from rustnn.functional import cartesian_prod as cartesian_prod
 from rustnn.size import Size as Size
 from rustnn.tensor_methods import as_strided_ as as_strided_
 from rustnn.tensor_methods import detach_ as detach_
