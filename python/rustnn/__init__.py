@@ -339,4 +339,29 @@ def _tensor_in_notebooks(tensor: Tensor) -> str:  # noqa: F405
     return tensor_html(tensor)
 
 
+def _storage_of_file(filename: str, shared: builtins.bool = False, nbytes: builtins.int = 0) -> Any:
+    from rustnn.storage import mapped_file
+
+    return mapped_file(filename, shared, nbytes)
+
+
+def _log_api_usage_once(event: str) -> None:
+    """What packages call to count who uses them; nothing is counted here."""
+
+
+_byte = _C.UntypedStorage.__getitem__
+
+
+def _bytes_of_storage(storage: Any, index: Any) -> Any:
+    if not isinstance(index, slice):
+        return _byte(storage, index)
+    from rustnn.storage import part
+
+    return part(storage, index)
+
+
+_C._log_api_usage_once = _log_api_usage_once
+_C.UntypedStorage.untyped = lambda storage: storage  # type: ignore[method-assign, assignment]
+_C.UntypedStorage.from_file = staticmethod(_storage_of_file)  # type: ignore[method-assign]
+_C.UntypedStorage.__getitem__ = _bytes_of_storage  # type: ignore[method-assign]
 Tensor._repr_html_ = _tensor_in_notebooks  # type: ignore[assignment, method-assign]  # noqa: F405

@@ -33,6 +33,7 @@ _HOMES = {
     "torch.utils.data._utils": "rustnn.utils.data",
     "torchvision": "rustnn.vision",
     "torchvision.datasets": "rustnn.datasets",
+    "torchvision.models": "rustnn.vision_models",
     "torchvision.transforms": "rustnn.datasets.transforms",
 }
 
@@ -54,7 +55,6 @@ _REPLACEMENTS = {
     "torch.utils.cpp_extension": "there is no C++ interface; autograd.Function adds operations in Python",
     "torch.utils.mobile_optimizer": "torch.onnx.export writes models for other runtimes",
     "torchaudio": "rustnn reads no sound; torch.stft, torch.istft and torch.fft are there",
-    "torchvision.models": "examples/models of rustnn has models to copy: ResNet, VGG, MobileNetV2, ViT",
     "torchvision.transforms.v2": "torchvision.transforms has what there is",
 }
 _TABLES = "docs/NN.md and docs/PARITY.md list what there is"
