@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from rustnn import export as export
     from rustnn import fft as fft
     from rustnn import func as func
+    from rustnn import fx as fx
     from rustnn import hub as hub
     from rustnn import jit as jit
     from rustnn import linalg as linalg
@@ -179,6 +180,7 @@ _modules = (
     "export",
     "func",
     "fft",
+    "fx",
     "functional",
     "hub",
     "jit",
@@ -238,6 +240,7 @@ _names = {
     "rnn_tanh": "recurrent_functions",
     "vmap": "func",
     "from_file": "functional",
+    "_assert": "functional",
     "gradient": "differences",
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",

@@ -71,6 +71,12 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     return _C.cartesian_prod(tensors)
 
 
+def _assert(condition: Any, message: str) -> None:
+    """``assert``, as a function: AssertionError with a message."""
+    if not condition:
+        raise AssertionError(message)
+
+
 def from_file(
     filename: str, shared: bool | None = None, size: int | None = 0, *, dtype: _C.dtype | None = None
 ) -> Tensor:
