@@ -180,7 +180,7 @@ def test_install_and_uninstall(tmp_path: Path) -> None:
     compat.install()
     import torch as ours, torch.nn, torch.distributed
     assert ours is rustnn and sys.modules["torch.nn"] is rustnn.nn and "torch.inner" not in sys.modules
-    assert importlib.util.find_spec("torch") and not importlib.util.find_spec("torch.fx")
+    assert importlib.util.find_spec("torch") and not importlib.util.find_spec("torch.ao")
     assert not importlib.util.find_spec("torchaudio")
     layer = pickle.loads(pickle.dumps(torch.nn.Linear(2, 3)))
     assert isinstance(layer, rustnn.nn.Linear)
@@ -259,7 +259,7 @@ def test_it_costs_little(tmp_path: Path) -> None:
 # ---- check -------------------------------------------------------------------------------------------------
 
 SCRIPT = """
-import torch, torch.fx
+import torch, torch.ao
 import torch.nn as nn
 import torch.nn.functional as F
 from torch import optim as O, rleu
@@ -294,7 +294,7 @@ with torch.no_grad(), torch.cuda.amp.autocast():
 def test_names_of_a_script() -> None:
     names = ScriptNames(SCRIPT)
     assert set(names.missing) == {
-        "torch.fx",
+        "torch.ao",
         "torch.rleu",
         "torch.distributions.Nromal",
         "torch.Tensor.foo",
