@@ -23,7 +23,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test check parity parity-table names-table scripts-table fuzz bench bench-ops bench-rust wheel lock audit docs format clean
+.PHONY: help build demo test check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-ops bench-rust wheel lock audit docs html format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -51,8 +51,14 @@ parity-table: $(STAMPS)/extension $(STAMPS)/torch ## operation by operation, dty
 names-table: $(STAMPS)/extension $(STAMPS)/torch ## every public name of nn, held, present or missing: docs/NN.md
 	cd tests && ../$(BIN)/python -m parity.names
 
+missing-table: $(STAMPS)/extension $(STAMPS)/torch ## public names that rustnn lacks: docs/COMING_FROM_PYTORCH.md
+	cd tests && ../$(BIN)/python -m parity.missing
+
 scripts-table: $(STAMPS)/extension $(STAMPS)/torch ## scripts written for PyTorch, by both libraries: docs/SCRIPTS.md
 	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m parity.user_scripts
+
+pages: $(STAMPS)/extension ## run the code in the pages and the tutorial, and write what it prints into them
+	cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m pages
 
 fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as `make test` does, new ones each time
 	RUSTNN_FUZZ=long $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
@@ -90,20 +96,23 @@ wheel: $(STAMPS)/wheel ## the wheel, into dist/, and its test in clean environme
 
 lock: $(STAMPS)/tools ## the versions of all that pip installs here, anew: constraints.txt
 	$(PIP) install --group wheel
-	$(BIN)/uv pip compile pyproject.toml --group dev --group demo --group check --group packages --group wheel \
-	  --universal --python-version 3.11 --no-header --no-annotate --upgrade --output-file constraints.txt
+	$(BIN)/uv pip compile pyproject.toml --group dev --group demo --group docs --group check --group packages \
+	  --group wheel --universal --python-version 3.11 --no-header --no-annotate --upgrade --output-file constraints.txt
 
 audit: ## known vulnerabilities and licences of what is used; asks databases on the network
 	cargo deny --locked check
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
-docs: ## the documentation of the crate, into target/doc/
+docs: html ## the documentation of the crate, into target/doc/, and all that `make html` makes
 	cargo doc --locked --no-deps --document-private-items
+
+html: $(STAMPS)/extension $(STAMPS)/docs ## the tutorial, the pages and the reference of the Python package, into target/html/
+	$(BIN)/sphinx-build -W --keep-going --quiet -c docs/reference docs target/html
 
 clean: ## remove .venv and all that was built
 	cargo clean
-	rm -rf $(VENV) dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis python/rustnn/_C*.so
+	rm -rf $(VENV) dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis docs/reference/generated python/rustnn/_C*.so
 
 # ---- stamps -------------------------------------------------------------------------------------------
 
@@ -137,6 +146,10 @@ $(STAMPS)/packages: $(STAMPS)/tools
 
 $(STAMPS)/check: $(STAMPS)/tools
 	$(PIP) install --group check $(LOCKED)
+	@touch $@
+
+$(STAMPS)/docs: $(STAMPS)/tools
+	$(PIP) install --group docs $(LOCKED)
 	@touch $@
 
 # The CPU build where pip's configuration reaches it (smaller), else the default one, else any version.

@@ -33,6 +33,12 @@ pub enum Error {
     /// Something PyTorch can do and we cannot yet.
     #[error("{0}")]
     Unsupported(String),
+    /// An operation that has no kernel for a device: it read its memory as the host's.
+    #[error("the operation is not implemented for tensors on '{0}'")]
+    NoKernel(crate::device::Device),
+    /// A GPU has no such block of memory to give.
+    #[error("{0}")]
+    GpuOutOfMemory(String),
     /// The machine has no such block of memory to give.
     #[error("can't allocate memory: you tried to allocate {bytes} bytes")]
     OutOfMemory { bytes: usize },

@@ -5,6 +5,7 @@
 //! - [`error`], [`dtype`], [`scalar`], [`layout`]: plain values
 //! - [`alloc`], [`storage`], [`shared`]: memory; `fork`: what a fork waits for
 //! - [`cpu`]: how a CPU computes; knows pointers and strides
+//! - [`device`], [`cuda`]: where tensors can be besides the host; GPUs
 //! - [`random`]: PyTorch's stream of random numbers
 //! - [`tensor`], [`autograd`]: the handle and the tape
 //! - [`ops`]: what can be done with tensors; one file a family
@@ -16,6 +17,8 @@ pub mod alloc;
 pub mod autocast;
 pub mod autograd;
 pub mod cpu;
+pub mod cuda;
+pub mod device;
 pub mod dtype;
 pub mod error;
 mod fork;

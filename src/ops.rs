@@ -17,6 +17,7 @@ pub mod coordinates;
 pub mod copy;
 pub mod creation;
 pub mod ctc;
+pub mod cuda;
 pub mod distance;
 pub mod distributions;
 pub mod dropout;
@@ -75,12 +76,21 @@ use std::sync::OnceLock;
 
 use registry::Op;
 
+/// Rows, with their declarations if they are operations by themselves.
+type Table = &'static [(&'static pointwise::Row, Option<Op>)];
+
+static TABLES: [Table; 4] = [table::TABLE, activation::TABLE, special::TABLE, pointwise_loss::TABLE];
+
+/// Every row of the tables.
+pub fn rows() -> impl Iterator<Item = &'static pointwise::Row> {
+    TABLES.into_iter().flatten().map(|(row, _)| *row)
+}
+
 /// Every declared operation, overloads of a name next to each other in the order to try them.
 pub fn all() -> &'static [&'static Op] {
     static ALL: OnceLock<Vec<&'static Op>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let tables = [table::TABLE, activation::TABLE, special::TABLE, pointwise_loss::TABLE];
-        let rows = tables.into_iter().flatten().filter_map(|(_, op)| op.as_ref());
+        let rows = TABLES.into_iter().flatten().filter_map(|(_, op)| op.as_ref());
         let families: &[&'static [Op]] = &[
             arithmetic::OPS,
             attention::OPS,

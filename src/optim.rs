@@ -8,6 +8,7 @@ mod adagrad;
 mod adam;
 mod adamax;
 mod asgd;
+mod gpu;
 mod nadam;
 mod radam;
 mod rmsprop;
@@ -32,6 +33,7 @@ use ::half::{bf16, f16};
 use crate::bail;
 use crate::cpu::simd::{Element as Lanes, Kernel, Simd, level};
 use crate::cpu::{half, par};
+use crate::device;
 use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::layout::Show;
@@ -49,6 +51,15 @@ pub trait Rule<C>: Copy + Sync {
     /// `values` are the element of the parameter, of its gradient and of each state tensor, in the order
     /// of [`Optimizer::state`]: all to be changed in place, but the gradient, which is not written.
     fn update<const N: usize>(self, values: &mut [C; N]);
+
+    /// The same in CUDA C++, if it is written: `v` are the values, `N` their number, `s` the settings, all of
+    /// type `T`.
+    const TEXT: Option<&'static str> = None;
+
+    /// The settings that the text reads.
+    fn settings(&self) -> [C; gpu::SETTINGS] {
+        unreachable!("only rules with a text are asked")
+    }
 }
 
 /// An optimizer with the settings of a group of parameters.
@@ -169,6 +180,7 @@ pub fn step<O: Optimizer>(optimizer: &O, all: &Parameters) -> Result<()> {
     let kept = optimizer.state().len();
     let counted = optimizer.counts().len();
     let mut counts = Vec::with_capacity(counted);
+    let mut pending = gpu::Pending::default();
     for (i, (param, grad)) in all.params.iter().zip(&all.grads).enumerate() {
         let dtype = param.dtype();
         if !dtype.is_floating() && !dtype.is_complex() {
@@ -181,23 +193,29 @@ pub fn step<O: Optimizer>(optimizer: &O, all: &Parameters) -> Result<()> {
         }
         let state = &all.state[i * kept..][..kept];
         if dtype.to_real() == DType::F64 {
-            apply_to::<O, f64>(param, grad, state, optimizer.rule(&mut counts))?;
+            apply_to::<O, f64>(param, grad, state, optimizer.rule(&mut counts), &mut pending)?;
         } else {
-            apply_to::<O, f32>(param, grad, state, optimizer.rule(&mut counts))?;
+            apply_to::<O, f32>(param, grad, state, optimizer.rule(&mut counts), &mut pending)?;
         }
         for (tensor, count) in tensors.iter().zip(&counts) {
             count.write(tensor)?;
         }
     }
-    Ok(())
+    pending.launch()
 }
 
-fn apply_to<O: Optimizer, C: Real>(p: &Tensor, g: &Tensor, state: &[Tensor], rule: O::Rule<C>) -> Result<()> {
+fn apply_to<O: Optimizer, C: Real>(
+    p: &Tensor,
+    g: &Tensor,
+    state: &[Tensor],
+    rule: O::Rule<C>,
+    pending: &mut gpu::Pending,
+) -> Result<()> {
     match state {
-        [] => apply::<2, O, C>([p, g], rule),
-        [a] => apply::<3, O, C>([p, g, a], rule),
-        [a, b] => apply::<4, O, C>([p, g, a, b], rule),
-        [a, b, c] => apply::<5, O, C>([p, g, a, b, c], rule),
+        [] => apply::<2, O, C>([p, g], rule, pending),
+        [a] => apply::<3, O, C>([p, g, a], rule, pending),
+        [a, b] => apply::<4, O, C>([p, g, a, b], rule, pending),
+        [a, b, c] => apply::<5, O, C>([p, g, a, b, c], rule, pending),
         _ => unreachable!("no optimizer keeps more than three tensors of a parameter"),
     }
 }
@@ -206,7 +224,11 @@ fn apply_to<O: Optimizer, C: Real>(p: &Tensor, g: &Tensor, state: &[Tensor], rul
 const GRAIN: usize = 16 << 10;
 
 /// Runs a rule over all elements of tensors of one shape: the parameter, its gradient, its state.
-fn apply<const N: usize, O: Optimizer, C: Real>(slots: [&Tensor; N], rule: O::Rule<C>) -> Result<()> {
+fn apply<const N: usize, O: Optimizer, C: Real>(
+    slots: [&Tensor; N],
+    rule: O::Rule<C>,
+    pending: &mut gpu::Pending,
+) -> Result<()> {
     if !O::VALUES.contains(&N) {
         unreachable!("an optimizer keeps as many tensors as its rule takes");
     }
@@ -224,16 +246,19 @@ fn apply<const N: usize, O: Optimizer, C: Real>(slots: [&Tensor; N], rule: O::Ru
     }
     let strides = model.layout().dense_like();
     let alike = model.layout().is_non_overlapping_and_dense()
-        && slots.iter().all(|t| t.strides() == &strides[..] && t.dtype() == model.dtype());
+        && slots.iter().all(|t| {
+            t.strides() == &strides[..] && t.dtype() == model.dtype() && t.device() == model.device()
+        });
     if !alike {
         // Other layouts go through copies of one layout and dtype.
         let mut copies = slots.map(Cow::Borrowed);
         for copy in &mut copies {
-            let dense = Tensor::empty(model.sizes(), model.dtype())?;
+            let dense = device::at(model.device(), || Tensor::empty(model.sizes(), model.dtype()))?;
             copy::write(&dense, &copy.detached())?;
             *copy = Cow::Owned(dense);
         }
-        apply::<N, O, C>(std::array::from_fn(|i| &*copies[i]), rule)?;
+        apply::<N, O, C>(std::array::from_fn(|i| &*copies[i]), rule, pending)?;
+        pending.launch()?;
         for (i, (t, new)) in slots.iter().zip(&copies).enumerate() {
             if i != 1 {
                 copy::write(t, new)?;
@@ -246,14 +271,18 @@ fn apply<const N: usize, O: Optimizer, C: Real>(slots: [&Tensor; N], rule: O::Ru
         // Real and imaginary parts are elements of their own.
         let pairs: Vec<Tensor> =
             slots.iter().map(|t| complex::pair_of_reals(&t.detach())).collect::<Result<_>>()?;
-        return apply::<N, O, C>(std::array::from_fn(|i| &pairs[i]), rule);
+        return apply::<N, O, C>(std::array::from_fn(|i| &pairs[i]), rule, pending);
     }
-    let addresses = Addresses(slots.map(Tensor::ptr));
-    let len = model.numel();
-    match model.dtype() {
-        DType::F16 => run::<N, f16, C, _>(addresses, len, rule),
-        DType::BF16 => run::<N, bf16, C, _>(addresses, len, rule),
-        _ => run::<N, C, C, _>(addresses, len, rule),
+    if model.device().is_cuda() {
+        pending.add(&slots, rule)?;
+    } else {
+        let addresses = Addresses(slots.map(Tensor::ptr));
+        let len = model.numel();
+        match model.dtype() {
+            DType::F16 => run::<N, f16, C, _>(addresses, len, rule),
+            DType::BF16 => run::<N, bf16, C, _>(addresses, len, rule),
+            _ => run::<N, C, C, _>(addresses, len, rule),
+        }
     }
     for (i, t) in slots.iter().enumerate() {
         if i != 1 {

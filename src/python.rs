@@ -9,6 +9,7 @@ mod autocast;
 mod autograd;
 mod checksum;
 mod convert;
+mod cuda;
 mod data;
 mod device;
 mod dispatch;
@@ -51,6 +52,7 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     autograd::register(m)?;
     autocast::register(m)?;
     checksum::register(m)?;
+    cuda::register(m)?;
     data::register(m)?;
     numpy::register(m)?;
     dlpack::register(m)?;

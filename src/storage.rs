@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::alloc::Block;
+use crate::cuda::{self, Memory};
+use crate::device::{self, Device};
 use crate::error::{Error, Result};
 use crate::profile;
 use crate::shared::arc_in_place;
@@ -21,7 +23,7 @@ pub struct Storage(Arc<Inner>);
 struct Inner {
     version: AtomicU32,
     bytes: usize,
-    /// Where the bytes are; null when they are inline.
+    /// Where the bytes are; null when they are inline, or not the host's.
     ptr: *mut u8,
     inline: UnsafeCell<MaybeUninit<[u64; INLINE_BYTES / 8]>>,
     owner: Owner,
@@ -70,6 +72,10 @@ enum Owner {
     Block {
         _block: Block,
     },
+    /// Memory of a GPU.
+    Gpu {
+        memory: Memory,
+    },
     /// Memory that forked processes share.
     Shared {
         _map: SharedMap,
@@ -87,7 +93,7 @@ enum Owner {
 impl Owner {
     /// Whether the bytes come and go with the storage.
     fn has_memory(&self) -> bool {
-        matches!(self, Owner::Inline | Owner::Block { .. } | Owner::Shared { .. })
+        matches!(self, Owner::Inline | Owner::Block { .. } | Owner::Gpu { .. } | Owner::Shared { .. })
     }
 }
 
@@ -107,9 +113,15 @@ unsafe impl Send for Inner {}
 unsafe impl Sync for Inner {}
 
 impl Storage {
-    /// Uninitialised bytes.
+    /// Uninitialised bytes, at the present place.
     #[inline]
     pub fn new(bytes: usize) -> Result<Storage> {
+        if device::others_in_use()
+            && let Device::Cuda(index) = device::place()
+        {
+            let memory = cuda::gpu(index)?.allocate(bytes)?;
+            return Ok(Storage::build(bytes, std::ptr::null_mut(), Owner::Gpu { memory }));
+        }
         if bytes <= INLINE_BYTES {
             return Ok(Storage::build(bytes, std::ptr::null_mut(), Owner::Inline));
         }
@@ -144,7 +156,8 @@ impl Storage {
 
     /// The same bytes with a version counter that starts anew: what `Tensor.data` shows.
     pub fn alias(&self) -> Storage {
-        Storage::build(self.bytes(), self.ptr(), Owner::Alias { of: self.clone() })
+        let ptr = if self.device().is_cuda() { std::ptr::null_mut() } else { self.ptr() };
+        Storage::build(self.bytes(), ptr, Owner::Alias { of: self.clone() })
     }
 
     #[inline(always)]
@@ -156,9 +169,36 @@ impl Storage {
         Storage(arc_in_place!(Inner { version: AtomicU32::new(0), bytes, ptr, inline, owner }))
     }
 
+    /// Address of the first byte. For memory that is not the host's this does not return: see
+    /// `device::refuse`.
     #[inline]
     pub fn ptr(&self) -> *mut u8 {
-        if self.0.ptr.is_null() { self.0.inline.get().cast() } else { self.0.ptr }
+        if !self.0.ptr.is_null() {
+            return self.0.ptr;
+        }
+        if !matches!(self.0.owner, Owner::Inline) {
+            device::refuse(self.device());
+        }
+        self.0.inline.get().cast()
+    }
+
+    #[inline]
+    pub fn device(&self) -> Device {
+        if !self.0.ptr.is_null() || matches!(self.0.owner, Owner::Inline) {
+            return Device::Cpu;
+        }
+        match &self.root().0.owner {
+            Owner::Gpu { memory } => Device::Cuda(memory.gpu().index),
+            _ => Device::Cpu,
+        }
+    }
+
+    /// Address of the first byte in a GPU's memory; 0 for the host's.
+    pub fn device_address(&self) -> u64 {
+        match &self.root().0.owner {
+            Owner::Gpu { memory } => memory.address(),
+            _ => 0,
+        }
     }
 
     #[inline]
@@ -180,7 +220,8 @@ impl Storage {
 
     /// Whether nobody but this handle can reach the bytes.
     pub fn is_unique(&self) -> bool {
-        Arc::strong_count(&self.0) == 1 && matches!(self.0.owner, Owner::Inline | Owner::Block { .. })
+        Arc::strong_count(&self.0) == 1
+            && matches!(self.0.owner, Owner::Inline | Owner::Block { .. } | Owner::Gpu { .. })
     }
 
     #[inline]

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use crate::autograd::{Edge, GradMeta, inference_enabled};
 use crate::bail;
 use crate::cpu::pointwise::Operand;
+use crate::device::{self, Device};
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, Show, Strides, checked_numel};
@@ -155,11 +156,11 @@ impl Tensor {
 
     /// A contiguous tensor that holds `values`.
     pub fn from_slice<T: Element>(values: &[T], sizes: &[usize]) -> Result<Tensor> {
-        let t = Tensor::empty(sizes, T::DTYPE)?;
+        let t = device::at(Device::Cpu, || Tensor::empty(sizes, T::DTYPE))?;
         assert_eq!(values.len(), t.numel(), "as many values as the sizes say");
         // SAFETY: the storage is fresh and holds numel elements of T.
         unsafe { std::ptr::copy_nonoverlapping(values.as_ptr(), t.ptr().cast::<T>(), values.len()) };
-        Ok(t)
+        t.at_place()
     }
 
     /// Another look at the same bytes, outside the tape.
@@ -305,6 +306,27 @@ impl Tensor {
     #[inline]
     pub fn ptr(&self) -> *mut u8 {
         self.storage().ptr().wrapping_add(self.layout().offset * self.dtype().size())
+    }
+
+    /// Where the bytes are.
+    #[inline]
+    pub fn device(&self) -> Device {
+        self.storage().device()
+    }
+
+    /// Address of the first element in a GPU's memory.
+    pub fn device_address(&self) -> u64 {
+        self.storage().device_address() + (self.layout().offset * self.dtype().size()) as u64
+    }
+
+    /// A fresh tensor of the host at the present place.
+    pub fn at_place(self) -> Result<Tensor> {
+        if device::place() == self.device() {
+            return Ok(self);
+        }
+        let out = Tensor::empty(self.sizes(), self.dtype())?;
+        crate::ops::copy::write(&out, &self)?;
+        Ok(out)
     }
 
     /// What kernels need to know.

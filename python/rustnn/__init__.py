@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from rustnn import utils as utils
     from rustnn import version as version
     from rustnn import xpu as xpu
+    from rustnn.amp import GradScaler as GradScaler
     from rustnn.amp import autocast as autocast
     from rustnn.amp.autocast_mode import autocast_decrement_nesting as autocast_decrement_nesting
     from rustnn.amp.autocast_mode import autocast_increment_nesting as autocast_increment_nesting
@@ -161,8 +162,7 @@ newaxis = None
 has_lapack = has_spectral = True
 has_cuda = has_mkl = has_mps = has_openmp = False
 
-# What `except torch.OutOfMemoryError` waits for: no device has memory of its own that could run out.
-OutOfMemoryError = type("OutOfMemoryError", (RuntimeError,), {"__module__": __name__})
+OutOfMemoryError = _C._OutOfMemoryError
 
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (
@@ -212,6 +212,7 @@ _modules = (
 )
 _names = {
     "__version__": "version",
+    "GradScaler": "amp",
     "autocast": "amp",
     "autocast_decrement_nesting": "amp.autocast_mode",
     "autocast_increment_nesting": "amp.autocast_mode",

@@ -58,7 +58,7 @@ _REPLACEMENTS = {
     "torchaudio": "rustnn reads no sound; torch.stft, torch.istft and torch.fft are there",
     "torchvision.transforms.v2": "torchvision.transforms has what there is",
 }
-_TABLES = "docs/NN.md and docs/PARITY.md list what there is"
+_TABLES = "docs/COMING_FROM_PYTORCH.md lists what there is"
 
 # Where a name may be instead, if its module is loaded.
 _ELSEWHERE = ("torch", "torch.nn", "torch.nn.functional", "torch.linalg", "torch.special", "torch.fft")

@@ -73,7 +73,7 @@ def rebuild_tensor(
     requires_grad: bool,
     attributes: dict[str, Any],
 ) -> Tensor:
-    """A tensor from what :func:`reduce_tensor` took apart."""
+    """A tensor from what ``reduce_tensor`` took apart."""
     tensor = _C._tensor_over(storage, dtype, offset, size, stride)
     if kind is not _C.Tensor:
         tensor = _C.Tensor._make_subclass(kind, tensor, requires_grad)

@@ -59,17 +59,16 @@ def set_default_tensor_type(t: Any) -> None:
 
 
 def set_default_device(device: Any) -> None:
-    """Sets the device of tensors that are made without one: only "cpu" and None are possible yet.
+    """Sets the device of tensors that this thread makes without one; None is the CPU.
 
-    RuntimeError or NotImplementedError for other devices.
+    RuntimeError for a GPU that is not there, NotImplementedError for other devices.
     """
-    if device is not None:
-        _C.empty(0, device=device)
+    _C._set_default_device(device)
 
 
 def get_default_device() -> _C.device:
     """The device of tensors that are made without one."""
-    return _C.device("cpu")
+    return _C._get_default_device()
 
 
 # ---- how operations compute ----

@@ -16,6 +16,7 @@ use crate::autograd::node::{ArrivedGrads, Backprop, Edge, Extras, Grads, Node, N
 use crate::autograd::variable::GradMeta;
 use crate::autograd::{anomaly, grad_enabled, set_grad_enabled};
 use crate::bail;
+use crate::device;
 use crate::error::{Error, Result};
 use crate::layout::Show;
 use crate::ops;
@@ -112,7 +113,9 @@ fn start(roots: &[Root], walk: Walk) -> Result<Roots> {
                 "grad can be implicitly created only for real scalar outputs but got torch.{}",
                 tensor.dtype()
             ),
-            None => ops::creation::full(tensor.sizes(), 1.0.into(), tensor.dtype())?,
+            None => device::at(tensor.device(), || {
+                ops::creation::full(tensor.sizes(), 1.0.into(), tensor.dtype())
+            })?,
         };
         out.push((edge, grad));
     }
@@ -364,8 +367,17 @@ fn arrive(waiting: &mut BTreeMap<u64, Task>, edge: &Edge, grad: Tensor) -> Resul
     Ok(())
 }
 
-/// The gradients of a node's inputs, by way of its hooks.
+/// The gradients of a node's inputs, made where its gradients are.
 fn evaluate(node: &NodeRef, grads: &mut ArrivedGrads) -> Result<Grads> {
+    if !device::others_in_use() {
+        return by_way_of_hooks(node, grads);
+    }
+    let place = grads.iter().flatten().map(Tensor::device).next().unwrap_or_default();
+    device::at(place, || by_way_of_hooks(node, grads))
+}
+
+/// The gradients of a node's inputs, by way of its hooks.
+fn by_way_of_hooks(node: &NodeRef, grads: &mut ArrivedGrads) -> Result<Grads> {
     let Some(extras) = node.extras_if_any() else {
         return node.body().backward(&Backprop { node, grads });
     };

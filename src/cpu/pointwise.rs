@@ -34,6 +34,17 @@ impl Kernels {
     }
 }
 
+/// The text of a formula and the names of what it reads.
+#[derive(Clone, Copy)]
+pub struct Formula {
+    pub text: &'static str,
+    pub names: &'static [&'static str],
+}
+
+impl Formula {
+    pub const NONE: Formula = Formula { text: "", names: &[] };
+}
+
 /// The kernels of one formula for the types it is written for.
 #[derive(Clone, Copy)]
 pub struct Typed {
@@ -43,10 +54,13 @@ pub struct Typed {
     pub complex: Option<Kernels>,
     /// They write bools rather than their own type.
     pub to_bool: bool,
+    /// The formula itself, of which kernels for GPUs are made.
+    pub formula: Formula,
 }
 
 impl Typed {
-    pub const NONE: Typed = Typed { f32: None, f64: None, int: None, complex: None, to_bool: false };
+    pub const NONE: Typed =
+        Typed { f32: None, f64: None, int: None, complex: None, to_bool: false, formula: Formula::NONE };
 
     pub const fn float(self, f32: Kernels, f64: Kernels) -> Typed {
         Typed { f32: Some(f32), f64: Some(f64), ..self }
@@ -62,6 +76,10 @@ impl Typed {
 
     pub const fn to_bool(self) -> Typed {
         Typed { to_bool: true, ..self }
+    }
+
+    pub const fn written(self, text: &'static str, names: &'static [&'static str]) -> Typed {
+        Typed { formula: Formula { text, names }, ..self }
     }
 
     /// The type that operands of `dtype` are computed in, and its kernels.

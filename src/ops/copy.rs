@@ -7,12 +7,13 @@ use crate::autograd::{self, inplace};
 use crate::bail;
 use crate::cpu;
 use crate::cpu::loops::Loops;
+use crate::device::{self, Device};
 use crate::dtype::{DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, MemoryFormat, Show, broadcast, contiguous_strides};
 use crate::ops::pointwise::Arg;
 use crate::ops::registry::Op;
-use crate::ops::{creation, reduce};
+use crate::ops::{creation, cuda, reduce};
 use crate::tensor::Tensor;
 
 /// Overwrites the elements of `dst` with those of `src`, converted and broadcast. No tape, no version.
@@ -31,6 +32,9 @@ pub fn write(dst: &Tensor, src: &Tensor) -> Result<()> {
         if ranges_meet(dst, src) {
             return write(dst, &autograd::no_grad(|| clone(&src.detached()))?);
         }
+    }
+    if device::others_in_use() && (dst.device().is_cuda() || src.device().is_cuda()) {
+        return cuda::copy::write(dst, src);
     }
     let from = src.layout().broadcast_to(dst.sizes());
     let loops =
@@ -71,7 +75,7 @@ fn expand_error(src: &Tensor, sizes: &[usize]) -> crate::error::Error {
 
 /// A copy in the same memory order, if that is dense.
 pub fn clone(x: &Tensor) -> Result<Tensor> {
-    let out = Tensor::empty_dense(x.sizes(), x.layout().dense_like(), x.dtype())?;
+    let out = device::at(x.device(), || Tensor::empty_dense(x.sizes(), x.layout().dense_like(), x.dtype()))?;
     write(&out, x)?;
     Ok(recorded_copy(out, x, "clone"))
 }
@@ -95,7 +99,7 @@ fn recorded_copy(out: Tensor, x: &Tensor, name: &'static str) -> Tensor {
 
 /// The elements in row-major order, converted.
 pub fn values<T: Element>(x: &Tensor) -> Result<Vec<T>> {
-    let dense = contiguous(&to_dtype(&x.detached(), T::DTYPE)?)?;
+    let dense = to_device(&contiguous(&to_dtype(&x.detached(), T::DTYPE)?)?, Device::Cpu)?;
     let mut values = alloc::vec_for(dense.numel())?;
     if dense.numel() > 0 {
         // SAFETY: contiguous, with that many elements of T.
@@ -118,6 +122,22 @@ pub fn to_dtype(x: &Tensor, dtype: DType) -> Result<Tensor> {
     let from = x.dtype();
     Ok(autograd::record(out, "ToCopyBackward0", &[x], &[], move |cx| {
         Ok(smallvec![cx.grad().map(|g| to_dtype(g, from)).transpose()?])
+    }))
+}
+
+/// On another device; the tensor itself if it is there.
+pub fn to_device(x: &Tensor, device: Device) -> Result<Tensor> {
+    if x.device() == device {
+        return Ok(x.clone());
+    }
+    let out = device::at(device, || Tensor::empty_dense(x.sizes(), x.layout().dense_like(), x.dtype()))?;
+    write(&out, x)?;
+    if !autograd::needs_grad(&[x]) {
+        return Ok(out);
+    }
+    let from = x.device();
+    Ok(autograd::record(out, "ToCopyBackward0", &[x], &[], move |cx| {
+        Ok(smallvec![cx.grad().map(|g| to_device(g, from)).transpose()?])
     }))
 }
 

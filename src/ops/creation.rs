@@ -2,12 +2,13 @@
 
 use crate::autograd::inplace;
 use crate::bail;
+use crate::device::{self, Device};
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
 use crate::layout::{Layout, MemoryFormat, Show, Sizes, Strides, dense_strides, sizes_from};
-use crate::ops::copy;
 use crate::ops::pointwise::Arg;
 use crate::ops::registry::{Args, Op};
+use crate::ops::{copy, cuda};
 use crate::scalar::{Scalar, default_dtype};
 use crate::storage::Storage;
 use crate::tensor::Tensor;
@@ -15,7 +16,10 @@ use crate::tensor::Tensor;
 /// All elements equal.
 pub fn full(sizes: &[usize], value: Scalar, dtype: DType) -> Result<Tensor> {
     let t = Tensor::empty(sizes, dtype)?;
-    if value.is_zero() && value.to_f64().is_sign_positive() {
+    if t.device().is_cuda() {
+        let zero = value.is_zero() && value.to_f64().is_sign_positive();
+        if zero { cuda::copy::fill_zeros(&t)? } else { cuda::copy::fill(&t, value)? }
+    } else if value.is_zero() && value.to_f64().is_sign_positive() {
         let bytes = t.numel() * dtype.size();
         // SAFETY: the storage is fresh and has that many bytes; all-zero bytes are zero in every dtype.
         unsafe { std::ptr::write_bytes(t.ptr(), 0, bytes) };
@@ -36,6 +40,9 @@ pub fn scalar(value: Scalar, dtype: DType) -> Result<Tensor> {
 
 /// Fills in place without tape and version.
 pub fn write_value(t: &Tensor, value: Scalar) -> Result<()> {
+    if t.device().is_cuda() {
+        return cuda::copy::fill(t, value);
+    }
     let (bytes, from) = value.bytes();
     crate::dispatch!(t.dtype(), T => {
         let v: T = crate::dispatch!(from, S => {
@@ -126,7 +133,8 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<
         bail!(Autograd, "invalid size, possible overflow?");
     }
     let n = count as usize;
-    let t = Tensor::empty(&[n], dtype)?;
+    // The host counts, wherever the numbers are wanted.
+    let t = device::at(Device::Cpu, || Tensor::empty(&[n], dtype))?;
     fn write<T: Element>(t: &Tensor, n: usize, value: impl Fn(usize) -> T) {
         // SAFETY: the storage is fresh and contiguous with n elements of T.
         (0..n).for_each(|i| unsafe { t.ptr().cast::<T>().add(i).write_unaligned(value(i)) });
@@ -137,7 +145,7 @@ pub fn arange(start: Scalar, end: Scalar, step: Scalar, dtype: DType) -> Result<
     } else {
         crate::dispatch!(dtype, T => write::<T>(&t, n, |i| (a + s * i as f64).cast()));
     }
-    Ok(t)
+    t.at_place()
 }
 
 /// `start`, `start + step`, ... up to `end`, which is included.

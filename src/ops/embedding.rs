@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::layout::Sizes;
 use crate::ops::arithmetic::{mul, where_};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, index, view};
+use crate::ops::{copy, creation, index, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -154,6 +154,9 @@ fn embedding(
     if sparse && autograd::needs_grad(&[weight]) {
         bail!(Unsupported, "embedding: sparse gradients are not supported");
     }
+    if weight.device().is_cuda() {
+        return composed_embedding(weight, indices, padding, by_frequency);
+    }
     let index: Vec<i64> = copy::values(indices)?;
     let count = weight.size(0);
     if index.iter().any(|&i| i < 0 || i as usize >= count) {
@@ -165,6 +168,27 @@ fn embedding(
         None
     };
     let picked = take(weight, &Rows { index: Arc::new(index), count, weights }, false)?;
+    let mut sizes: Sizes = indices.sizes().into();
+    sizes.push(weight.size(1));
+    view::reshape_to(&picked, &sizes)
+}
+
+/// The same of other operations, for devices that have no kernel of it.
+fn composed_embedding(weight: &Tensor, indices: &Tensor, padding: i64, by_frequency: bool) -> Result<Tensor> {
+    if by_frequency {
+        bail!(
+            Unsupported,
+            "embedding: scale_grad_by_freq is not implemented for tensors on '{}'",
+            weight.device()
+        );
+    }
+    let flat = copy::to_dtype(&view::reshape(&indices.detached(), &[-1])?, DType::I64)?;
+    let mut picked = index::index_select(weight, 0, &flat)?;
+    if padding >= 0 && autograd::needs_grad(&[weight]) {
+        // Rows of padding have no gradient.
+        let is_padding = view::unsqueeze(&table::eq(&flat, Scalar::Int(padding))?, 1)?;
+        picked = where_(&is_padding, &picked.detach(), &picked)?;
+    }
     let mut sizes: Sizes = indices.sizes().into();
     sizes.push(weight.size(1));
     view::reshape_to(&picked, &sizes)

@@ -12,7 +12,7 @@ use crate::ops::arithmetic::{div, mul};
 use crate::ops::lines::{length, other_sizes, picked, side, with_length};
 use crate::ops::reduce::{check_not_empty, expand_back, mask_of, reduce, sum_mask};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, lines, table, view};
+use crate::ops::{copy, cuda, lines, table, view};
 use crate::tensor::Tensor;
 
 fn check_ordered(x: &Tensor, name: &str) -> Result<()> {
@@ -77,6 +77,10 @@ fn arg_extreme_along(
     let sizes = with_length(x, d, 1);
     let indices = Tensor::empty(&sizes, DType::I64)?;
     let values = if with_values { Some(Tensor::empty(&sizes, x.dtype())?) } else { None };
+    if x.device().is_cuda() {
+        cuda::arg_extreme::arg_extreme(&indices, values.as_ref(), x, d, largest)?;
+        return Ok((values, indices));
+    }
     let n = length(x, d);
     let sides = [side(x, d), side(values.as_ref().unwrap_or(&indices), d), side(&indices, d)];
     crate::dispatch!(x.dtype(), T => {

@@ -12,11 +12,12 @@ use crate::cpu::loops::Loops;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Layout, Show, Sizes, Strides, broadcast, wrap_dim};
+use crate::ops::cuda::index::Access;
 use crate::ops::index::wrapped;
 use crate::ops::registry::{Args, Op};
 use crate::ops::scatter::add_lines;
 pub use crate::ops::scatter::scatter_add;
-use crate::ops::{copy, creation, view};
+use crate::ops::{copy, creation, cuda, view};
 use crate::tensor::Tensor;
 
 /// The strides of an operand along whose dimension `dim` the indices lead.
@@ -29,6 +30,12 @@ pub fn strides_without(x: &Tensor, dim: usize) -> Strides {
 pub fn indexer(x: &Tensor, dim: usize, index: &Tensor) -> Indexer {
     let stride = x.strides()[dim] * x.dtype().size() as isize;
     Indexer { ptr: index.ptr().cast(), size: x.size(dim) as i64, stride, negative: false }
+}
+
+/// The same for a GPU.
+pub fn gpu_indexer<'a>(x: &Tensor, dim: usize, index: &'a Tensor) -> cuda::index::Indexer<'a> {
+    let stride = x.strides()[dim] * x.dtype().size() as isize;
+    cuda::index::Indexer { index, size: x.size(dim), stride, negative: false, dim }
 }
 
 pub fn out_of_range(index: i64, x: &Tensor, dim: usize, name: &str) -> Error {
@@ -44,7 +51,7 @@ pub fn out_of_range(index: i64, x: &Tensor, dim: usize, name: &str) -> Error {
 
 /// The elements at the indices; `x` has as many dimensions as the index, at least one, and is no
 /// smaller but for `dim`. No tape.
-fn read(x: &Tensor, dim: usize, index: &Tensor, name: &str) -> Result<Tensor> {
+fn read(x: &Tensor, dim: usize, index: &Tensor, name: &'static str) -> Result<Tensor> {
     let out = Tensor::empty(index.sizes(), x.dtype())?;
     if out.numel() == 0 {
         return Ok(out);
@@ -52,6 +59,11 @@ fn read(x: &Tensor, dim: usize, index: &Tensor, name: &str) -> Result<Tensor> {
     let bytes = x.dtype().size();
     let from = strides_without(x, dim);
     let loops = Loops::new(out.sizes(), &[(out.strides(), bytes), (&from, bytes), (index.strides(), 8)]);
+    if out.device().is_cuda() {
+        let indexers = [gpu_indexer(x, dim, index)];
+        cuda::index::access(Access::Read, &out, x, &indexers, &loops, name)?;
+        return Ok(out);
+    }
     // SAFETY: the loops cover the fresh output, the index, and the dimensions of x that are not
     // indexed; the indexer knows the size of the other.
     let read = unsafe { cpu::index::gather(bytes, out.ptr(), x.ptr(), &[indexer(x, dim, index)], &loops) };

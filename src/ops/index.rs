@@ -11,10 +11,11 @@ use crate::cpu::loops::{Loops, MAX_OPERANDS};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Layout, Show, Sizes, Strides, broadcast, dense_strides, memory_order};
+use crate::ops::cuda::index::Access;
 pub use crate::ops::gather::{gather, index_select, scatter_add};
 use crate::ops::pointwise::Arg;
 use crate::ops::registry::Op;
-use crate::ops::{arithmetic, copy, creation, mask, reduce, table, view};
+use crate::ops::{arithmetic, copy, creation, cuda, mask, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -116,14 +117,15 @@ fn locate(x: &Tensor, index: &[Index]) -> Result<Place> {
                         );
                     }
                 }
-                place.picks.push((dim, t.detached()));
+                place.picks.push((dim, copy::to_device(&t.detached(), x.device())?));
                 dim += t.ndim();
             }
             Index::Tensor(t) => {
                 if !matches!(t.dtype(), DType::I64 | DType::I32) {
                     bail!(Index, "tensors used as indices must be long, int, byte or bool tensors");
                 }
-                place.picks.push((dim, copy::to_dtype(&t.detached(), DType::I64)?));
+                let t = copy::to_device(&t.detached(), x.device())?;
+                place.picks.push((dim, copy::to_dtype(&t, DType::I64)?));
                 dim += 1;
             }
         }
@@ -295,6 +297,10 @@ impl Selection {
             if pick.index.numel() == 0 {
                 continue;
             }
+            // A GPU tells later.
+            if pick.index.device().is_cuda() {
+                continue;
+            }
             // SAFETY: the loops are those of the index tensor.
             if let Err(bad) = unsafe { cpu::index::check(&pick.indexer(1), &loops) } {
                 return Err(self.out_of_range(pick.dim, bad, pick.size));
@@ -313,6 +319,18 @@ impl Selection {
         self.picks.iter().map(|p| p.indexer(bytes)).collect()
     }
 
+    fn gpu_indexers(&self, bytes: usize) -> SmallVec<[cuda::index::Indexer<'_>; MAX_INDICES]> {
+        let picks = self.picks.iter();
+        let indexers = picks.map(|p| cuda::index::Indexer {
+            index: &p.index,
+            size: p.size,
+            stride: p.stride * bytes as isize,
+            negative: true,
+            dim: p.dim,
+        });
+        indexers.collect()
+    }
+
     /// Loops over two operands and the indices.
     fn loops(&self, operands: [(&[isize], usize); 2]) -> Loops {
         let mut all: SmallVec<[(&[isize], usize); MAX_OPERANDS]> = operands.into_iter().collect();
@@ -328,10 +346,14 @@ impl Selection {
         let out = Tensor::empty_dense(&self.sizes, dense_strides(&self.sizes, &order), x.dtype())?;
         let bytes = x.dtype().size();
         let loops = self.loops([(out.strides(), bytes), (&self.strides, bytes)]);
-        let indexers = self.indexers(bytes);
         if out.numel() == 0 {
             return Ok(out);
         }
+        if out.device().is_cuda() {
+            cuda::index::access(Access::Read, &out, x, &self.gpu_indexers(bytes), &loops, "index")?;
+            return Ok(out);
+        }
+        let indexers = self.indexers(bytes);
         // SAFETY: the loops cover the fresh output, the index tensors, and those dimensions of x that
         // are not indexed; the indexers know the sizes of the others.
         match unsafe { cpu::index::gather(bytes, out.ptr(), x.ptr(), &indexers, &loops) } {
@@ -367,6 +389,10 @@ impl Selection {
         let bytes = x.dtype().size();
         let from = values.layout().broadcast_to(&self.sizes);
         let loops = self.loops([(&self.strides, bytes), (&from.strides, bytes)]);
+        if x.device().is_cuda() {
+            let indexers = self.gpu_indexers(bytes);
+            return cuda::index::access(Access::Put(how), x, &values, &indexers, &loops, "index_put");
+        }
         // SAFETY: as in `read`; the indices were checked, and the values are other memory.
         unsafe { cpu::index::put(how, x.operand(), values.ptr(), &self.indexers(bytes), &loops) };
         Ok(())

@@ -107,6 +107,10 @@ fn check_targets(x: &Tensor, target: &Tensor, weight: Option<&Tensor>, name: &st
 }
 
 fn check_class_range(target: &Tensor, classes: usize, ignore_index: i64) -> Result<()> {
+    // A GPU tells when it comes upon one.
+    if target.device().is_cuda() {
+        return Ok(());
+    }
     let bad = |&t: &i64| t != ignore_index && (t < 0 || t >= classes as i64);
     if let Some(bad) = copy::values::<i64>(target)?.into_iter().find(bad) {
         bail!(Index, "Target {bad} is out of bounds.");
@@ -188,6 +192,9 @@ fn computed(t: &Tensor) -> Result<Tensor> {
 
 /// The loss of each row, by the fused kernel.
 fn row_losses(logits: &Tensor, target: &Tensor, c: &Classification) -> Result<Tensor> {
+    if logits.device().is_cuda() {
+        return composed_row_losses(logits, target, c);
+    }
     let (rows, classes) = (logits.size(0), logits.size(1));
     let (input, target) = (computed(logits)?, copy::contiguous(target)?);
     let weight = c.weight.map(computed).transpose()?;
@@ -248,6 +255,16 @@ fn row_losses(logits: &Tensor, target: &Tensor, c: &Classification) -> Result<Te
     }))
 }
 
+/// The same of other operations, for devices that have no fused kernel.
+fn composed_row_losses(logits: &Tensor, target: &Tensor, c: &Classification) -> Result<Tensor> {
+    let logp = softmax(logits, 1, true, None)?;
+    if c.label_smoothing > 0.0 {
+        let q = target_distribution(logits, target, c.weight, c.ignore_index, c.label_smoothing)?;
+        return table::neg(&reduce::sum(&mul(&logp, &q)?, Some(&[1]), false, None)?);
+    }
+    class_losses(&logp, target, c)
+}
+
 /// What each row's classes weigh in its loss: `loss = -sum(q * log_softmax(x))`.
 fn target_distribution(
     logits: &Tensor,
@@ -306,19 +323,24 @@ fn nll_loss(c: &Classification) -> Result<Tensor> {
     let logp = to_rows(c.x)?;
     check_class_range(c.target, logp.size(1), c.ignore_index)?;
     let target = copy::to_dtype(&view::reshape(&c.target.detached(), &[-1])?, DType::I64)?;
-    let counts = table::ne(&target, Scalar::Int(c.ignore_index))?;
-    let safe = where_(&counts, &target, Scalar::Int(0))?;
-    let picked = index::gather(&logp, 1, &view::unsqueeze(&safe, 1)?)?;
-    let mut losses = table::neg(&view::squeeze(&picked, Some(&[1]))?)?;
-    if let Some(w) = c.weight {
-        losses = mul(&losses, &index::index_select(&w.detached(), 0, &safe)?)?;
-    }
-    let losses = where_(&counts, &losses, 0.0)?;
+    let losses = class_losses(&logp, &target, c)?;
     match c.summary {
         Summary::None => view::reshape_to(&losses, c.target.sizes()),
         Summary::Sum => reduce::sum(&losses, None, false, None),
         Summary::Mean => div(&reduce::sum(&losses, None, false, None)?, &target_weights(&target, c, &logp)?),
     }
+}
+
+/// The loss of each row under log-probabilities (rows, classes).
+fn class_losses(logp: &Tensor, target: &Tensor, c: &Classification) -> Result<Tensor> {
+    let counts = table::ne(target, Scalar::Int(c.ignore_index))?;
+    let safe = where_(&counts, target, Scalar::Int(0))?;
+    let picked = index::gather(logp, 1, &view::unsqueeze(&safe, 1)?)?;
+    let mut losses = table::neg(&view::squeeze(&picked, Some(&[1]))?)?;
+    if let Some(w) = c.weight {
+        losses = mul(&losses, &index::index_select(&w.detached(), 0, &safe)?)?;
+    }
+    where_(&counts, &losses, 0.0)
 }
 
 fn classification<'a>(a: &'a Args, label_smoothing: f64) -> Result<Classification<'a>> {

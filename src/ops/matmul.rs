@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::layout::{Show, Sizes, broadcast};
 use crate::ops::arithmetic::{add, mul};
 use crate::ops::registry::{Args, Op};
-use crate::ops::{copy, creation, reduce, table, view};
+use crate::ops::{copy, creation, cuda, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -32,6 +32,8 @@ fn product_raw(x: Operands, out: &Tensor) -> Result<()> {
         return creation::write_value(out, Scalar::Int(0));
     }
     match out.dtype() {
+        DType::Bool => bail!(Unsupported, "\"addmm_impl_cpu_\" not implemented for 'Bool'"),
+        _ if out.device().is_cuda() => cuda::matmul::product(out, x.a, x.b, x.bias),
         DType::F16 | DType::BF16 => {
             let (a, b) = (copy::to_dtype(x.a, DType::F32)?, copy::to_dtype(x.b, DType::F32)?);
             let bias = x.bias.map(|b| copy::to_dtype(b, DType::F32)).transpose()?;
@@ -39,7 +41,6 @@ fn product_raw(x: Operands, out: &Tensor) -> Result<()> {
             product_raw(Operands { a: &a, b: &b, bias: bias.as_ref() }, &wide)?;
             copy::write(out, &wide)
         }
-        DType::Bool => bail!(Unsupported, "\"addmm_impl_cpu_\" not implemented for 'Bool'"),
         DType::F32 => product_typed::<f32>(x, out, |p, b| {
             // SAFETY: `product_typed` describes operands that lie within their tensors.
             unsafe { gemm::gemm_batch(p, b) }

@@ -11,12 +11,13 @@ use crate::autograd::{self, Backprop, Edge, Grads, grad_enabled, inplace};
 use crate::bail;
 use crate::cpu::loops::{Loops, MAX_OPERANDS, PerOperand};
 use crate::cpu::pointwise::{Kernel, Operand, Typed, run};
+use crate::device;
 use crate::dtype::{DType, ResultType};
 use crate::error::{Error, Result};
 use crate::layout::{Show, Sizes, Strides, broadcast, dense_strides, memory_order, same_sizes};
 use crate::ops::graph_math::{Arena, Var};
 use crate::ops::registry::{Args, Value};
-use crate::ops::{copy, reduce};
+use crate::ops::{copy, cuda, reduce};
 use crate::scalar::{Scalar, default_dtype};
 use crate::tensor::Tensor;
 
@@ -175,6 +176,9 @@ fn compute_small(row: &Row, args: &[Arg]) -> Option<Result<Tensor>> {
     if n > SMALL || n == 0 || row.conditions > 0 || !first.is_contiguous() || args.len() >= MAX_OPERANDS {
         return None;
     }
+    if device::others_in_use() && args.iter().any(|a| a.tensor().is_some_and(|t| t.device().is_cuda())) {
+        return None;
+    }
     // Not zeroed: that would cost more than the operation.
     let mut numbers = [[MaybeUninit::<f64>::uninit(); SMALL]; 2];
     let mut free = numbers.iter_mut();
@@ -322,6 +326,12 @@ pub fn launch(
         Arg::Tensor(t) => same_sizes(t.sizes(), first.sizes()) && t.is_contiguous(),
         Arg::Number(_) => true,
     };
+    if device::others_in_use() {
+        let device = cuda::common_device(args.iter().filter_map(|a| a.tensor()).chain(out))?;
+        if device.is_cuda() {
+            return device::at(device, || launch_on_gpu(kernels, args, common, result, out));
+        }
+    }
     if args.iter().all(alike) && out.is_none_or(|o| alike(&Arg::Tensor(o))) {
         let out = match out {
             Some(out) => out.clone(),
@@ -344,6 +354,35 @@ pub fn launch(
     if out.numel() > 0 {
         run_strided(kernel.get(), compute, produce, &out, args, common);
     }
+    Ok(out)
+}
+
+/// As [`launch`], on a GPU, which is the present place.
+#[cold]
+fn launch_on_gpu(
+    kernels: &Typed,
+    args: &[Arg],
+    common: DType,
+    result: DType,
+    out: Option<&Tensor>,
+) -> Result<Tensor> {
+    // A tensor of one element on the host goes along as a number.
+    let mut on_gpu: SmallVec<[Arg; 3]> = SmallVec::new();
+    for arg in args {
+        on_gpu.push(match arg {
+            Arg::Tensor(t) if !t.device().is_cuda() => Arg::Number(reduce::scalar_of(t)?),
+            other => *other,
+        });
+    }
+    let mut sizes = Sizes::new();
+    for t in args.iter().filter_map(|a| a.tensor()) {
+        sizes = broadcast(&sizes, t.sizes())?;
+    }
+    let out = match out {
+        Some(out) => out.clone(),
+        None => empty_like_operands(&sizes, args, result)?,
+    };
+    cuda::pointwise::launch(&kernels.formula, kernels.to_bool, &out, &on_gpu, common)?;
     Ok(out)
 }
 

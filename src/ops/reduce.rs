@@ -5,12 +5,13 @@ use smallvec::{SmallVec, smallvec};
 use crate::autograd::{self, Save};
 use crate::bail;
 use crate::cpu::reduce::{Dim, Reduction};
+use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
 use crate::layout::{Sizes, wrap_dims};
 use crate::ops::arithmetic::{add, div, mul, sub, where_};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, scan, table, view};
+use crate::ops::{copy, creation, cuda, scan, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -40,6 +41,10 @@ pub fn reduced_count(sizes: &[usize], mask: u64) -> usize {
 /// Runs the kernel; no tape.
 pub fn reduce(x: &Tensor, reduction: Reduction, mask: u64, keepdim: bool, dtype: DType) -> Result<Tensor> {
     let out = Tensor::empty(&reduced_sizes(x.sizes(), mask, keepdim), dtype)?;
+    if out.device().is_cuda() {
+        cuda::reduce::reduce(&out, x, reduction, mask)?;
+        return Ok(out);
+    }
     let size = x.dtype().size() as isize;
     if mask == u64::MAX && x.is_contiguous() {
         // SAFETY: one run over all elements of the input; the output is fresh.
@@ -276,12 +281,12 @@ pub fn check_not_empty(x: &Tensor, mask: u64, name: &str) -> Result<()> {
 
 /// Whether some element is not zero.
 pub fn any_nonzero(x: &Tensor) -> Result<bool> {
-    Ok(logic(&x.detached(), false, u64::MAX, false)?.to_vec::<i64>()[0] != 0)
+    Ok(!item(&logic(&x.detached(), false, u64::MAX, false)?)?.is_zero())
 }
 
 /// Whether no element is zero. NaN counts as non-zero.
 pub fn all_nonzero(x: &Tensor) -> Result<bool> {
-    Ok(logic(&x.detached(), true, u64::MAX, false)?.to_vec::<i64>()[0] != 0)
+    Ok(!item(&logic(&x.detached(), true, u64::MAX, false)?)?.is_zero())
 }
 
 /// `all` and `any`: the extreme of truth values.
@@ -296,12 +301,16 @@ fn logic(x: &Tensor, all: bool, mask: u64, keepdim: bool) -> Result<Tensor> {
     reduce(&truth, kind, mask, keepdim, out_dtype)
 }
 
-fn scalar_of(x: &Tensor) -> Result<Scalar> {
+/// The only element as a number.
+pub fn scalar_of(x: &Tensor) -> Result<Scalar> {
     if x.numel() != 1 {
         return Err(Error::Autograd(format!(
             "a Tensor with {} elements cannot be converted to Scalar",
             x.numel()
         )));
+    }
+    if x.device().is_cuda() {
+        return scalar_of(&copy::to_device(&x.detached(), Device::Cpu)?);
     }
     if x.dtype() == DType::F32 {
         // SAFETY: there is one element, at the start.

@@ -86,8 +86,8 @@ macro_rules! gradient_typed {
 }
 
 macro_rules! row_kernels {
-    ([] $compute:tt |$($v:ident),+| $f:expr) => { formula_typed!(same $compute |$($v),+| $f) };
-    ([bool] $compute:tt |$($v:ident),+| $f:expr) => { formula_typed!(bool $compute |$($v),+| $f) };
+    ([] $compute:tt |$($v:ident),+| $f:expr) => { formula_typed!(same $compute |$($v),+| $f).written(stringify!($f), &[$(stringify!($v)),+]) };
+    ([bool] $compute:tt |$($v:ident),+| $f:expr) => { formula_typed!(bool $compute |$($v),+| $f).written(stringify!($f), &[$(stringify!($v)),+]) };
 }
 
 macro_rules! signature_of {
@@ -189,7 +189,7 @@ macro_rules! table {
                     grads: &[$(RowGrad {
                         input: position(INPUTS, stringify!($gi)),
                         reads: &[$(Read::of(INPUTS, stringify!($gv))),+],
-                        kernels: gradient_typed!($compute |$($gv),+| $g),
+                        kernels: gradient_typed!($compute |$($gv),+| $g).written(stringify!($g), &[$(stringify!($gv)),+]),
                         identity: is_g(stringify!($g)),
                         graph: {
                             fn graph<'a>(values: &[crate::ops::graph_math::Var<'a>]) -> crate::ops::graph_math::Var<'a> {

@@ -12,11 +12,12 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Show, wrap_dim};
 use crate::ops::arithmetic::{div, mul};
+use crate::ops::cuda::index::Access;
 use crate::ops::gather::{
-    at_least_1d, check_lines, index_values, indexer, out_of_range, strides_without, take_lines,
+    at_least_1d, check_lines, gpu_indexer, index_values, indexer, out_of_range, strides_without, take_lines,
 };
 use crate::ops::registry::{Args, Op};
-use crate::ops::{copy, creation, table, view};
+use crate::ops::{copy, creation, cuda, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -86,6 +87,10 @@ fn check_range(x: &Tensor, dim: usize, index: &Tensor, name: &str) -> Result<()>
     if own.numel() == 0 {
         return Ok(());
     }
+    // A GPU tells later.
+    if index.device().is_cuda() {
+        return Ok(());
+    }
     let loops = Loops::new(&own.sizes, &[(&own.strides, 8)]);
     // SAFETY: the loops are those of the index tensor.
     match unsafe { cpu::index::check(&indexer(x, dim, index), &loops) } {
@@ -104,6 +109,10 @@ fn write(x: &Tensor, dim: usize, index: &Tensor, src: &Tensor, how: Put) -> Resu
     let bytes = x.dtype().size();
     let to = strides_without(x, dim);
     let loops = Loops::new(index.sizes(), &[(&to, bytes), (src.strides(), bytes), (index.strides(), 8)]);
+    if x.device().is_cuda() {
+        let indexers = [gpu_indexer(x, dim, index)];
+        return cuda::index::access(Access::Put(how), x, &src, &indexers, &loops, "scatter");
+    }
     // SAFETY: the loops cover the index, the source, and the dimensions of x that are not indexed; the
     // indexer knows the size of the other; the source is other memory.
     unsafe { cpu::index::put(how, x.operand(), src.ptr(), &[indexer(x, dim, index)], &loops) };

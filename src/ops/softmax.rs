@@ -11,7 +11,7 @@ use crate::layout::wrap_dim;
 use crate::ops::arithmetic::{mul, sub};
 use crate::ops::norm::typed;
 use crate::ops::registry::{Args, Op};
-use crate::ops::{copy, reduce, table};
+use crate::ops::{copy, cuda, reduce, table};
 use crate::tensor::Tensor;
 
 fn shape_of(x: &Tensor, dim: usize) -> SoftmaxShape {
@@ -44,7 +44,9 @@ pub fn softmax(x: &Tensor, dim: i64, log: bool, dtype: Option<DType>) -> Result<
     }
     let input = computed(x)?;
     let out = Tensor::empty(x.sizes(), input.dtype())?;
-    if out.numel() > 0 {
+    if out.device().is_cuda() {
+        cuda::softmax::softmax(&out, &input, None, &shape_of(x, at), log)?;
+    } else if out.numel() > 0 {
         typed!(input.dtype(), T => {
             // SAFETY: both are contiguous with the shape's extent; the output is fresh.
             unsafe { softmax::forward::<T>(shape_of(x, at), log, input.ptr().cast(), out.ptr().cast()) }
@@ -72,7 +74,9 @@ fn gradient(g: &Tensor, y: &Tensor, dim: usize, log: bool) -> Result<Tensor> {
     }
     let (grad, output) = (computed(g)?, computed(y)?);
     let out = Tensor::empty(y.sizes(), output.dtype())?;
-    if out.numel() > 0 {
+    if out.device().is_cuda() {
+        cuda::softmax::softmax(&out, &output, Some(&grad), &shape_of(y, dim), log)?;
+    } else if out.numel() > 0 {
         typed!(output.dtype(), T => {
             // SAFETY: all are contiguous with the shape's extent; the output is fresh.
             unsafe { softmax::backward::<T>(shape_of(y, dim), log, output.ptr().cast(), grad.ptr().cast(), out.ptr().cast()) }

@@ -1,5 +1,6 @@
 //! Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019).
 
+use super::gpu::SETTINGS;
 use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, maximum, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -75,5 +76,31 @@ impl<C: Real> Rule<C> for AdamRule<C> {
         }
         let denominator = largest.sqrt() / self.root_correction + self.eps;
         values[0] = p + self.step * mean / denominator;
+    }
+
+    const TEXT: Option<&'static str> = Some(
+        "T p = v[0] * s[2], g = v[1] * s[0], largest;
+        if (s[1] != T(0)) g = g + s[1] * p;
+        v[2] = s[3] + s[3] < T(1) ? v[2] + s[3] * (g - v[2]) : g - (g - v[2]) * (T(1) - s[3]);
+        v[3] = v[3] * s[4] + s[5] * g * g;
+        largest = v[3];
+        if constexpr (N == 5) largest = v[4] = maximum(v[4], v[3]);
+        v[0] = p + s[6] * v[2] / (sqrt(largest) / s[7] + s[8]);",
+    );
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        s[..9].copy_from_slice(&[
+            self.sign,
+            self.weight_decay,
+            self.shrink,
+            self.new_mean,
+            self.old_square,
+            self.new_square,
+            self.step,
+            self.root_correction,
+            self.eps,
+        ]);
+        s
     }
 }

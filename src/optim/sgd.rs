@@ -1,5 +1,6 @@
 //! Stochastic gradient descent, with momentum.
 
+use super::gpu::SETTINGS;
 use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -57,5 +58,22 @@ impl<C: Real> Rule<C> for SgdRule<C> {
             g = if self.nesterov { g + self.momentum * buffer } else { buffer };
         }
         values[0] = p - self.lr * g;
+    }
+
+    const TEXT: Option<&'static str> = Some(
+        "T g = v[1] * s[0];
+        if (s[4] != T(0)) g = g + s[4] * v[0];
+        if constexpr (N == 3) {
+            v[2] = v[2] * s[2] + g * s[3];
+            g = s[5] != T(0) ? g + s[2] * v[2] : v[2];
+        }
+        v[0] = v[0] - s[1] * g;",
+    );
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        let nesterov = if self.nesterov { C::one() } else { C::zero() };
+        s[..6].copy_from_slice(&[self.sign, self.lr, self.momentum, self.keep, self.weight_decay, nesterov]);
+        s
     }
 }

@@ -26,6 +26,7 @@ pub type Values = SmallVec<[Value; 6]>;
 pub struct Extras {
     pub out: Option<Py<PyAny>>,
     pub requires_grad: bool,
+    pub device: Option<crate::device::Device>,
 }
 
 /// Why arguments do not fit.
@@ -160,7 +161,7 @@ fn read_extras(signature: &Signature, call: &Call<'_, '_>, used: u64) -> Result<
             "out" if signature.results > 0 && (value.is_none() || is_out(value, signature.results)) => {
                 extras.out = (!value.is_none()).then(|| value.clone().unbind());
             }
-            "device" if signature.is_factory => super::device::check(value)?,
+            "device" if signature.is_factory => extras.device = super::device::read(value)?,
             "requires_grad" if signature.is_factory => extras.requires_grad = value.is_truthy()?,
             "layout" if signature.is_factory => super::formats::check_layout(value)?,
             "pin_memory" | "names" if signature.is_factory => {}

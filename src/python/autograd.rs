@@ -18,6 +18,7 @@ pub use node::{PyNode, grad_fn};
 use crate::autograd::engine::{self, Root, Start, Walk};
 use crate::autograd::mode::{self, Mode};
 use crate::autograd::{self, Edge};
+use crate::device::guarded;
 use crate::layout::Show;
 use crate::python::convert::{items, tensor_of, wrap_option};
 use crate::python::gc::without_gil;
@@ -172,7 +173,7 @@ pub fn backward(
     if create_graph {
         warn_of_cycle(py)?;
     }
-    Ok(without_gil(py, || engine::backward(&roots, inputs.as_deref(), walk))?)
+    Ok(without_gil(py, || guarded(|| engine::backward(&roots, inputs.as_deref(), walk)))?)
 }
 
 fn warn_of_cycle(py: Python<'_>) -> PyResult<()> {
@@ -202,7 +203,7 @@ fn _grad<'py>(
         return Err(PyRuntimeError::new_err("`inputs` argument to `grad()` cannot be empty."));
     }
     let walk = Walk { retain_graph: retain_graph.unwrap_or(create_graph), create_graph };
-    let found = without_gil(py, || engine::grad(&roots, &inputs, walk))?;
+    let found = without_gil(py, || guarded(|| engine::grad(&roots, &inputs, walk)))?;
     if !allow_unused && let Some(i) = found.iter().position(Option::is_none) {
         return Err(PyRuntimeError::new_err(format!(
             "The differentiated Tensor at index {i} appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."

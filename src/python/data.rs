@@ -300,11 +300,8 @@ fn tensor<'py>(
     pin_memory: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let _ = pin_memory;
-    if let Some(device) = device {
-        device::check(device)?;
-    }
     warn_copy_of_tensor(data, "torch.tensor(sourceTensor)")?;
-    let t = tensor_from(data, dtype_argument(dtype, "tensor")?, true)?;
+    let t = device::moved(tensor_from(data, dtype_argument(dtype, "tensor")?, true)?, device)?;
     if requires_grad {
         t.set_requires_grad(true)?;
     }
@@ -320,10 +317,10 @@ fn as_tensor<'py>(
     dtype: Option<&Bound<'py, PyAny>>,
     device: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if let Some(device) = device {
-        device::check(device)?;
-    }
-    wrap(py, tensor_from(data, dtype_argument(dtype, "as_tensor")?, false)?)
+    let t = tensor_from(data, dtype_argument(dtype, "as_tensor")?, false)?;
+    // A tensor stays where it is unless told otherwise.
+    let told = device.is_some_and(|d| !d.is_none());
+    wrap(py, if told || tensor_of(data).is_none() { device::moved(t, device)? } else { t })
 }
 
 /// A tensor with the values of `obj`: a tensor, an array, a buffer, or nested sequences of numbers. Memory
@@ -340,7 +337,7 @@ fn asarray<'py>(
     requires_grad: Option<bool>,
 ) -> PyResult<Bound<'py, PyAny>> {
     if let Some(device) = device {
-        device::check(device)?;
+        device::only_cpu(device)?;
     }
     let dtype = dtype_argument(dtype, "asarray")?;
     let shared = if let Some(t) = tensor_of(obj) {
@@ -439,9 +436,6 @@ fn scalar_tensor<'py>(
     device: Option<&Bound<'py, PyAny>>,
     requires_grad: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    if let Some(device) = device {
-        device::check(device)?;
-    }
     let Some(value) = number_of(s)? else {
         return Err(PyTypeError::new_err(format!(
             "scalar_tensor(): argument 's' (position 1) must be Number, not {}",
@@ -449,6 +443,7 @@ fn scalar_tensor<'py>(
         )));
     };
     let t = creation::scalar(value, dtype_argument(dtype, "scalar_tensor")?.unwrap_or_else(default_dtype))?;
+    let t = device::moved(t, device)?;
     t.set_requires_grad(requires_grad)?;
     wrap(py, t)
 }

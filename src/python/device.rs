@@ -1,9 +1,16 @@
-//! `device`: where a tensor lives. Only the CPU is there as yet.
+//! `device`: where a tensor lives.
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use std::cell::Cell;
+
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
+
+use crate::cuda;
+use crate::device::{self, Device};
+use crate::ops::copy;
+use crate::tensor::Tensor;
 
 #[pyclass(name = "device", module = "rustnn", frozen, eq, hash)]
 #[derive(PartialEq, Eq, Hash, Clone)]
@@ -109,22 +116,33 @@ impl PyDevice {
         }
     }
 
-    /// `with device:` makes it the default. As tensors live on the CPU only, any other device raises
-    /// what `device=` would raise.
+    /// `with device:` makes it the default.
     fn __enter__<'py>(slf: Bound<'py, Self>) -> PyResult<Bound<'py, Self>> {
-        check(slf.as_any())?;
+        let device = slf.get().device()?;
+        device::at(device, || ());
+        LEFT.with_borrow_mut(|left| left.push(DEFAULT.replace(device)));
         Ok(slf)
     }
 
     #[pyo3(signature = (*exception))]
     fn __exit__(&self, exception: &Bound<'_, pyo3::types::PyTuple>) {
         let _ = exception;
+        if let Some(before) = LEFT.with_borrow_mut(Vec::pop) {
+            DEFAULT.set(before);
+        }
     }
+}
+
+thread_local! {
+    /// Where tensors are made that are given no device.
+    static DEFAULT: Cell<Device> = const { Cell::new(Device::Cpu) };
+    /// The defaults before each `with` that this thread is in.
+    static LEFT: std::cell::RefCell<Vec<Device>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
 static CPU: PyOnceLock<Py<PyDevice>> = PyOnceLock::new();
 
-/// The device of every tensor there is.
+/// The host.
 pub fn cpu(py: Python<'_>) -> Py<PyDevice> {
     CPU.get_or_init(py, || {
         Py::new(py, PyDevice { kind: "cpu".to_owned(), index: None }).expect("a device object can be made")
@@ -132,23 +150,82 @@ pub fn cpu(py: Python<'_>) -> Py<PyDevice> {
     .clone_ref(py)
 }
 
-/// Checks a `device=` argument: only the CPU can hold tensors.
-pub fn check(value: &Bound<'_, PyAny>) -> PyResult<()> {
-    if value.is_none() {
-        return Ok(());
-    }
-    let device = PyDevice::new(value, None)?;
-    match device.kind.as_str() {
-        "cpu" => Ok(()),
-        "cuda" => Err(PyRuntimeError::new_err(
-            "rustnn has no CUDA device on this machine: tensors can only live on 'cpu' (use torch.cuda.is_available() to check)",
-        )),
-        other => Err(pyo3::exceptions::PyNotImplementedError::new_err(format!(
-            "rustnn does not support the device type '{other}'; tensors can only live on 'cpu'"
-        ))),
+/// The object of a device.
+pub fn object(py: Python<'_>, device: Device) -> PyResult<Py<PyDevice>> {
+    match device {
+        Device::Cpu => Ok(cpu(py)),
+        Device::Cuda(index) => Py::new(py, PyDevice { kind: "cuda".to_owned(), index: Some(index.into()) }),
     }
 }
 
+impl PyDevice {
+    /// The device that is meant; RuntimeError if it is not there, NotImplementedError for kinds of devices
+    /// that tensors cannot live on.
+    pub fn device(&self) -> PyResult<Device> {
+        match self.kind.as_str() {
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => {
+                let index = match self.index {
+                    None => cuda::gpu::current(),
+                    Some(index) => u8::try_from(index).unwrap_or(u8::MAX),
+                };
+                // It knows the folders of NVIDIA's libraries.
+                if !cuda::gpu::is_initialized() {
+                    Python::attach(|py| py.import("rustnn.cuda").map(drop))?;
+                }
+                Ok(Device::Cuda(cuda::gpu(index)?.index))
+            }
+            other => Err(PyNotImplementedError::new_err(format!(
+                "rustnn does not support the device type '{other}'; tensors can live on 'cpu' and 'cuda'"
+            ))),
+        }
+    }
+}
+
+/// What a `device=` argument says; `None` if it says nothing.
+pub fn read(value: &Bound<'_, PyAny>) -> PyResult<Option<Device>> {
+    if value.is_none() {
+        return Ok(None);
+    }
+    PyDevice::new(value, None)?.device().map(Some)
+}
+
+/// Where a tensor is made that no argument has a device for.
+#[inline]
+pub fn default() -> Device {
+    if device::others_in_use() { DEFAULT.get() } else { Device::Cpu }
+}
+
+/// Refuses a `device=` argument of what only the CPU has as yet.
+pub fn only_cpu(value: &Bound<'_, PyAny>) -> PyResult<()> {
+    match read(value)? {
+        None | Some(Device::Cpu) => Ok(()),
+        Some(other) => Err(PyNotImplementedError::new_err(format!("this is not implemented for '{other}'"))),
+    }
+}
+
+/// A tensor that was made of Python's data, moved to where `device=` says.
+pub fn moved(t: Tensor, value: Option<&Bound<'_, PyAny>>) -> PyResult<Tensor> {
+    let to = value.map(read).transpose()?.flatten().unwrap_or_else(default);
+    Ok(copy::to_device(&t, to)?)
+}
+
+/// `set_default_device`.
+#[pyfunction]
+fn _set_default_device(device: &Bound<'_, PyAny>) -> PyResult<()> {
+    let to = read(device)?.unwrap_or_default();
+    // What is on a device that is not the CPU counts as in use from here on.
+    device::at(to, || DEFAULT.set(to));
+    Ok(())
+}
+
+#[pyfunction]
+fn _get_default_device(py: Python<'_>) -> PyResult<Py<PyDevice>> {
+    object(py, default())
+}
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(_set_default_device, m)?)?;
+    m.add_function(wrap_pyfunction!(_get_default_device, m)?)?;
     m.add_class::<PyDevice>()
 }

@@ -10,9 +10,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use smallvec::SmallVec;
 
+use crate::device;
+use crate::error::Error;
+
 /// Runs `body`, turning a panic, which would be a bug of ours, into an exception.
 pub fn guarded(py: Python<'_>, body: impl FnOnce() -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+        let panic = match panic.downcast::<Error>() {
+            Ok(error) => return Err((*error).into()),
+            Err(panic) => panic,
+        };
         let text = panic
             .downcast_ref::<String>()
             .cloned()
@@ -21,6 +28,12 @@ pub fn guarded(py: Python<'_>, body: impl FnOnce() -> PyResult<*mut ffi::PyObjec
         Err(PyErr::new::<pyo3::panic::PanicException, _>(text))
     });
     result.unwrap_or_else(|error| {
+        // A method of PyO3's knows only that there was a panic.
+        let refused = error.is_instance_of::<pyo3::panic::PanicException>(py).then(device::take_refused);
+        let error = match refused.flatten() {
+            Some(device) => Error::NoKernel(device).into(),
+            None => error,
+        };
         error.restore(py);
         std::ptr::null_mut()
     })

@@ -16,7 +16,15 @@ pyo3::create_exception!(
     "A matrix that is singular, not positive-definite, or whose decomposition does not converge."
 );
 
+pyo3::create_exception!(
+    rustnn._C,
+    _OutOfMemoryError,
+    PyRuntimeError,
+    "A GPU has not as much free memory as was asked for."
+);
+
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("_OutOfMemoryError", m.py().get_type::<_OutOfMemoryError>())?;
     m.add("_LinAlgError", m.py().get_type::<_LinAlgError>())
 }
 
@@ -34,7 +42,8 @@ impl From<Error> for PyErr {
             Error::Index(_) => PyIndexError::new_err(message),
             Error::Type(_) => PyTypeError::new_err(message),
             Error::Value(_) => PyValueError::new_err(message),
-            Error::Unsupported(_) => PyNotImplementedError::new_err(message),
+            Error::GpuOutOfMemory(_) => _OutOfMemoryError::new_err(message),
+            Error::Unsupported(_) | Error::NoKernel(_) => PyNotImplementedError::new_err(message),
             Error::Callback { token, .. } => {
                 take_raised(token).unwrap_or_else(|| PyRuntimeError::new_err(message))
             }

@@ -13,6 +13,8 @@ use smallvec::SmallVec;
 
 use crate::autocast::{self, Policy};
 use crate::autograd;
+use crate::device::{self, Device};
+use crate::error::Error;
 use crate::ops::node_names::NodeName;
 use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
@@ -22,7 +24,7 @@ use crate::python::entry::{Entry, Positional, definition, entries, fast_argument
 use crate::python::gc::without_gil;
 use crate::python::signature::Signature;
 use crate::python::tensor::PyTensor;
-use crate::python::{dispatch, out, profiler};
+use crate::python::{device as python_device, dispatch, out, profiler};
 use crate::tensor::Tensor;
 
 /// All overloads of a name.
@@ -295,7 +297,12 @@ fn run<'py>(
         })
         .fold(0, usize::saturating_add);
     let before = group.node.map(|_| autograd::node::next_number());
-    let compute = || if group.inplace { call_inplace(op, values) } else { (op.call)(&Args(values)) };
+    let compute = || {
+        if !device::others_in_use() && extras.device.is_none_or(|d| d == Device::Cpu) {
+            return if group.inplace { call_inplace(op, values) } else { (op.call)(&Args(values)) };
+        }
+        call_on_device(group, op, values, extras.device)
+    };
     let output = if elements > RELEASE_GIL { without_gil(py, compute) } else { compute() }?;
     let mut output = output;
     if let (Some(node), Some(before)) = (group.node, before) {
@@ -326,6 +333,55 @@ fn run<'py>(
         return Ok(first.clone());
     }
     output_object(py, Output::Tensor(result))
+}
+
+/// As usual, with the thread's place where the arguments are, or where `device=` says.
+#[cold]
+fn call_on_device(
+    group: &Group,
+    op: &'static Op,
+    values: &[Value],
+    asked: Option<Device>,
+) -> crate::error::Result<Output> {
+    let tensors = || {
+        values.iter().flat_map(|v| match v {
+            Value::Tensor(t) => std::slice::from_ref(t),
+            Value::Tensors(list) => list.as_slice(),
+            _ => &[],
+        })
+    };
+    let place = match asked {
+        Some(device) => device,
+        None if tensors().next().is_none() => python_device::default(),
+        None => tensors().map(Tensor::device).find(|d| d.is_cuda()).unwrap_or_default(),
+    };
+    let run = || if group.inplace { call_inplace(op, values) } else { (op.call)(&Args(values)) };
+    let result = match device::at(place, || device::guarded(run)) {
+        // What is made out of nothing, and not drawn, can be made by the host and sent.
+        Err(Error::NoKernel(_)) if tensors().next().is_none() && !draws(values, op) => {
+            match device::at(Device::Cpu, || device::guarded(run))? {
+                Output::Tensor(made) => copy::to_device(&made, place).map(Output::Tensor),
+                other => Ok(other),
+            }
+        }
+        other => other,
+    };
+    result.map_err(|error| match error {
+        Error::NoKernel(device) => {
+            let dtypes: Vec<&str> = tensors().map(|t| t.dtype().name()).collect();
+            Error::Unsupported(format!(
+                "'{}' is not implemented for tensors on '{device}' ({}); it runs on the CPU",
+                display_name(&group.name),
+                dtypes.join(", ")
+            ))
+        }
+        error => error,
+    })
+}
+
+/// Whether an operation draws random numbers, of which a GPU has its own.
+fn draws(values: &[Value], op: &Op) -> bool {
+    values.iter().any(|v| matches!(v, Value::Generator(_))) || op.signature.contains("Generator")
 }
 
 /// The in-place form: its own call, or the result copied into the first argument.

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use crate::autocast;
 use crate::dtype::DType;
 use crate::error::Result;
+use crate::ops::cuda::beside;
 use crate::ops::pointwise::{Arg, Row, apply, apply_inplace};
 use crate::ops::table::rows;
 use crate::ops::{arithmetic, matmul, table};
@@ -40,6 +41,15 @@ impl Other {
         match self {
             Other::Tensor(t) => Arg::Tensor(t),
             Other::Number(s) => Arg::Number(*s),
+        }
+    }
+
+    /// Runs an operator where its operands are.
+    #[inline]
+    fn beside<R>(&self, this: &Tensor, body: impl FnOnce() -> Result<R>) -> Result<R> {
+        match self {
+            Other::Tensor(other) => beside(&[this, other], body),
+            Other::Number(_) => beside(&[this], body),
         }
     }
 
@@ -87,9 +97,9 @@ fn binary<'py>(
     let Some(other) = operand else { return Ok(py.NotImplemented().into_bound(py)) };
     let this = handle(slf);
     let result = if this.numel().saturating_add(other.elements()) > RELEASE_GIL {
-        without_gil(py, || compute(Arg::Tensor(&this), other.arg()))
+        without_gil(py, || other.beside(&this, || compute(Arg::Tensor(&this), other.arg())))
     } else {
-        compute(Arg::Tensor(&this), other.arg())
+        other.beside(&this, || compute(Arg::Tensor(&this), other.arg()))
     };
     wrap(py, result?)
 }
@@ -125,9 +135,9 @@ fn inplace<'py>(
     }
     let this = handle(slf);
     if this.numel() > RELEASE_GIL {
-        without_gil(slf.py(), || compute(Arg::Tensor(&this), other.arg()))?;
+        without_gil(slf.py(), || other.beside(&this, || compute(Arg::Tensor(&this), other.arg())))?;
     } else {
-        compute(Arg::Tensor(&this), other.arg())?;
+        other.beside(&this, || compute(Arg::Tensor(&this), other.arg()))?;
     }
     Ok(())
 }
@@ -289,9 +299,9 @@ impl PyTensor {
             (this, other) = (autocast::cast(&this, short)?, autocast::cast(&other, short)?);
         }
         let result = if this.numel().saturating_add(other.numel()) > RELEASE_GIL {
-            without_gil(py, || matmul::matmul(&this, &other))
+            without_gil(py, || beside(&[&this, &other], || matmul::matmul(&this, &other)))
         } else {
-            matmul::matmul(&this, &other)
+            beside(&[&this, &other], || matmul::matmul(&this, &other))
         };
         wrap(py, result?)
     }
@@ -374,7 +384,8 @@ impl PyTensor {
         {
             return Ok(result);
         }
-        let result = crate::ops::index::get(&handle(slf), &indexing::read(index)?)?;
+        let (this, index) = (handle(slf), indexing::read(index)?);
+        let result = beside(&[&this], || crate::ops::index::get(&this, &index))?;
         wrap(slf.py(), result)
     }
 
@@ -402,7 +413,7 @@ impl PyTensor {
             }
         };
         let index = indexing::read(index)?;
-        Ok(crate::ops::index::set(&this, &index, value.arg())?)
+        Ok(value.beside(&this, || crate::ops::index::set(&this, &index, value.arg()))?)
     }
 
     fn __delitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -1,11 +1,14 @@
 //! `UntypedStorage`: the bytes under tensors.
 
-use pyo3::exceptions::{PyBufferError, PyIndexError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyIndexError, PyNotImplementedError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
+use crate::device::Device;
+use crate::dtype::DType;
 use crate::layout::{Layout, Sizes, Strides, sizes_from};
+use crate::ops::copy;
 use crate::python::convert::{handle, index_of, tensor_of, wrap};
 use crate::python::tensor::PyTensor;
 use crate::python::{device, dtype};
@@ -17,6 +20,26 @@ use crate::tensor::Tensor;
 pub struct PyStorage(pub Storage);
 
 impl PyStorage {
+    /// The same bytes on the host: itself, or a copy of what a GPU has.
+    fn on_host(&self) -> PyResult<PyStorage> {
+        if !self.0.device().is_cuda() {
+            return Ok(PyStorage(self.0.clone()));
+        }
+        let bytes = Tensor::from_storage(self.0.clone(), Layout::contiguous(&[self.0.bytes()]), DType::U8)?;
+        Ok(PyStorage(copy::to_device(&bytes, Device::Cpu)?.storage().clone()))
+    }
+
+    /// Refuses to write to what is not the host's.
+    fn check_writable(&self) -> PyResult<()> {
+        match self.0.device() {
+            Device::Cpu => Ok(()),
+            other => Err(PyNotImplementedError::new_err(format!(
+                "writing to a storage is not implemented for storages on '{other}'"
+            ))),
+        }
+    }
+
+    /// Of the host alone.
     fn bytes(&self) -> &[u8] {
         // SAFETY: the storage owns that many bytes; the slice is not kept across calls into Python.
         unsafe { std::slice::from_raw_parts(self.0.ptr(), self.0.bytes()) }
@@ -45,7 +68,7 @@ impl PyStorage {
     #[pyo3(signature = (content=None, *, device=None))]
     fn new(content: Option<&Bound<'_, PyAny>>, device: Option<&Bound<'_, PyAny>>) -> PyResult<PyStorage> {
         if let Some(device) = device {
-            device::check(device)?;
+            device::only_cpu(device)?;
         }
         let Some(content) = content else { return Ok(PyStorage(Storage::new(0)?)) };
         if let Some(n) = index_of(content)? {
@@ -65,7 +88,10 @@ impl PyStorage {
     }
 
     fn data_ptr(&self) -> usize {
-        self.0.ptr() as usize
+        match self.0.device() {
+            Device::Cpu => self.0.ptr() as usize,
+            Device::Cuda(_) => self.0.device_address() as usize,
+        }
     }
 
     fn nbytes(&self) -> usize {
@@ -85,13 +111,13 @@ impl PyStorage {
     }
 
     #[getter(device)]
-    fn where_it_lives(&self, py: Python<'_>) -> Py<device::PyDevice> {
-        device::cpu(py)
+    fn where_it_lives(&self, py: Python<'_>) -> PyResult<Py<device::PyDevice>> {
+        device::object(py, self.0.device())
     }
 
     #[getter]
     fn is_cuda(&self) -> bool {
-        false
+        self.0.device().is_cuda()
     }
 
     fn is_pinned(&self) -> bool {
@@ -106,30 +132,36 @@ impl PyStorage {
         false
     }
 
-    fn cpu(slf: Bound<'_, Self>) -> Bound<'_, Self> {
-        slf
+    /// The bytes on the host: the storage itself if it is there.
+    fn cpu(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        if !slf.get().0.device().is_cuda() {
+            return Ok(slf);
+        }
+        Bound::new(slf.py(), slf.get().on_host()?)
     }
 
     fn __getitem__(&self, index: i64) -> PyResult<u8> {
-        Ok(self.bytes()[self.place(index)?])
+        Ok(self.on_host()?.bytes()[self.place(index)?])
     }
 
     fn __setitem__(&self, index: i64, value: u8) -> PyResult<()> {
+        self.check_writable()?;
         self.write(self.place(index)?, &[value]);
         Ok(())
     }
 
     fn tolist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.bytes())
+        PyList::new(py, self.on_host()?.bytes())
     }
 
     /// Overwrites every byte.
-    fn fill_(slf: Bound<'_, Self>, value: u8) -> Bound<'_, Self> {
+    fn fill_(slf: Bound<'_, Self>, value: u8) -> PyResult<Bound<'_, Self>> {
         let storage = slf.get();
+        storage.check_writable()?;
         // SAFETY: the storage owns that many bytes.
         unsafe { std::ptr::write_bytes(storage.0.ptr(), value, storage.0.bytes()) };
         storage.0.bump_version();
-        slf
+        Ok(slf)
     }
 
     /// Overwrites the bytes with those of a storage of the same size.
@@ -148,29 +180,36 @@ impl PyStorage {
                 source.0.bytes()
             )));
         }
-        own.write(0, source.bytes());
+        own.check_writable()?;
+        own.write(0, source.on_host()?.bytes());
         Ok(slf)
     }
 
     fn clone(&self) -> PyResult<PyStorage> {
+        if self.0.device().is_cuda() {
+            let bytes =
+                Tensor::from_storage(self.0.clone(), Layout::contiguous(&[self.0.bytes()]), DType::U8)?;
+            return Ok(PyStorage(copy::clone(&bytes)?.storage().clone()));
+        }
         let copied = PyStorage(Storage::new(self.0.bytes())?);
         copied.write(0, self.bytes());
         Ok(copied)
     }
 
     /// A copy of the bytes.
-    fn tobytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.bytes())
+    fn tobytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, self.on_host()?.bytes()))
     }
 
-    fn __repr__(&self) -> String {
-        let mut text: String = self.bytes().iter().map(|b| format!(" {b}\n")).collect();
-        text += &format!("[torch.storage.UntypedStorage(device=cpu) of size {}]", self.0.bytes());
-        text
+    fn __repr__(&self) -> PyResult<String> {
+        let mut text: String = self.on_host()?.bytes().iter().map(|b| format!(" {b}\n")).collect();
+        let device = self.0.device();
+        text += &format!("[torch.storage.UntypedStorage(device={device}) of size {}]", self.0.bytes());
+        Ok(text)
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let bytes = slf.get().tobytes(slf.py());
+        let bytes = slf.get().tobytes(slf.py())?;
         Ok((slf.get_type(), (bytes,)).into_pyobject(slf.py())?.into_any())
     }
 
@@ -188,6 +227,11 @@ impl PyStorage {
             return Err(PyBufferError::new_err("the view is null"));
         }
         let storage = &slf.get().0;
+        if storage.device().is_cuda() {
+            return Err(PyBufferError::new_err(
+                "the memory of a GPU cannot be looked at from the host: call cpu()",
+            ));
+        }
         // SAFETY: CPython gives a view to fill; the object it keeps keeps the storage.
         let status = unsafe {
             ffi::PyBuffer_FillInfo(

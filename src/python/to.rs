@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyComplex, PyDict, PyFloat, PyString, PyTuple};
 
+use crate::device::Device;
 use crate::dtype::DType;
 use crate::python::convert::{index_of, tensor_of};
 use crate::python::data::dtype_argument;
@@ -13,6 +14,7 @@ use crate::python::{device, dtype, formats};
 #[derive(Default)]
 pub struct To {
     pub dtype: Option<DType>,
+    pub device: Option<Device>,
     pub copy: bool,
     /// The memory format by its name.
     pub format: Option<String>,
@@ -36,6 +38,7 @@ pub fn read_to(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) ->
     for (i, arg) in args.iter().enumerate() {
         if let Some(t) = tensor_of(&arg).filter(|_| i == 0) {
             (target.dtype, place) = (Some(t.dtype()), Place::NonBlocking);
+            target.device = Some(t.device());
         } else if (arg.is_instance_of::<PyFloat>() || arg.is_instance_of::<PyComplex>()) && i == 0 {
             // A number stands for a tensor of it.
             let dtype = if arg.is_instance_of::<PyFloat>() { DType::F64 } else { DType::C128 };
@@ -56,7 +59,7 @@ pub fn read_to(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) ->
                 || arg.cast::<device::PyDevice>().is_ok()
                 || index_of(&arg)?.is_some())
         {
-            device::check(&arg)?;
+            target.device = device::read(&arg)?;
             place = Place::DType;
         } else if place == Place::DType && arg.is_none() {
             place = Place::NonBlocking;
@@ -70,10 +73,10 @@ pub fn read_to(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) ->
             "dtype" if target.dtype.is_none() => {
                 target.dtype = dtype_argument((!value.is_none()).then_some(&value), "to")?;
             }
-            "device" => device::check(&value)?,
+            "device" => target.device = device::read(&value)?,
             "copy" => target.copy = value.is_truthy()?,
             "other" | "tensor" if args.is_empty() => match tensor_of(&value) {
-                Some(t) => target.dtype = Some(t.dtype()),
+                Some(t) => (target.dtype, target.device) = (Some(t.dtype()), Some(t.device())),
                 None => return Err(invalid(args, kwargs)?),
             },
             "non_blocking" => {}
@@ -121,7 +124,7 @@ pub fn type_argument(value: &Bound<'_, PyAny>) -> PyResult<DType> {
         return Err(PyTypeError::new_err("dtype must be a type, str, or dtype object"));
     };
     if name.starts_with("torch.cuda.") {
-        device::check(PyString::new(value.py(), "cuda").as_any())?;
+        device::only_cpu(PyString::new(value.py(), "cuda").as_any())?;
     }
     let kind = name.strip_prefix("torch.").and_then(|n| n.strip_suffix("Tensor"));
     let found = DType::ALL.into_iter().find(|d| Some(d.scalar_name()) == kind);

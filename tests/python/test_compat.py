@@ -108,7 +108,7 @@ def test_tracebacks_show_the_script_alone(tmp_path: Path) -> None:
     ran = rustnn(tmp_path, "script.py", text="import torch\ndef f():\n    torch.rleu\nf()\n")
     assert ran.returncode == 1
     assert (
-        "AttributeError: module 'torch' has no attribute 'rleu' in rustnn; near it: relu; docs/NN"
+        "AttributeError: module 'torch' has no attribute 'rleu' in rustnn; near it: relu; docs/COMING_FROM_PYTORCH"
         in ran.stderr
     )
     assert ran.stderr.count("File ") == 2

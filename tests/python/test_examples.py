@@ -116,18 +116,6 @@ def test_looking(tmp_path: Path) -> None:
     assert list((tmp_path / "runs" / "looking").glob("events.out.*"))
 
 
-def test_the_first_look_in_the_readme(tmp_path: Path) -> None:
-    """It learns to multiply: 0.5 times 0.5, and keeps what it learnt."""
-    readme = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    script = tmp_path / "first_look.py"
-    script.write_text(program, encoding="utf-8")
-    loss, answer = run(str(script), tmp_path).splitlines()
-    assert float(loss) < 0.001
-    assert abs(float(re.findall(r"[\d.]+", answer)[0]) - 0.25) < 0.05
-    assert (tmp_path / "net.pth").exists()
-
-
 def test_every_example_is_tested() -> None:
     assert [f"tutorial/{chapter}.py" for chapter in PROMISES] == CHAPTERS
     assert sorted(RESULTS) == TRAININGS

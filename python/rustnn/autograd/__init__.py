@@ -1,4 +1,4 @@
-"""Gradients: of whole graphs (:func:`backward`), or of some outputs by some inputs (:func:`grad`)."""
+"""Gradients: of whole graphs (``backward``), or of some outputs by some inputs (``grad``)."""
 
 from __future__ import annotations
 

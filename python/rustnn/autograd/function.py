@@ -1,4 +1,4 @@
-"""Operations with a backward of the user's own: subclasses of :class:`Function`."""
+"""Operations with a backward of the user's own: subclasses of ``Function``."""
 
 from __future__ import annotations
 

@@ -264,8 +264,6 @@ def hessian(
     vectorize: bool = False,
     outer_jacobian_strategy: str = "reverse-mode",
 ) -> Any:
-    ""
-    ""
     """The Hessian of a function with a single number as its result.
 
     Its shape is (*input, *input), in tuples of tuples where there are several inputs."""
@@ -337,11 +335,9 @@ def vhp(
 def hvp(
     func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
 ) -> tuple[Any, Any]:
-    ""
-    ""
     """What ``func`` returns, a single number, and the product of its Hessian with ``v``, an input each.
 
-    :func:`vhp` gives the same for functions that are twice differentiable, and is faster.
+    ``vhp`` gives the same for functions that are twice differentiable, and is faster.
     """
     with enable_grad():
         was_tuple, output, places, grads, vector = _hessian_product(

@@ -147,7 +147,7 @@ class set_grad_enabled(_DecoratorContextManager):
 
 
 class inference_mode(_DecoratorContextManager):
-    """As :class:`no_grad`; and tensors made inside can never take part in a graph (``is_inference()``).
+    """As ``no_grad``; and tensors made inside can never take part in a graph (``is_inference()``).
 
     Outside they can be read, but not be saved for a backward or be changed in place.
     ``inference_mode(False)``

@@ -91,7 +91,7 @@ def gradgradcheck(
 
     ``grad_outputs`` are the gradients of the outputs to start from, drawn at random if they are not given;
     the
-    rest is as in :func:`gradcheck`.
+    rest is as in ``gradcheck``.
     """
     inputs = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     outputs = _outputs(func, inputs)

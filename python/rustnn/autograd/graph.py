@@ -112,7 +112,7 @@ class save_on_cpu(saved_tensors_hooks):
 
 
 class disable_saved_tensors_hooks:
-    """Inside, :class:`saved_tensors_hooks` is a RuntimeError with this message."""
+    """Inside, ``saved_tensors_hooks`` is a RuntimeError with this message."""
 
     def __init__(self, error_message: str) -> None:
         self.error_message = error_message

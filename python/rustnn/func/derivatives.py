@@ -76,8 +76,6 @@ def _selected(args: tuple[Any, ...], argnums: Argnums) -> tuple[bool, tuple[int,
 def grad_and_value(
     func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
-    ""
-    ""
     """A function that returns the gradients of ``func`` by its arguments ``argnums``, and its value.
 
     ``func`` returns a single number, with ``has_aux`` also something else, which comes back beside the value.
@@ -116,7 +114,7 @@ def grad_and_value(
 
 
 def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
-    """As :func:`grad_and_value`, without the value."""
+    """As ``grad_and_value``, without the value."""
     both = grad_and_value(func, argnums, has_aux)
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -150,8 +148,6 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 
 
 def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, has_aux: bool = False) -> Any:
-    ""
-    ""
     """The value of ``func`` at the tuple ``primals``, and its derivative along ``tangents``.
 
     By way of two backwards: the gradient is linear in what it starts from.
@@ -226,7 +222,7 @@ def _stacked(rows: list[Any], output: Tensor, many: bool, args: tuple[Any, ...])
 def jacfwd(
     func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error"
 ) -> Callable[..., Any]:
-    """The same as :func:`jacrev`."""
+    """The same as ``jacrev``."""
     return jacrev(func, argnums, has_aux=has_aux)
 
 

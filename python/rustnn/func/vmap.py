@@ -22,8 +22,6 @@ def vmap(
     *,
     chunk_size: int | None = None,
 ) -> Callable[..., Any]:
-    ""
-    ""
     """A function that calls ``func`` for each place along ``in_dims`` and stacks the results.
 
     ``in_dims`` is an int for all arguments or a tuple with one entry an argument, None for what has no batch;

@@ -45,7 +45,7 @@ __all__ = [
 
 
 class ReLU(Module):
-    """``max(x, 0)``; with ``inplace`` the input itself is changed."""
+    """``max(x, 0)``, of any shape; with ``inplace`` the input itself is changed."""
 
     inplace: bool
 
@@ -164,7 +164,7 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """``exp(x)`` over its sum along ``dim``: positive values that add up to 1."""
+    """``exp(x)`` over its sum along ``dim``: positive values that add up to 1. The shape stays."""
 
     dim: int | None
 

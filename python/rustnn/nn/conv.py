@@ -205,7 +205,11 @@ class _Convolution(_ConvNd):
 
 
 class Conv1d(_Convolution):
-    """Convolution of signals: (N, in_channels, L) or without N, to (N, out_channels, L'); see Conv2d."""
+    """Convolution of signals: (N, in_channels, L) or without N, to (N, out_channels, L').
+
+    ``L' = floor((L + 2 * padding - dilation * (kernel_size - 1) - 1) / stride) + 1``. ``weight`` is
+    (out_channels, in_channels / groups, kernel_size). For the other arguments see Conv2d.
+    """
 
     _dims = 1
     _convolve = staticmethod(_C.conv1d)
@@ -214,7 +218,12 @@ class Conv1d(_Convolution):
 class Conv2d(_Convolution):
     """Convolution of images: (N, in_channels, H, W) or without N, to (N, out_channels, H', W').
 
-    ``weight`` is (out_channels, in_channels / groups, kernel height, kernel width). ``padding`` is added on
+    ``H' = floor((H + 2 * padding - dilation * (kernel_size - 1) - 1) / stride) + 1``, and W' alike; sizes are
+    a number or a pair. ``stride`` is how far the window moves, ``dilation`` the distance between its
+    elements, ``groups`` how many parts the channels are cut into, each with weights of its own.
+
+    ``weight`` is (out_channels, in_channels / groups, kernel height, kernel width), ``bias`` (out_channels)
+    or None; both start as draws from U(-k, k), k = 1 / sqrt(inputs of one output). ``padding`` is added on
     both sides, or "valid" (none), or "same" (H' = H; stride 1 only); ``padding_mode`` says of what: "zeros",
     "reflect", "replicate" or "circular". ValueError for settings that do not go together.
     """
@@ -224,7 +233,10 @@ class Conv2d(_Convolution):
 
 
 class Conv3d(_Convolution):
-    """Convolution of volumes: (N, in_channels, D, H, W) or without N; see Conv2d."""
+    """Convolution of volumes: (N, in_channels, D, H, W) or without N, to (N, out_channels, D', H', W').
+
+    As Conv2d, with sizes of a number or three.
+    """
 
     _dims = 3
     _convolve = staticmethod(_C.conv3d)
@@ -301,7 +313,11 @@ class _ConvTransposeNd(_ConvNd):
 
 
 class ConvTranspose1d(_ConvTransposeNd):
-    """Transposed convolution of signals: (N, in_channels, L) or without N; see ConvTranspose2d."""
+    """Transposed convolution of signals: (N, in_channels, L) or without N, to (N, out_channels, L').
+
+    ``L' = (L - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``; see
+    ConvTranspose2d.
+    """
 
     _dims = 1
     _convolve = staticmethod(_C.conv_transpose1d)
@@ -310,6 +326,7 @@ class ConvTranspose1d(_ConvTransposeNd):
 class ConvTranspose2d(_ConvTransposeNd):
     """The gradient of a convolution as a layer: (N, in_channels, H, W) to (N, out_channels, H', W').
 
+    ``H' = (H - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1``, and W' alike.
     ``weight`` is (in_channels, out_channels / groups, kernel height, kernel width). ``output_padding``, or
     ``output_size`` in the call, settles which of the sizes that fit the result has.
     """

@@ -27,8 +27,9 @@ class _DropoutNd(Module):
 
 
 class Dropout(_DropoutNd):
-    """In training every element is set to 0 with probability ``p`` and multiplied by ``1 / (1 - p)``
-    otherwise.
+    """In training sets elements to 0 with probability ``p`` and multiplies the others by ``1 / (1 - p)``.
+
+    Any shape. In evaluation the input itself. ValueError unless p is in [0, 1].
     """
 
     def forward(self, input: Tensor) -> Tensor:

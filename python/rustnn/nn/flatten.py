@@ -14,7 +14,7 @@ __all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Module):
-    """Make one dim of the dims ``start_dim`` to ``end_dim``: (N, C, H, W) becomes (N, C * H * W)."""
+    """Makes one dim of the dims ``start_dim`` to ``end_dim``: (N, C, H, W) becomes (N, C * H * W)."""
 
     start_dim: int
     end_dim: int

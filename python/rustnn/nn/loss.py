@@ -79,21 +79,33 @@ class _WeightedLoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """``|input - target|``, reduced."""
+    """The mean of ``|input - target|``.
+
+    Input and target have one shape; the result has it too with ``reduction="none"``, otherwise it is ().
+    ``reduction="sum"`` adds up.
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
 class MSELoss(_Loss):
-    """``(input - target)²``, reduced."""
+    """The mean of ``(input - target)²``.
+
+    Input and target have one shape; the result has it too with ``reduction="none"``, otherwise it is ().
+    ``reduction="sum"`` adds up.
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(_Loss):
-    """A parabola where ``|input - target| < beta``, a straight line beyond; reduced."""
+    """A parabola where ``|input - target| < beta``, a straight line beyond; its mean.
+
+    ``(input - target)² / (2 * beta)`` and ``|input - target| - beta / 2``. Input and target have one shape;
+    the result has it too with ``reduction="none"``, otherwise it is ().
+    """
 
     beta: float
 
@@ -112,9 +124,11 @@ class SmoothL1Loss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """Minus the log-probability of the target class.
+    """Minus the log-probability of the target class: what follows a LogSoftmax.
 
-    Log-probabilities (N, C, ...), int64 targets (N, ...).
+    Input (N, C), (C) or (N, C, d1, ...), int64 targets without the dim C. ``weight`` (C) weighs the classes:
+    the mean is over the weights of the targets. Targets that are ``ignore_index`` do not count. With
+    ``reduction="none"`` one value a target, otherwise ().
     """
 
     ignore_index: int
@@ -137,9 +151,12 @@ class NLLLoss(_WeightedLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """The same of raw outputs: log-softmax is inside.
+    """Minus the log-probability of the target class, of raw scores: a log-softmax is inside.
 
-    Targets are classes (N, ...) or probabilities (N, C, ...).
+    Input (N, C), (C) or (N, C, d1, ...). Targets are classes, int64 without the dim C, or probabilities of
+    the input's shape. ``weight`` (C) weighs the classes: the mean is over the weights of the targets. Classes
+    that are ``ignore_index`` do not count. ``label_smoothing`` is the share of the target that is spread over
+    all classes. With ``reduction="none"`` one value a target, otherwise ().
     """
 
     ignore_index: int
@@ -235,14 +252,23 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 
 
 class BCELoss(_WeightedLoss):
-    """Cross entropy of probabilities in [0, 1] and targets in [0, 1], element by element, reduced."""
+    """``-(t log p + (1 - t) log (1 - p))``, the cross entropy of yes or no, of probabilities p and targets t.
+
+    Both are in [0, 1]. Logarithms count as at least -100. ``weight`` is broadcast to the input. Input and
+    target have one shape; the result has it too with ``reduction="none"``, otherwise it is ().
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.binary_cross_entropy(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):
-    """The same of raw outputs: the sigmoid is inside. ``pos_weight`` weighs the positives."""
+    """The cross entropy of yes or no, of raw scores: a sigmoid is inside; safer than Sigmoid and BCELoss.
+
+    ``weight`` is broadcast to the input; ``pos_weight``, one number a class, multiplies the part of the
+    targets that are 1. Input and target have one shape; the result has it too with ``reduction="none"``,
+    otherwise it is ().
+    """
 
     weight: Tensor | None
     pos_weight: Tensor | None
@@ -288,8 +314,10 @@ class NLLLoss2d(NLLLoss):
 
 
 class HuberLoss(_Loss):
-    """A parabola where ``|input - target| <= delta``, a straight line beyond; reduced.
+    """A parabola where ``|input - target| <= delta``, a straight line beyond; its mean.
 
+    ``(input - target)² / 2`` and ``delta * (|input - target| - delta / 2)``: SmoothL1Loss times ``delta``.
+    Input and target have one shape; the result has it too with ``reduction="none"``, otherwise it is ().
     TypeError for a ``delta`` that is no number, RuntimeError in the call for one that is not positive.
     """
 
@@ -381,7 +409,11 @@ class KLDivLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_Loss):
-    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1; reduced."""
+    """``x`` where the target is 1, ``max(0, margin - x)`` where it is -1; their mean.
+
+    For distances of pairs that are alike or not. Input and target have one shape; the result has it too with
+    ``reduction="none"``, otherwise it is ().
+    """
 
     margin: float
 
@@ -400,28 +432,40 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """The hinge between every target class and every other class: (N, C) and int64 (N, C), -1 ends a list."""
+    """The hinge between every target class and every other class; its mean.
+
+    Input (N, C) or (C), int64 targets of the same shape: the classes of a sample, and -1 after the last.
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class SoftMarginLoss(_Loss):
-    """``log(1 + exp(-target * input))``, targets 1 or -1; reduced."""
+    """``log(1 + exp(-target * input))``, targets 1 or -1; the mean.
+
+    Input and target have one shape; the result has it too with ``reduction="none"``, otherwise it is ().
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """The mean over classes of the cross entropy of raw outputs: (N, C), targets 0 or 1."""
+    """The mean over classes of the cross entropy of yes or no, of raw scores.
+
+    Input (N, C) or (C), targets 0 or 1 of the same shape; ``weight`` (C) weighs the classes.
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.multilabel_soft_margin_loss(input, target, weight=self.weight, reduction=self.reduction)
 
 
 class CosineEmbeddingLoss(_Loss):
-    """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1; reduced."""
+    """``1 - cos`` where the target is 1, ``max(0, cos - margin)`` where it is -1; the mean.
+
+    Two inputs (N, D) or (D), whose angle counts, and targets (N) or ().
+    """
 
     margin: float
 
@@ -440,7 +484,11 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """``max(0, -target * (input1 - input2) + margin)``, targets 1 or -1; reduced."""
+    """``max(0, -target * (input1 - input2) + margin)``; the mean.
+
+    Which of two is to be the larger: the first where the target is 1, the second where it is -1. Two inputs
+    and the target, all (N) or ().
+    """
 
     margin: float
 
@@ -459,7 +507,10 @@ class MarginRankingLoss(_Loss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """The mean over classes of ``max(0, margin - x[target] + x) ** p``, p being 1 or 2: (N, C), (N)."""
+    """The mean over classes of ``max(0, margin - x[target] + x) ** p``, p being 1 or 2; its mean.
+
+    Input (N, C) or (C), int64 targets (N) or (); ``weight`` (C) weighs by the target's class.
+    """
 
     p: int
     margin: float
@@ -533,7 +584,12 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """TripletMarginLoss with a distance of one's own; without one, ``nn.functional.pairwise_distance``."""
+    """TripletMarginLoss with a distance of one's own.
+
+    ``distance_function`` takes two tensors and gives (N); without one it is
+    ``nn.functional.pairwise_distance``. ``swap`` takes the negative's distance to the positive where it is
+    smaller. ValueError unless margin > 0.
+    """
 
     margin: float
     swap: bool

@@ -72,7 +72,10 @@ class ConstantPad1d(_ConstantPadNd):
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """Adds ``value`` around an image: (N, C, H, W) or (C, H, W)."""
+    """Adds ``value`` around an image: (N, C, H, W) or (C, H, W).
+
+    ``padding`` is a number for all sides, or (left, right, top, bottom); negative ones cut off.
+    """
 
     _dims = 2
 
@@ -98,7 +101,10 @@ class ZeroPad1d(_ZeroPadNd):
 
 
 class ZeroPad2d(_ZeroPadNd):
-    """Adds zeros around an image."""
+    """Adds zeros around an image: (N, C, H, W) or (C, H, W).
+
+    ``padding`` is a number for all sides, or (left, right, top, bottom); negative ones cut off.
+    """
 
     _dims = 2
 
@@ -117,7 +123,7 @@ class ReflectionPad1d(_PadNd):
 
 
 class ReflectionPad2d(_PadNd):
-    """As ReflectionPad1d, around an image."""
+    """As ReflectionPad1d, around an image: (N, C, H, W) or (C, H, W), (left, right, top, bottom)."""
 
     _dims = 2
     _mode = "reflect"
@@ -138,7 +144,7 @@ class ReplicationPad1d(_PadNd):
 
 
 class ReplicationPad2d(_PadNd):
-    """Repeats the edges of an image."""
+    """Repeats the edges of an image: (N, C, H, W) or (C, H, W), (left, right, top, bottom)."""
 
     _dims = 2
     _mode = "replicate"

@@ -90,23 +90,29 @@ class _MaxPoolNd(Module):
 
 
 class MaxPool1d(_MaxPoolNd):
-    """The largest value of every window of a signal; see MaxPool2d."""
+    """The largest value of every window: (N, C, L) or (C, L) to (..., L').
+
+    ``L' = floor((L + 2 * padding - dilation * (kernel_size - 1) - 1) / stride) + 1``, or rounded up with
+    ``ceil_mode``. ``stride`` is the window's size unless given. With ``return_indices`` also where the values
+    were, as int64.
+    """
 
     _pool = staticmethod(F.max_pool1d)
 
 
 class MaxPool2d(_MaxPoolNd):
-    """The largest value of every window: (N, C, H, W) or (C, H, W) in, the same dims out.
+    """The largest value of every window: (N, C, H, W) or (C, H, W) to (..., H', W').
 
-    ``stride`` is the window's size unless given. With ``return_indices`` also where the values were, as
-    int64.
+    ``H' = floor((H + 2 * padding - dilation * (kernel_size - 1) - 1) / stride) + 1``, or rounded up with
+    ``ceil_mode``, and W' alike. Sizes are a number or a pair; ``stride`` is the window's size unless given.
+    With ``return_indices`` also where the values were, as int64.
     """
 
     _pool = staticmethod(F.max_pool2d)
 
 
 class MaxPool3d(_MaxPoolNd):
-    """The largest value of every window of a volume; see MaxPool2d."""
+    """The largest value of every window of a volume: (N, C, D, H, W) or without N; see MaxPool2d."""
 
     _pool = staticmethod(F.max_pool3d)
 
@@ -155,9 +161,10 @@ class MaxUnpool3d(_MaxUnpoolNd):
 
 
 class AvgPool1d(Module):
-    """The mean of every window of a signal.
+    """The mean of every window: (N, C, L) or (C, L) to (..., L').
 
-    ``stride`` is the window's size unless given; ``count_include_pad`` counts the zeros of the padding in.
+    ``L' = floor((L + 2 * padding - kernel_size) / stride) + 1``, or rounded up with ``ceil_mode``. ``stride``
+    is the window's size unless given; ``count_include_pad`` counts the zeros of the padding in.
     """
 
     def __init__(
@@ -185,7 +192,11 @@ class AvgPool1d(Module):
 
 
 class AvgPool2d(Module):
-    """The mean of every window of an image; sums are over ``divisor_override`` where it is given."""
+    """The mean of every window: (N, C, H, W) or (C, H, W) to (..., H', W').
+
+    Sizes are those of AvgPool1d, a number or a pair. Sums are divided by ``divisor_override`` where it is
+    given.
+    """
 
     _pool: ClassVar[Callable[..., Tensor]] = staticmethod(F.avg_pool2d)
 
@@ -222,7 +233,7 @@ class AvgPool2d(Module):
 
 
 class AvgPool3d(AvgPool2d):
-    """The mean of every window of a volume; see AvgPool2d."""
+    """The mean of every window of a volume: (N, C, D, H, W) or without N; see AvgPool2d."""
 
     _pool = staticmethod(F.avg_pool3d)
 
@@ -254,7 +265,10 @@ class _LPPoolNd(Module):
 
 
 class LPPool1d(_LPPoolNd):
-    """The p-norm of every window of a signal, p being ``norm_type``."""
+    """The p-norm of every window, p being ``norm_type``: (N, C, L) or (C, L) to (..., L').
+
+    Sizes as for AvgPool1d, without padding.
+    """
 
     _pool = staticmethod(F.lp_pool1d)
 
@@ -288,13 +302,17 @@ class _AdaptiveAvgPoolNd(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
-    """The means of ``output_size`` windows that cover the signal, whatever its length."""
+    """The means of windows that cover the signal: (N, C, L) or (C, L) to (..., output_size)."""
 
     _pool = staticmethod(F.adaptive_avg_pool1d)
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
-    """The means of as many windows as ``output_size`` says: a number, or two; None keeps the input's."""
+    """The means of windows that cover the image: (N, C, H, W) or (C, H, W) to (..., H', W').
+
+    ``output_size`` is (H', W'), or a number for both; None keeps the input's. Windows overlap where sizes do
+    not divide each other.
+    """
 
     _pool = staticmethod(F.adaptive_avg_pool2d)
 
@@ -324,13 +342,20 @@ class _AdaptiveMaxPoolNd(Module):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
-    """The largest of ``output_size`` windows that cover the signal; also where, with ``return_indices``."""
+    """The largest of windows that cover the signal: (N, C, L) or (C, L) to (..., output_size).
+
+    With ``return_indices`` also where the values were.
+    """
 
     _pool = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
-    """The largest of as many windows as ``output_size`` says: a number, or two; None keeps the input's."""
+    """The largest of windows that cover the image: (N, C, H, W) or (C, H, W) to (..., H', W').
+
+    ``output_size`` is (H', W'), or a number for both; None keeps the input's. With ``return_indices`` also
+    where the values were.
+    """
 
     _pool = staticmethod(F.adaptive_max_pool2d)
 

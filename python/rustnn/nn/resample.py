@@ -26,7 +26,11 @@ __all__ = [
 
 
 class Upsample(Module):
-    """Resizes (N, C, ...) to ``size``, or by ``scale_factor``: see ``nn.functional.interpolate``."""
+    """Resizes (N, C, L), (N, C, H, W) or (N, C, D, H, W) to ``size``, or by ``scale_factor``.
+
+    ``mode`` is "nearest", "nearest-exact", "linear" (3 dims), "bilinear" or "bicubic" (4) or "trilinear" (5).
+    ``align_corners`` lets the corners of input and output coincide. See ``nn.functional.interpolate``.
+    """
 
     def __init__(
         self,

@@ -81,7 +81,10 @@ class _FeedForward(Module):
 class TransformerEncoderLayer(_FeedForward):
     """Self-attention, then two linear layers, each around a shortcut and a LayerNorm.
 
-    ``norm_first`` normalises before each half, otherwise after it.
+    Source (S, N, E), (N, S, E) with ``batch_first``, or (S, E), E being ``d_model``; the result has its
+    shape. ``nhead`` heads share E; the linear layers go to ``dim_feedforward`` and back, with ``activation``,
+    a function or "relu" or "gelu", between them. ``norm_first`` normalises before each half, otherwise after
+    it.
     """
 
     def __init__(
@@ -155,7 +158,10 @@ class TransformerEncoderLayer(_FeedForward):
 
 
 class TransformerDecoderLayer(_FeedForward):
-    """Self-attention, attention to the encoder's output, two linear layers; see TransformerEncoderLayer."""
+    """Self-attention, attention to the encoder's output, two linear layers; see TransformerEncoderLayer.
+
+    Takes a target (T, N, E) and the memory (S, N, E), N first with ``batch_first``; the result is (T, N, E).
+    """
 
     def __init__(
         self,

@@ -246,7 +246,7 @@ def assert_allclose(
     equal_nan: bool = True,
     msg: str = "",
 ) -> None:
-    """:func:`assert_close` of what may differ in dtype, and may be no tensor yet."""
+    """``assert_close`` of what may differ in dtype, and may be no tensor yet."""
     if not isinstance(actual, Tensor):
         actual = _C.tensor(actual)
     if not isinstance(expected, Tensor):

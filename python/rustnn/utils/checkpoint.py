@@ -145,7 +145,7 @@ def checkpoint(
 
 
 class _Frame:
-    """One call of :func:`checkpoint` without reentrance: the call, and what became of what it saved."""
+    """One call of ``checkpoint`` without reentrance: the call, and what became of what it saved."""
 
     def __init__(
         self,
@@ -292,7 +292,7 @@ def checkpoint_sequential(
 ) -> Any:
     """The functions one after the other, in ``segments`` parts of which all but the last are checkpointed.
 
-    ``functions`` is a sequence of callables or a ``nn.Sequential``; the rest is as in :func:`checkpoint`.
+    ``functions`` is a sequence of callables or a ``nn.Sequential``; the rest is as in ``checkpoint``.
     """
     if use_reentrant is None:
         warnings.warn(

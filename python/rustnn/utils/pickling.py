@@ -70,7 +70,7 @@ class SavedStorage:
         self.key = key
         self.dtype = dtype
         self.location = intern(str(storage.device))
-        self.content = memoryview(storage)
+        self.content = memoryview(storage.cpu())
 
     @property
     def count(self) -> int:

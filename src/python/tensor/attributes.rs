@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyTuple};
 
 use super::PyTensor;
+use crate::device::Device;
 use crate::layout::{MemoryFormat, wrap_dim};
 use crate::ops::view;
 use crate::python::convert::{handle, size_object, tensor_of, wrap};
@@ -81,7 +82,12 @@ impl PyTensor {
     }
 
     fn data_ptr(&self) -> usize {
-        if self.tensor().numel() == 0 { 0 } else { self.tensor().ptr() as usize }
+        let t = self.tensor();
+        match t.device() {
+            _ if t.numel() == 0 => 0,
+            Device::Cpu => t.ptr() as usize,
+            Device::Cuda(_) => t.device_address() as usize,
+        }
     }
 
     fn const_data_ptr(&self) -> usize {
@@ -141,18 +147,27 @@ impl PyTensor {
     }
 
     #[getter(device)]
-    fn where_it_lives(slf: &Bound<'_, Self>) -> Py<device::PyDevice> {
-        device::cpu(slf.py())
+    fn where_it_lives(slf: &Bound<'_, Self>) -> PyResult<Py<device::PyDevice>> {
+        let device = slf.get().tensor().device();
+        device::object(slf.py(), device)
     }
 
     #[pyo3(name = "get_device")]
     fn cuda_index(&self) -> i64 {
-        -1
+        match self.tensor().device() {
+            Device::Cpu => -1,
+            Device::Cuda(index) => index.into(),
+        }
     }
 
     #[getter]
     fn is_cpu(&self) -> bool {
-        true
+        !self.tensor().device().is_cuda()
+    }
+
+    #[getter]
+    fn is_cuda(&self) -> bool {
+        self.tensor().device().is_cuda()
     }
 
     fn is_pinned(&self) -> bool {
@@ -263,7 +278,7 @@ macro_rules! never {
         )* }
     };
 }
-never! { is_cuda is_mps is_xpu is_ipu is_xla is_hpu is_mtia is_maia is_vulkan is_mkldnn is_meta is_nested is_sparse is_sparse_csr is_quantized }
+never! { is_mps is_xpu is_ipu is_xla is_hpu is_mtia is_maia is_vulkan is_mkldnn is_meta is_nested is_sparse is_sparse_csr is_quantized }
 
 /// Whether an object is a tensor.
 #[pyfunction]

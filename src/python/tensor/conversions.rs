@@ -1,16 +1,17 @@
 //! A tensor as something else: another dtype, an array of NumPy, a copy, a pickle.
 
-use pyo3::exceptions::{PyNotImplementedError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use super::PyTensor;
+use crate::device::{self, Device};
 use crate::dtype::DType;
 use crate::layout::MemoryFormat;
 use crate::ops::{copy, view};
 use crate::python::convert::{handle, wrap};
 use crate::python::to::{read_to, type_argument};
-use crate::python::{data, device, formats, numpy, subclass};
+use crate::python::{data, device as python_device, formats, numpy, subclass};
 use crate::tensor::Tensor;
 
 fn cast<'py>(
@@ -18,8 +19,25 @@ fn cast<'py>(
     to: DType,
     format: Option<MemoryFormat>,
 ) -> PyResult<Bound<'py, PyAny>> {
+    convert(slf, to, slf.get().tensor().device(), format)
+}
+
+/// As another dtype on another device; the tensor itself if it is all that already.
+fn convert<'py>(
+    slf: &Bound<'py, PyTensor>,
+    to: DType,
+    device: Device,
+    format: Option<MemoryFormat>,
+) -> PyResult<Bound<'py, PyAny>> {
     let t = handle(slf);
-    let mut result = copy::to_dtype(&t, to)?;
+    let mut result = device::guarded(|| {
+        // The smaller one of both dtypes travels.
+        let first = device::at(t.device(), || match to.size() <= t.dtype().size() {
+            true => copy::to_dtype(&t, to),
+            false => Ok(t.clone()),
+        })?;
+        device::at(device, || copy::to_dtype(&copy::to_device(&first, device)?, to))
+    })?;
     if let Some(format) = format {
         result = copy::in_format(&result, format)?;
     }
@@ -91,11 +109,12 @@ impl PyTensor {
         let t = handle(slf);
         let to = target.dtype.unwrap_or(t.dtype());
         let format = MemoryFormat::read(target.format.as_deref())?;
-        if to == t.dtype() && target.copy {
+        let device = target.device.unwrap_or(t.device());
+        if to == t.dtype() && device == t.device() && target.copy {
             let copied = copy::clone_in(&t, format.unwrap_or(MemoryFormat::Preserve))?;
             return subclass::like(slf, wrap(slf.py(), copied)?);
         }
-        cast(slf, to, format)
+        convert(slf, to, device, format)
     }
 
     /// The name of the tensor's type, or the tensor converted to a type or dtype.
@@ -109,7 +128,8 @@ impl PyTensor {
         let t = slf.get().tensor();
         match dtype {
             None => {
-                let name = format!("torch.{}Tensor", t.dtype().scalar_name());
+                let module = if t.device().is_cuda() { "torch.cuda" } else { "torch" };
+                let name = format!("{module}.{}Tensor", t.dtype().scalar_name());
                 Ok(PyString::new(slf.py(), &name).into_any())
             }
             Some(d) => cast(slf, type_argument(d)?, None),
@@ -125,19 +145,24 @@ impl PyTensor {
         slf: &Bound<'py, Self>,
         memory_format: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        cast(slf, slf.get().tensor().dtype(), format_of(memory_format)?)
+        convert(slf, slf.get().tensor().dtype(), Device::Cpu, format_of(memory_format)?)
     }
 
-    /// RuntimeError, as long as there is no CUDA device.
+    /// On a GPU, the current one if none is named; the tensor itself if it is there.
     #[pyo3(signature = (device=None, non_blocking=false, memory_format=None))]
     fn cuda<'py>(
         slf: &Bound<'py, Self>,
         device: Option<&Bound<'py, PyAny>>,
         non_blocking: bool,
         memory_format: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<()> {
-        let _ = (device, non_blocking, memory_format);
-        device::check(PyString::new(slf.py(), "cuda").as_any())
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = non_blocking;
+        let cuda = PyString::new(slf.py(), "cuda").into_any();
+        let to = python_device::read(device.filter(|d| !d.is_none()).unwrap_or(&cuda))?;
+        let Some(to) = to.filter(|d| d.is_cuda()) else {
+            return Err(PyRuntimeError::new_err("Invalid device, must be cuda device"));
+        };
+        convert(slf, slf.get().tensor().dtype(), to, format_of(memory_format)?)
     }
 
     /// The tensor itself, or its values in another dtype: every tensor is dense.
@@ -160,7 +185,7 @@ impl PyTensor {
         device: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         if let Some(device) = device {
-            device::check(device)?;
+            python_device::only_cpu(device)?;
         }
         wrap(slf.py(), data::legacy_tensor(args, slf.get().tensor().dtype())?)
     }
@@ -263,12 +288,13 @@ impl PyTensor {
         device: Option<&Bound<'py, PyAny>>,
         requires_grad: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(device) = device {
-            device::check(device)?;
-        }
         data::warn_copy_of_tensor(data, "tensor.new_tensor(sourceTensor)")?;
         let dtype = data::dtype_argument(dtype, "new_tensor")?.unwrap_or(slf.get().tensor().dtype());
         let t = data::tensor_from(data, Some(dtype), true)?;
+        let t = match device.filter(|d| !d.is_none()) {
+            Some(device) => python_device::moved(t, Some(device))?,
+            None => copy::to_device(&t, slf.get().tensor().device())?,
+        };
         t.set_requires_grad(requires_grad)?;
         wrap(slf.py(), t)
     }

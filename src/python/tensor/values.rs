@@ -5,8 +5,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList, PyString};
 
 use super::PyTensor;
+use crate::device::Device;
 use crate::dtype::{Cast, Category, Element};
-use crate::ops::reduce;
+use crate::ops::{copy, reduce};
 use crate::python::convert::{python_number, scalar_object, tensor_of};
 use crate::python::dispatch;
 use crate::scalar::Scalar;
@@ -58,7 +59,7 @@ impl PyTensor {
     }
 
     fn tolist<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let t = slf.get().tensor().detached();
+        let t = copy::to_device(&slf.get().tensor().detached(), Device::Cpu)?;
         // Python has no way back from half a list: is there room for the objects at all?
         if crate::alloc::vec_for::<[usize; 4]>(t.numel()).is_err() {
             return Err(PyMemoryError::new_err(format!("no room for a list of {} elements", t.numel())));

@@ -56,7 +56,7 @@ class forked_for:
 
 
 class Channel:
-    """One end of a two-way stream of messages. It never blocks but in :meth:`wait` and :meth:`receive`.
+    """One end of a two-way stream of messages. It never blocks but in ``wait`` and ``receive``.
 
     ``closed`` says that the other side is gone, or that this end was closed.
     """

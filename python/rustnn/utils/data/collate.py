@@ -110,7 +110,7 @@ _numpy_known = False
 
 
 def _function_map() -> FunctionMap:
-    """The functions of :func:`default_collate`; NumPy's types are in it as soon as NumPy is imported."""
+    """The functions of ``default_collate``; NumPy's types are in it as soon as NumPy is imported."""
     global _numpy_known
     if not _numpy_known and "numpy" in sys.modules:
         import numpy

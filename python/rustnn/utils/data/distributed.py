@@ -16,7 +16,7 @@ __all__ = ["DistributedSampler"]
 class DistributedSampler(Sampler[int]):
     """Every ``num_replicas``-th number of a data set, from ``rank`` on.
 
-    ``shuffle`` puts the numbers in an order that depends on ``seed`` and the epoch told by :meth:`set_epoch`,
+    ``shuffle`` puts the numbers in an order that depends on ``seed`` and the epoch told by ``set_epoch``,
     the same in all processes. So that all get equally many, some come twice, or with ``drop_last`` some are
     left out. ValueError without ``num_replicas`` and ``rank``: there are no process groups to ask, or for a
     rank that is not among them.

@@ -64,7 +64,7 @@ class ExceptionWrapper:
         self.exc_msg = "".join(traceback.format_exception(error))
 
     def reraise(self) -> NoReturn:
-        """Raise :meth:`exception`."""
+        """Raise ``exception``."""
         raise self.exception()
 
     def exception(self) -> BaseException:

@@ -1,0 +1,104 @@
+//! Where the bytes of tensors are, and where operations put their results.
+//!
+//! Operations do not ask for a device: while one runs, the thread has a *place*, the device of its
+//! arguments, and new tensors are made there. Whatever reads device memory as if it were the host's
+//! is stopped by [`refuse`] and becomes an error of the call that did it.
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Error, Result};
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Device {
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU by its number.
+    Cuda(u8),
+}
+
+impl Device {
+    #[inline]
+    pub fn is_cuda(self) -> bool {
+        self != Device::Cpu
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Cpu => write!(f, "cpu"),
+            Device::Cuda(index) => write!(f, "cuda:{index}"),
+        }
+    }
+}
+
+/// Whether any device but the CPU was ever used: until then nothing below costs more than a load.
+static OTHERS_IN_USE: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    static PLACE: Cell<Device> = const { Cell::new(Device::Cpu) };
+    /// What the last refusal was about, until somebody took it.
+    static REFUSED: Cell<Option<Device>> = const { Cell::new(None) };
+}
+
+#[inline]
+pub fn others_in_use() -> bool {
+    OTHERS_IN_USE.load(Ordering::Relaxed)
+}
+
+/// Where new tensors are made now.
+#[inline]
+pub fn place() -> Device {
+    if others_in_use() { PLACE.get() } else { Device::Cpu }
+}
+
+/// Runs `body` with new tensors made on `device`.
+#[inline]
+pub fn at<R>(device: Device, body: impl FnOnce() -> R) -> R {
+    struct Restore(Device);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PLACE.set(self.0);
+        }
+    }
+    if !others_in_use() {
+        if device == Device::Cpu {
+            return body();
+        }
+        OTHERS_IN_USE.store(true, Ordering::Relaxed);
+    }
+    let _restore = Restore(PLACE.replace(device));
+    body()
+}
+
+/// The device of a refusal that nobody made an error of yet.
+pub fn take_refused() -> Option<Device> {
+    if others_in_use() { REFUSED.take() } else { None }
+}
+
+/// Runs `body`, whose reading of memory that is not the host's becomes its error.
+#[inline]
+pub fn guarded<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
+    if !others_in_use() {
+        return body();
+    }
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| match payload.downcast::<Error>() {
+        Ok(error) => {
+            REFUSED.take();
+            Err(*error)
+        }
+        Err(payload) => resume_unwind(payload),
+    })
+}
+
+/// Ends the operation that reads memory of `device` from the host: it has no kernel there as yet. The
+/// error unwinds to the entry point, which knows the operation's name.
+#[cold]
+#[inline(never)]
+pub fn refuse(device: Device) -> ! {
+    REFUSED.set(Some(device));
+    resume_unwind(Box::new(Error::NoKernel(device)))
+}

@@ -1,0 +1,263 @@
+//! What `rustnn.cuda` is made of.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::cpu::pointwise::Typed;
+use crate::cuda::formula::{self, Kernel, Operand, Order};
+use crate::cuda::stream::Event;
+use crate::cuda::{compile, gpu, library};
+use crate::dtype::DType;
+use crate::ops;
+use crate::python::gc::without_gil;
+
+/// Number of GPUs; 0 where there is no driver.
+#[pyfunction]
+fn _cuda_device_count() -> usize {
+    gpu::count()
+}
+
+#[pyfunction]
+fn _cuda_is_initialized() -> bool {
+    gpu::is_initialized()
+}
+
+/// A folder in which NVIDIA's libraries are looked for.
+#[pyfunction]
+fn _cuda_add_library_folder(folder: PathBuf) {
+    library::add_folder(folder);
+}
+
+#[pyfunction]
+fn _cuda_current_device() -> PyResult<u8> {
+    Ok(gpu::gpu(gpu::current())?.index)
+}
+
+#[pyfunction]
+fn _cuda_set_device(index: u8) -> PyResult<()> {
+    Ok(gpu::set_current(index)?)
+}
+
+/// Name, compute capability and sizes.
+#[pyfunction]
+fn _cuda_properties(py: Python<'_>, index: u8) -> PyResult<Bound<'_, PyDict>> {
+    let p = &gpu::gpu(index)?.properties;
+    let dict = PyDict::new(py);
+    dict.set_item("name", &p.name)?;
+    dict.set_item("total_memory", p.total_memory)?;
+    for (name, value) in [
+        ("major", p.major),
+        ("minor", p.minor),
+        ("multi_processor_count", p.multiprocessors),
+        ("max_threads_per_multi_processor", p.threads_per_multiprocessor),
+        ("regs_per_multiprocessor", p.registers_per_multiprocessor),
+        ("shared_memory_per_block", p.shared_memory_per_block),
+        ("shared_memory_per_multiprocessor", p.shared_memory_per_multiprocessor),
+        ("L2_cache_size", p.l2_cache),
+        ("clock_rate", p.clock_khz),
+        ("memory_clock_rate", p.memory_clock_khz),
+        ("memory_bus_width", p.memory_bus_bits),
+    ] {
+        dict.set_item(name, value)?;
+    }
+    Ok(dict)
+}
+
+/// What the allocator holds, in bytes, and how often it was asked.
+#[pyfunction]
+fn _cuda_memory_statistics(py: Python<'_>, index: u8) -> PyResult<Bound<'_, PyDict>> {
+    let s = gpu::gpu(index)?.statistics();
+    let dict = PyDict::new(py);
+    for (name, value) in [
+        ("allocated", s.allocated),
+        ("peak_allocated", s.peak_allocated),
+        ("reserved", s.reserved),
+        ("peak_reserved", s.peak_reserved),
+        ("allocations", s.allocations),
+        ("frees", s.frees),
+        ("segments", s.segments),
+        ("retries", s.retries),
+        ("out_of_memory", s.out_of_memory),
+    ] {
+        dict.set_item(name, value)?;
+    }
+    Ok(dict)
+}
+
+#[pyfunction]
+fn _cuda_reset_peaks(index: u8) -> PyResult<()> {
+    gpu::gpu(index)?.reset_peaks();
+    Ok(())
+}
+
+#[pyfunction]
+fn _cuda_empty_cache(py: Python<'_>, index: u8) -> PyResult<()> {
+    let gpu = gpu::gpu(index)?;
+    without_gil(py, || gpu.empty_cache());
+    Ok(())
+}
+
+#[pyfunction]
+fn _cuda_synchronize(py: Python<'_>, index: u8) -> PyResult<()> {
+    let gpu = gpu::gpu(index)?;
+    Ok(without_gil(py, || gpu.synchronize())?)
+}
+
+/// Free and total bytes.
+#[pyfunction]
+fn _cuda_memory_info(index: u8) -> PyResult<(usize, usize)> {
+    Ok(gpu::gpu(index)?.memory_info()?)
+}
+
+/// One of a GPU's streams, as a number; 0 is the default one.
+#[pyfunction]
+fn _cuda_new_stream(index: u8) -> PyResult<usize> {
+    Ok(gpu::gpu(index)?.new_stream()?)
+}
+
+#[pyfunction]
+fn _cuda_current_stream(index: u8) -> PyResult<usize> {
+    Ok(gpu::gpu(index)?.stream() as usize)
+}
+
+/// Sends this thread's work to another stream.
+#[pyfunction]
+fn _cuda_set_stream(index: u8, stream: usize) -> PyResult<()> {
+    let gpu = gpu::gpu(index)?;
+    gpu.set_stream(gpu.stream_of(stream)?);
+    Ok(())
+}
+
+#[pyfunction]
+fn _cuda_stream_is_idle(index: u8, stream: usize) -> PyResult<bool> {
+    let gpu = gpu::gpu(index)?;
+    Ok(gpu.is_idle(gpu.stream_of(stream)?)?)
+}
+
+#[pyfunction]
+fn _cuda_wait_for_stream(py: Python<'_>, index: u8, stream: usize) -> PyResult<()> {
+    let gpu = gpu::gpu(index)?;
+    gpu.stream_of(stream)?;
+    Ok(without_gil(py, || gpu.wait_for(gpu.stream_of(stream)?))?)
+}
+
+/// A mark in a stream.
+#[pyclass(module = "rustnn._C", frozen)]
+struct _CudaEvent {
+    event: Event,
+    index: u8,
+}
+
+#[pymethods]
+impl _CudaEvent {
+    #[new]
+    fn new(index: u8, enable_timing: bool) -> PyResult<_CudaEvent> {
+        Ok(_CudaEvent { event: Event::new(gpu::gpu(index)?, enable_timing)?, index })
+    }
+
+    fn record(&self, stream: usize) -> PyResult<()> {
+        Ok(self.event.record(gpu::gpu(self.index)?.stream_of(stream)?)?)
+    }
+
+    /// Lets a stream's later work wait for the mark.
+    fn hold(&self, stream: usize) -> PyResult<()> {
+        Ok(self.event.hold(gpu::gpu(self.index)?.stream_of(stream)?)?)
+    }
+
+    fn query(&self) -> PyResult<bool> {
+        Ok(self.event.is_done()?)
+    }
+
+    fn synchronize(&self, py: Python<'_>) -> PyResult<()> {
+        Ok(without_gil(py, || self.event.synchronize())?)
+    }
+
+    /// Milliseconds from this mark to a later one.
+    fn elapsed_time(&self, end: &_CudaEvent) -> PyResult<f32> {
+        Ok(self.event.elapsed(&end.event)?)
+    }
+}
+
+/// The text of every kernel that the table can become: what a test compiles where there is no GPU. A list of
+/// (name, text); a formula that calls a function without a twin has the function's name in place of the text,
+/// after a "!".
+#[pyfunction]
+fn _cuda_formula_kernels(py: Python<'_>) -> PyResult<Bound<'_, PyList>> {
+    let list = PyList::empty(py);
+    let add = |name: &str, kernels: &Typed, to_bool: bool| -> PyResult<()> {
+        let formula = &kernels.formula;
+        if formula.text.is_empty() {
+            return Ok(());
+        }
+        if let Some(function) = formula::missing_function(formula.text) {
+            return list.append((name, format!("!{function}")));
+        }
+        let with = [
+            (DType::F32, kernels.f32.is_some()),
+            (DType::F64, kernels.f64.is_some()),
+            (DType::I64, kernels.int.is_some()),
+            (DType::C64, kernels.complex.is_some()),
+            (DType::C128, kernels.complex.is_some()),
+        ];
+        for (dtype, _) in with.into_iter().filter(|(_, there)| *there) {
+            let operands = vec![Operand::Tensor(dtype); formula.names.len()];
+            for order in [Order::Flat(1), Order::Flat(2), Order::Strided { narrow: true }] {
+                let out = if to_bool { DType::Bool } else { dtype };
+                let text = Kernel {
+                    formula: formula.text,
+                    names: formula.names,
+                    operands: &operands,
+                    compute: formula::computed(dtype),
+                    to_bool,
+                    out,
+                    order,
+                }
+                .text();
+                let order = match order {
+                    Order::Flat(width) => format!("flat {width}"),
+                    Order::Strided { .. } => "strided".to_owned(),
+                };
+                list.append((format!("{name} {dtype} {order}"), text))?;
+            }
+        }
+        Ok(())
+    };
+    for row in ops::rows() {
+        add(row.name, &row.kernels, row.to_bool)?;
+        for grad in row.grads {
+            let name = format!("{} grad {}", row.name, row.inputs[grad.input as usize]);
+            add(&name, &grad.kernels, false)?;
+        }
+    }
+    Ok(list)
+}
+
+/// The text that goes before every kernel.
+#[pyfunction]
+fn _cuda_prologue() -> &'static str {
+    compile::PROLOGUE
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(_cuda_device_count, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_is_initialized, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_add_library_folder, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_current_device, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_set_device, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_properties, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_memory_statistics, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_reset_peaks, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_empty_cache, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_synchronize, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_memory_info, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_new_stream, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_current_stream, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_set_stream, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_stream_is_idle, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_wait_for_stream, m)?)?;
+    m.add_class::<_CudaEvent>()?;
+    m.add_function(wrap_pyfunction!(_cuda_formula_kernels, m)?)?;
+    m.add_function(wrap_pyfunction!(_cuda_prologue, m)?)
+}
