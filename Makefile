@@ -71,7 +71,7 @@ check: $(STAMPS)/extension $(STAMPS)/check ## formats, lints, types, and that th
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	@# Users' scripts, by the rules of users.
-	MYPYPATH=python $(BIN)/mypy --config-file= --strict tests/typing
+	MYPYPATH=python $(BIN)/mypy --config-file= --strict --follow-imports=silent tests/typing
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python tools/stubgen.py --check
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
