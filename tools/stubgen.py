@@ -10,6 +10,7 @@ import re
 import sys
 from pathlib import Path
 
+import rustnn
 from rustnn import _C
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +35,9 @@ TYPES = {
     "Generator": "Generator",
     "MemoryFormat": "Any",
 }
-RESULTS = {"Tensor": "Tensor", "Tensor[]": "Any", "bool": "_bool", "(": "Any"}
+RESULTS = {"Tensor": "Tensor", "Tensor[]": "tuple[Tensor, ...]", "bool": "_bool"}
+# One tensor, or several: their arguments say which.
+ONE_OR_SEVERAL = ("unique", "unique_consecutive")
 FACTORY = ("device: str | _device | None = None", "requires_grad: _bool = False")
 KEYWORDS = {"from": "from_"}
 
@@ -43,6 +46,29 @@ def returned(signature: str) -> str:
     """What a declaration returns: a type, or ``(`` for a tuple of named tensors."""
     result = signature.rsplit("-> ", 1)[1]
     return "(" if result.startswith("(") else result
+
+
+def fields(signature: str) -> tuple[str, ...]:
+    """The names of the tensors that a declaration returns."""
+    if returned(signature) != "(":
+        return ()
+    return tuple(re.findall(r"Tensor (\w+)", signature.rsplit("-> ", 1)[1]))
+
+
+def named_tuple(names: tuple[str, ...]) -> str:
+    """The class of results with these names."""
+    return "_" + "_".join(names)
+
+
+def named_tuples() -> list[str]:
+    """The classes of all results with names."""
+    lines: list[str] = []
+    for names in sorted({fields(entry["signature"]) for entry in _C._ops()} - {()}):
+        lines.append(f"class {named_tuple(names)}(tuple[{', '.join(['Tensor'] * len(names))}]):")
+        for name in names:
+            lines += ["    @property", f"    def {name}(self) -> Tensor: ..."]
+        lines.append("")
+    return lines[:-1]
 
 
 TAKE_OUT = {entry["name"] for entry in _C._ops() if entry["takes_out"]}
@@ -93,7 +119,10 @@ def definition(name: str, signatures: list[str], *, method: bool, indent: str) -
     for signature in signatures:
         if len(signatures) > 1:
             lines.append(f"{indent}@overload")
-        result = RESULTS[returned(signature)]
+        kind = returned(signature)
+        result = named_tuple(fields(signature)) if kind == "(" else RESULTS[kind]
+        if name in ONE_OR_SEVERAL:
+            result = "Any"
         lines.append(f"{indent}def {name}({parameters(signature, method=method)}) -> {result}: ...")
     return lines
 
@@ -119,6 +148,16 @@ def operations(owner: object, *, method: bool, indent: str, known: set[str]) -> 
     return lines
 
 
+def public_names() -> list[str]:
+    """``__all__``: the names that rustnn takes over, without those that it has other functions for."""
+    names = [
+        name
+        for name in sorted(_C.__all__)
+        if not name.startswith("_") and getattr(rustnn, name) is getattr(_C, name)
+    ]
+    return ["__all__ = [", *(f'    "{name}",' for name in names), "]"]
+
+
 def stub() -> str:
     """The whole stub."""
     text = NATIVE.read_text()
@@ -130,7 +169,8 @@ def stub() -> str:
     functions = operations(_C, method=False, indent="", known=in_module)
     header = "# Made by tools/stubgen.py; not to be edited.\n# fmt: off\n"
     text = text[text.index("\n\n") + 2 :]
-    text = text.replace("import Any, Self, TypeAlias", "import Any, Self, TypeAlias, overload")
+    text = text.replace("# <names>", "\n".join(public_names()))
+    text = text.replace("# <results>", "\n".join(named_tuples()))
     text = text.replace("    # <methods>", "\n".join(methods)).replace("# <functions>", "\n".join(functions))
     return header + "\n" + text
 

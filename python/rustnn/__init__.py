@@ -18,15 +18,15 @@ from rustnn.autograd import grad_mode as grad_mode
 from rustnn.autograd import inference_mode as inference_mode
 from rustnn.autograd import no_grad as no_grad
 from rustnn.autograd import set_grad_enabled as set_grad_enabled
-from rustnn.contractions import chain_matmul as chain_matmul  # type: ignore[assignment]
-from rustnn.contractions import einsum as einsum  # type: ignore[assignment]
-from rustnn.contractions import tensordot as tensordot  # type: ignore[assignment]
-from rustnn.functional import atleast_1d as atleast_1d  # type: ignore[no-redef]
-from rustnn.functional import atleast_2d as atleast_2d  # type: ignore[no-redef]
-from rustnn.functional import atleast_3d as atleast_3d  # type: ignore[no-redef]
-from rustnn.functional import block_diag as block_diag  # type: ignore[assignment]
-from rustnn.functional import broadcast_tensors as broadcast_tensors  # type: ignore[assignment]
-from rustnn.functional import cartesian_prod as cartesian_prod  # type: ignore[assignment]
+from rustnn.contractions import chain_matmul as chain_matmul
+from rustnn.contractions import einsum as einsum
+from rustnn.contractions import tensordot as tensordot
+from rustnn.functional import atleast_1d as atleast_1d
+from rustnn.functional import atleast_2d as atleast_2d
+from rustnn.functional import atleast_3d as atleast_3d
+from rustnn.functional import block_diag as block_diag
+from rustnn.functional import broadcast_tensors as broadcast_tensors
+from rustnn.functional import cartesian_prod as cartesian_prod
 from rustnn.size import Size as Size
 from rustnn.tensor_methods import as_strided_ as as_strided_
 from rustnn.tensor_methods import detach_ as detach_
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from rustnn import export as export
     from rustnn import fft as fft
     from rustnn import func as func
+    from rustnn import fx as fx
     from rustnn import hub as hub
     from rustnn import jit as jit
     from rustnn import linalg as linalg
@@ -180,6 +181,7 @@ _modules = (
     "export",
     "func",
     "fft",
+    "fx",
     "functional",
     "hub",
     "jit",
@@ -240,6 +242,7 @@ _names = {
     "rnn_tanh": "recurrent_functions",
     "vmap": "func",
     "from_file": "functional",
+    "_assert": "functional",
     "gradient": "differences",
     "finfo": "numeric_limits",
     "iinfo": "numeric_limits",
@@ -345,4 +348,29 @@ def _tensor_in_notebooks(tensor: Tensor) -> str:  # noqa: F405
     return tensor_html(tensor)
 
 
+def _storage_of_file(filename: str, shared: builtins.bool = False, nbytes: builtins.int = 0) -> Any:
+    from rustnn.storage import mapped_file
+
+    return mapped_file(filename, shared, nbytes)
+
+
+def _log_api_usage_once(event: str) -> None:
+    """What packages call to count who uses them; nothing is counted here."""
+
+
+_byte = _C.UntypedStorage.__getitem__
+
+
+def _bytes_of_storage(storage: Any, index: Any) -> Any:
+    if not isinstance(index, slice):
+        return _byte(storage, index)
+    from rustnn.storage import part
+
+    return part(storage, index)
+
+
+_C._log_api_usage_once = _log_api_usage_once
+_C.UntypedStorage.untyped = lambda storage: storage  # type: ignore[method-assign, assignment]
+_C.UntypedStorage.from_file = staticmethod(_storage_of_file)  # type: ignore[method-assign]
+_C.UntypedStorage.__getitem__ = _bytes_of_storage  # type: ignore[method-assign]
 Tensor._repr_html_ = _tensor_in_notebooks  # type: ignore[assignment, method-assign]  # noqa: F405

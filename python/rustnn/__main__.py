@@ -10,12 +10,14 @@ from rustnn.spawned import SCRIPT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType, TracebackType
 
 USAGE = """\
 usage: python -m rustnn script.py [arguments]     run a script written for PyTorch, with rustnn as torch
        python -m rustnn -m module [arguments]     the same with a module
        python -m rustnn -c code [arguments]       the same with a line of code
+       python -m rustnn - [arguments]             the same with what comes from standard input
        python -m rustnn check PATH...             list the names of torch that scripts use, not running them;
                                                   exit status 1 if rustnn lacks one of them
        python -m rustnn --version
@@ -58,11 +60,16 @@ def run_file(path: str) -> None:
     exec(compile(source, path, "exec", dont_inherit=True), vars(main_module(os.path.abspath(path))))
 
 
-def run_code(code: str) -> None:
+def run_code(code: str | bytes, name: str = "<string>") -> None:
     """Runs a text as ``__main__``."""
     if not sys.flags.safe_path:
         sys.path[0] = ""
-    exec(compile(code, "<string>", "exec", dont_inherit=True), vars(main_module(None)))
+    exec(compile(code, name, "exec", dont_inherit=True), vars(main_module(None)))
+
+
+def run_input(_: str) -> None:
+    """Runs what comes from standard input as ``__main__``."""
+    run_code(sys.stdin.buffer.read(), "<stdin>")
 
 
 def run_module(name: str) -> None:
@@ -107,12 +114,16 @@ def main() -> None:
         from rustnn.script_names import check
 
         sys.exit(check(rest))
-    if first in ("-m", "-c"):
-        if not rest:
+    if first[:2] in ("-m", "-c"):
+        # As for Python itself: "-c code" and "-ccode".
+        given = [first[2:], *rest] if first[2:] else rest
+        if not given:
             print(f"python -m rustnn: argument expected for {first}", file=sys.stderr)
             sys.exit(2)
-        what, *rest = rest
+        first, (what, *rest) = first[:2], given
         sys.argv = [first, *rest]
+    elif first == "-":
+        what, sys.argv = first, arguments
     elif first.startswith("-") and not os.path.exists(first):
         print(f"python -m rustnn: unknown option {first}\n{USAGE}", end="", file=sys.stderr)
         sys.exit(2)
@@ -121,8 +132,8 @@ def main() -> None:
         sys.argv = arguments
     compat.install()
     sys.excepthook = print_exception
-    run = {"-m": run_module, "-c": run_code}.get(first, run_file)
-    run(what)
+    runs: dict[str, Callable[[str], None]] = {"-m": run_module, "-c": run_code, "-": run_input}
+    runs.get(first, run_file)(what)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ _HOMES = {
     "torch": "rustnn",
     "torch._VF": "rustnn._C",
     "torch.autograd.variable": "rustnn.autograd",
+    "torch.fx._symbolic_trace": "rustnn.fx.tracer",
     "torch.nn.parallel.data_parallel": "rustnn.nn.parallel",
     "torch.nn.parallel.distributed": "rustnn.nn.parallel",
     "torch.optim.adamw": "rustnn.optim",
@@ -33,6 +34,7 @@ _HOMES = {
     "torch.utils.data._utils": "rustnn.utils.data",
     "torchvision": "rustnn.vision",
     "torchvision.datasets": "rustnn.datasets",
+    "torchvision.models": "rustnn.vision_models",
     "torchvision.transforms": "rustnn.datasets.transforms",
 }
 
@@ -41,7 +43,7 @@ _REPLACEMENTS = {
     "torch.ao": "quantized tensors do not exist yet",
     "torch.cholesky": "take torch.linalg.cholesky",
     "torch.eig": "take torch.linalg.eig",
-    "torch.fx": "models run as they are; hooks and named_modules look into them",
+    "torch.fx.passes": "graphs are changed by Graph's and Node's methods, and by fx.Transformer",
     "torch.lobpcg": "take torch.linalg.eigh",
     "torch.lstsq": "take torch.linalg.lstsq",
     "torch.matrix_rank": "take torch.linalg.matrix_rank",
@@ -54,7 +56,6 @@ _REPLACEMENTS = {
     "torch.utils.cpp_extension": "there is no C++ interface; autograd.Function adds operations in Python",
     "torch.utils.mobile_optimizer": "torch.onnx.export writes models for other runtimes",
     "torchaudio": "rustnn reads no sound; torch.stft, torch.istft and torch.fft are there",
-    "torchvision.models": "examples/models of rustnn has models to copy: ResNet, VGG, MobileNetV2, ViT",
     "torchvision.transforms.v2": "torchvision.transforms has what there is",
 }
 _TABLES = "docs/COMING_FROM_PYTORCH.md lists what there is"

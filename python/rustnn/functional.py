@@ -71,22 +71,27 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
     return _C.cartesian_prod(tensors)
 
 
+def _assert(condition: Any, message: str) -> None:
+    """``assert``, as a function: AssertionError with a message."""
+    if not condition:
+        raise AssertionError(message)
+
+
 def from_file(
     filename: str, shared: bool | None = None, size: int | None = 0, *, dtype: _C.dtype | None = None
 ) -> Tensor:
     """The first ``size`` elements in a file, as they lie there: (size,).
 
-    RuntimeError where the file is too short. NotImplementedError for ``shared=True``: a tensor over the
-    memory of a mapped file does not exist here.
+    The file is mapped. Writes go to it if ``shared``, and it is made, or made longer, where that is needed.
+    RuntimeError where it is too short otherwise.
     """
-    if shared:
-        raise NotImplementedError("from_file: shared=True (a mapped file) is not supported")
-    made = _C.empty(size or 0, dtype=dtype)
-    content = memoryview(_C._storage_bytes(made)).cast("B")
-    with open(filename, "rb") as file:
-        if file.readinto(content) != len(content):
-            raise RuntimeError(f"unable to read {len(content)} bytes from file <{filename}>")
-    return made
+    from rustnn.storage import mapped_file
+
+    kind = dtype or _C.get_default_dtype()
+    if not size:
+        return _C.empty(0, dtype=kind)
+    storage = mapped_file(filename, bool(shared), size * kind.itemsize)
+    return _C._tensor_over(storage, kind, 0, (size,), (1,))
 
 
 def broadcast_shapes(*shapes: int | Sequence[int]) -> Size:

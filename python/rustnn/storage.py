@@ -16,6 +16,49 @@ if TYPE_CHECKING:
 __all__ = ["TypedStorage", "UntypedStorage"]
 
 
+def mapped_file(filename: str, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+    """The first ``nbytes`` bytes of a file (by default all), mapped: pages come when they are touched.
+
+    Writes go to the file if ``shared``, which is made, or made longer, where that is needed; else they
+    stay in memory. RuntimeError where the file is shorter or cannot be opened.
+    """
+    import mmap
+    import os
+
+    try:
+        descriptor = os.open(filename, os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY)
+    except OSError as error:
+        raise RuntimeError(
+            f"unable to open file <{filename}> in {'read-write' if shared else 'read-only'} mode: "
+            f"{error.strerror} ({error.errno})"
+        ) from None
+    try:
+        size = os.fstat(descriptor).st_size
+        if nbytes > size:
+            if not shared:
+                raise RuntimeError(
+                    f"file <{filename}> size <{size}> is smaller than the required mapping size <{nbytes}>"
+                )
+            os.ftruncate(descriptor, nbytes)
+        if not (nbytes or size):
+            return UntypedStorage(0)
+        access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
+        memory = mmap.mmap(descriptor, nbytes, access=access)
+    finally:
+        os.close(descriptor)
+    return _C.frombuffer(memory, dtype=_C.uint8).untyped_storage()
+
+
+def part(storage: UntypedStorage, index: slice) -> UntypedStorage:
+    """The bytes of a slice, in the same memory. RuntimeError for a step."""
+    start, stop, step = index.indices(len(storage))
+    if step != 1:
+        raise RuntimeError(f"Trying to slice with a step of {step}, but only a step of 1 is supported")
+    if stop <= start:
+        return UntypedStorage(0)
+    return _C.frombuffer(memoryview(storage)[start:stop], dtype=_C.uint8).untyped_storage()
+
+
 class TypedStorage:
     """Numbers of one dtype in memory that tensors share.
 

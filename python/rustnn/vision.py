@@ -1,9 +1,12 @@
-"""What stands for torchvision where a script imports it: data sets and transforms (see `rustnn.compat`)."""
+"""What stands for torchvision where a script imports it: data, transforms, models (see `rustnn.compat`)."""
 
 from __future__ import annotations
 
 from rustnn import datasets as datasets
+from rustnn import vision_models as models
 from rustnn.datasets import transforms as transforms
+
+__all__ = ["datasets", "models", "transforms"]
 
 # The version of torchvision whose names these are.
 __version__ = "0.28.0"

@@ -7,13 +7,14 @@ import inspect
 import io
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from parity import test_attention_embedding_ctc, test_layers, test_lr_scheduler, test_norm_activation_layers
 from parity.compare import compare, is_tensor
-from parity.programs import CANDIDATE, REFERENCE, run
+from parity.programs import CANDIDATE, REFERENCE, run, same_outcome
 
 OBJECTS = """
 t(3, 4)
@@ -596,3 +597,32 @@ def test_a_file_at_its_end_holds_nothing() -> None:
         lib.save(lib.ones(1), stream)
         with pytest.raises(EOFError):
             lib.load(stream)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "s = torch.UntypedStorage.from_file(path, False, 6); out = s.nbytes(), s.tolist(), s[1:4].tolist()",
+        "s = torch.UntypedStorage.from_file(path, nbytes=4); s[0] = 9; out = s.tolist(), content()",
+        "s = torch.UntypedStorage.from_file(path, True, 12); s[11] = 7; out = s.tolist(), content()",
+        "torch.UntypedStorage.from_file(path, False, 100)",
+        "torch.UntypedStorage.from_file(path + 'x', False, 4)",
+        "out = torch.from_file(path, size=2, dtype=torch.int32)",
+        "t = torch.from_file(path, shared=True, size=4, dtype=torch.int16); t += 1; out = t, content()",
+        "torch.from_file(path, size=9, dtype=torch.int64)",
+        "s = torch.ones(4).untyped_storage(); p = s[4:8]; p.fill_(0); out = p.tolist(), s.tolist(), len(s[3:3]), len(s[5:99])",
+        "torch.ones(4).untyped_storage()[::2]",
+    ],
+)
+def test_mapped_files(program: str, tmp_path: Path) -> None:
+    def outcome(lib: Any) -> Any:
+        path = tmp_path / lib.__name__
+        path.write_bytes(bytes(range(8)))
+        names = {"torch": lib, "path": str(path), "content": path.read_bytes}
+        try:
+            exec(program, names)
+        except Exception as error:
+            return error
+        return names["out"]
+
+    same_outcome(outcome(CANDIDATE), outcome(REFERENCE))

@@ -132,7 +132,7 @@ class Function(metaclass=FunctionMeta):
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+    def backward(*args: Any, **kwargs: Any) -> Any:
         """To be defined by subclasses."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function to "

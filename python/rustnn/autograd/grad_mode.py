@@ -7,7 +7,7 @@ from rustnn import _C
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, Self, TypeVar
+    from typing import Any, Self, TypeVar, overload
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -78,6 +78,14 @@ class _DecoratorContextManager:
 class _NoParamDecoratorContextManager(_DecoratorContextManager):
     """One that needs no arguments, and so no brackets where it decorates."""
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(cls, function: None = None) -> Self: ...
+
+        @overload
+        def __new__(cls, function: F) -> F: ...  # type: ignore[misc]
+
     def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
         """The context, or the decorated function."""
         made = super().__new__(cls)
@@ -146,6 +154,14 @@ class inference_mode(_DecoratorContextManager):
     inside an ``inference_mode()`` is as outside of it.
     """
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __new__(cls, mode: bool = True) -> Self: ...
+
+        @overload
+        def __new__(cls, mode: F) -> F: ...  # type: ignore[misc]
+
     def __new__(cls, mode: Callable[..., Any] | bool = True) -> Any:
         """``@inference_mode`` without brackets decorates as well."""
         if isinstance(mode, bool):
@@ -163,8 +179,7 @@ class inference_mode(_DecoratorContextManager):
 
     def clone(self) -> inference_mode:
         """A context with the same mode."""
-        made: inference_mode = type(self)(self.mode)
-        return made
+        return type(self)(self.mode)
 
 
 class set_multithreading_enabled(_DecoratorContextManager):

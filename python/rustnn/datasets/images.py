@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rustnn.utils.data import Dataset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from os import PathLike
-    from typing import Any
 
     from rustnn._C import Tensor
 
 __all__ = ["Images"]
 
 
-class Images(Dataset):
+class Images(Dataset[Any]):
     """Pairs (image, target): an image is a uint8 tensor (C, H, W), a target an int.
 
     ``transform`` and ``target_transform`` are applied to each sample as it is taken. A subclass sets ``data``

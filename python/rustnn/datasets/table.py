@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rustnn import _C
 from rustnn.datasets.files import open_binary
@@ -12,7 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from os import PathLike
-    from typing import Any
 
     from rustnn._C import Tensor, dtype
 
@@ -21,7 +21,7 @@ __all__ = ["Table", "read_csv"]
 _NOTHING = ("", "na", "n/a", "nan", "null", "none", "?")
 
 
-class Table(Dataset):
+class Table(Dataset[Any]):
     """Rows of numbers: ``data`` (N, columns), and ``targets`` (N), or ``None`` without a target column.
 
     ``columns`` names the columns of ``data``; ``classes`` has the names behind targets that are numbers of

@@ -34,9 +34,13 @@ __all__ = [
     "RandomRotation",
     "RandomVerticalFlip",
     "Resize",
+    "ToPILImage",
     "ToTensor",
 ]
 
+# PIL's modes by the number of channels, and by the dtype of a single one.
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_MODES_OF_ONE = {"int16": "I;16", "int32": "I", "float32": "F"}
 _BITS = {_C.uint8: 8, _C.int8: 7, _C.int16: 15, _C.int32: 31, _C.int64: 63}
 
 
@@ -199,6 +203,54 @@ class ToTensor(_Transform):
 
     def extra_repr(self) -> str:
         return ""
+
+
+class ToPILImage(nn.Module):
+    """A tensor (C, H, W) or array (H, W, C) as a PIL image; floats within [0, 1] become bytes.
+
+    ``mode`` is PIL's name of the channels; by default what their number and dtype say. ValueError for a
+    picture with other than one to four channels, or for a mode that does not fit.
+    """
+
+    def __init__(self, mode: str | None = None) -> None:
+        super().__init__()
+        self.mode = mode
+
+    def forward(self, pic: Any) -> Any:
+        """The image. TypeError for what is neither a tensor nor an array."""
+        from PIL import Image
+
+        if isinstance(pic, Tensor):
+            if pic.dim() not in (2, 3):
+                raise ValueError(f"pic should be 2/3 dimensional. Got {pic.dim()} dimensions.")
+            if pic.is_floating_point() and self.mode != "F":
+                pic = pic.mul(255).to(_C.uint8)
+            pixels = (pic[None] if pic.dim() == 2 else pic).detach().permute(1, 2, 0).contiguous().numpy()
+        elif hasattr(pic, "__array_interface__"):
+            pixels = pic[:, :, None] if pic.ndim == 2 else pic
+        else:
+            raise TypeError(f"pic should be Tensor or ndarray. Got {type(pic)}.")
+        channels = pixels.shape[-1]
+        if channels not in _MODES:
+            raise ValueError(f"pic should not have > 4 channels. Got {channels} channels.")
+        expected = _MODES_OF_ONE.get(str(pixels.dtype)) if channels == 1 else None
+        mode = self.mode or expected or _MODES[channels]
+        if channels == 1:
+            pixels = pixels[:, :, 0]
+            if mode != (expected or "L"):
+                raise ValueError(f"Incorrect mode ({mode}) supplied for input type {pixels.dtype}")
+            return Image.fromarray(pixels)
+        if str(pixels.dtype) != "uint8":
+            raise TypeError(f"Input type {pixels.dtype} is not supported")
+        image = Image.fromarray(pixels)
+        if image.mode == mode:
+            return image
+        if len(mode) < channels and mode not in ("HSV", "YCbCr", "LAB"):
+            raise ValueError(f"Only modes with {channels} channels are supported for such inputs")
+        return Image.frombytes(mode, image.size, image.tobytes())
+
+    def __repr__(self) -> str:
+        return f"ToPILImage({'' if self.mode is None else f'mode={self.mode}'})"
 
 
 class ConvertImageDtype(_Transform):

@@ -67,7 +67,7 @@ class Bernoulli(ExponentialFamily):
     @property
     def param_shape(self) -> Size:
         """The shape of the parameter."""
-        return self._param.size()  # type: ignore[no-any-return]
+        return self._param.size()
 
     @property
     def mean(self) -> Tensor:

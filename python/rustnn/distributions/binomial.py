@@ -86,7 +86,7 @@ class Binomial(Distribution):
     @property
     def param_shape(self) -> Size:
         """The shape of the parameter."""
-        return self._param.size()  # type: ignore[no-any-return]
+        return self._param.size()
 
     def sample(self, sample_shape: Sequence[int] = _NONE) -> Tensor:
         shape = self._extended_shape(sample_shape)

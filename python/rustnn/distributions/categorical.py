@@ -76,7 +76,7 @@ class Categorical(Distribution):
     @property
     def param_shape(self) -> Size:
         """The shape of the parameter, (*, K)."""
-        return self._param.size()  # type: ignore[no-any-return]
+        return self._param.size()
 
     def _undefined(self) -> Tensor:
         param = self._param

@@ -120,7 +120,7 @@ class ContinuousBernoulli(ExponentialFamily):
     @property
     def param_shape(self) -> Size:
         """The shape of the parameter."""
-        return self._param.size()  # type: ignore[no-any-return]
+        return self._param.size()
 
     def _uniform(self, sample_shape: Sequence[int]) -> Tensor:
         probs = self.probs

@@ -78,7 +78,7 @@ class NegativeBinomial(Distribution):
     @property
     def param_shape(self) -> Size:
         """The shape of the parameter."""
-        return self._param.size()  # type: ignore[no-any-return]
+        return self._param.size()
 
     @lazy_property
     def _gamma(self) -> Gamma:

@@ -71,7 +71,7 @@ class LogitRelaxedBernoulli(Distribution):
     @property
     def param_shape(self) -> Size:
         """The shape of the parameter."""
-        return self._param.size()  # type: ignore[no-any-return]
+        return self._param.size()
 
     def rsample(self, sample_shape: Sequence[int] = _NONE) -> Tensor:
         shape = self._extended_shape(sample_shape)

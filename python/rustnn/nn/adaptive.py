@@ -92,7 +92,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         """Draw all weights anew."""
         self.head.reset_parameters()
         for projection in self.tail:
-            for linear in projection:
+            linears: Any = projection
+            for linear in linears:
                 linear.reset_parameters()
 
     def _check(self, input: Tensor, target: Tensor) -> None:

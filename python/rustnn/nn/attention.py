@@ -29,13 +29,13 @@ class MultiheadAttention(Module):
     ``embed_dim``.
     """
 
-    in_proj_weight: Parameter | None
-    in_proj_bias: Parameter | None
-    q_proj_weight: Parameter | None
-    k_proj_weight: Parameter | None
-    v_proj_weight: Parameter | None
-    bias_k: Parameter | None
-    bias_v: Parameter | None
+    in_proj_weight: Parameter | Any
+    in_proj_bias: Parameter | Any
+    q_proj_weight: Parameter | Any
+    k_proj_weight: Parameter | Any
+    v_proj_weight: Parameter | Any
+    bias_k: Parameter | Any
+    bias_v: Parameter | Any
 
     def __init__(
         self,

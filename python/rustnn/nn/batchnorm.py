@@ -34,11 +34,11 @@ class _NormBase(Module):
     momentum: float | None
     affine: bool
     track_running_stats: bool
-    weight: Parameter | None
-    bias: Parameter | None
-    running_mean: Tensor | None
-    running_var: Tensor | None
-    num_batches_tracked: Tensor | None
+    weight: Parameter  # or None; nobody need assert that it is not
+    bias: Parameter  # or None; nobody need assert that it is not
+    running_mean: Tensor | Any
+    running_var: Tensor | Any
+    num_batches_tracked: Tensor | Any
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from rustnn.nn.module import Module, indent
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import ItemsView, Iterable, Iterator, KeysView, ValuesView
-    from typing import Any, Self
+    from typing import Any, Self, overload
 
 __all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
 
@@ -70,8 +70,9 @@ class _Row(Module):
     def __len__(self) -> int:
         return len(self._modules)
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._modules.values())
+    def __iter__(self) -> Iterator[Module]:
+        children: Any = self._modules.values()
+        return iter(children)
 
     def __delitem__(self, index: Any) -> None:
         for key in list(self._modules)[index] if isinstance(index, slice) else [self._key(index)]:
@@ -80,11 +81,24 @@ class _Row(Module):
 
     def pop(self, key: int) -> Module:
         """Take the child at position ``key`` out and return it."""
-        module: Module = self[key]
+        module = self[key]
         del self[key]
         return module
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __getitem__(self, index: slice) -> Self: ...
+
+        @overload
+        def __getitem__(self, index: int) -> Module: ...
+
     def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self._slice(index)
+        return self._modules[self._key(index)]
+
+    def _slice(self, index: slice) -> Self:
         raise NotImplementedError
 
     def append(self, module: Module) -> Self:
@@ -124,10 +138,8 @@ class Sequential(_Row):
             raise
         return input
 
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return type(self)(OrderedDict(list(self._modules.items())[index]))
-        return self._modules[self._key(index)]
+    def _slice(self, index: slice) -> Self:
+        return type(self)(OrderedDict(list(self._modules.items())[index]))
 
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, self._key(index), module)
@@ -192,10 +204,8 @@ class ModuleList(_Row):
         if modules is not None:
             self.extend(modules)
 
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return type(self)(list(self)[index])
-        return self._modules[self._key(index)]
+    def _slice(self, index: slice) -> Self:
+        return type(self)(list(self)[index])
 
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, self._key(index), module)
@@ -246,8 +256,9 @@ class ModuleDict(Module):
         if modules is not None:
             self.update(modules)
 
-    def __getitem__(self, key: str) -> Any:
-        return self._modules[key]
+    def __getitem__(self, key: str) -> Module:
+        module: Any = self._modules[key]
+        return module  # type: ignore[no-any-return]
 
     def __setitem__(self, key: str, module: Module) -> None:
         self.add_module(key, module)
@@ -268,7 +279,7 @@ class ModuleDict(Module):
         """Take all modules out."""
         self._modules.clear()
 
-    def pop(self, key: str) -> Any:
+    def pop(self, key: str) -> Module:
         """Take a module out and return it. KeyError if there is none."""
         module = self[key]
         del self[key]
@@ -278,13 +289,15 @@ class ModuleDict(Module):
         """The names."""
         return self._modules.keys()
 
-    def items(self) -> ItemsView[str, Any]:
+    def items(self) -> ItemsView[str, Module]:
         """(name, module) of each."""
-        return self._modules.items()
+        children: Any = self._modules
+        return children.items()  # type: ignore[no-any-return]
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> ValuesView[Module]:
         """The modules."""
-        return self._modules.values()
+        children: Any = self._modules
+        return children.values()  # type: ignore[no-any-return]
 
     def update(self, modules: Any) -> None:
         """Add modules from a mapping or from pairs (name, module), in their order."""

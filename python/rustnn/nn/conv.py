@@ -56,7 +56,7 @@ class _ConvNd(Module):
     groups: int
     padding_mode: str
     weight: Parameter
-    bias: Parameter | None
+    bias: Parameter  # or None; nobody need assert that it is not
 
     def __init__(
         self,

@@ -83,7 +83,7 @@ def _project(
         if is_self:
             query, key, value = _C.linear(inputs[0], packed, bias).chunk(3, -1)
             return query, key, value
-        weights = packed.chunk(3)
+        weights: tuple[Any, ...] = packed.chunk(3)
     else:
         for name, weight, given in zip("qkv", separate, inputs, strict=True):
             if weight is None:
@@ -94,7 +94,7 @@ def _project(
                 f"expecting {name}_proj_weight to have the shape {expected}, but got {weight.shape}",
             )
         weights = separate
-    biases = (None, None, None) if bias is None else bias.chunk(3)
+    biases: tuple[Any, ...] = (None, None, None) if bias is None else bias.chunk(3)
     query, key, value = (_C.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True))
     return query, key, value
 

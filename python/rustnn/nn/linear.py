@@ -41,7 +41,7 @@ class Linear(Module):
     in_features: int
     out_features: int
     weight: Parameter
-    bias: Parameter | None
+    bias: Parameter  # or None; nobody need assert that it is not
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
@@ -135,7 +135,7 @@ class Bilinear(Module):
     in2_features: int
     out_features: int
     weight: Parameter
-    bias: Parameter | None
+    bias: Parameter  # or None; nobody need assert that it is not
 
     def __init__(
         self,

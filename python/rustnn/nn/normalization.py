@@ -30,8 +30,8 @@ class LayerNorm(Module):
     normalized_shape: tuple[int, ...]
     eps: float
     elementwise_affine: bool
-    weight: Parameter | None
-    bias: Parameter | None
+    weight: Parameter  # or None; nobody need assert that it is not
+    bias: Parameter  # or None; nobody need assert that it is not
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class RMSNorm(Module):
     normalized_shape: tuple[int, ...]
     eps: float | None
     elementwise_affine: bool
-    weight: Parameter | None
+    weight: Parameter  # or None; nobody need assert that it is not
 
     def __init__(
         self,
@@ -129,8 +129,8 @@ class GroupNorm(Module):
     num_channels: int
     eps: float
     affine: bool
-    weight: Parameter | None
-    bias: Parameter | None
+    weight: Parameter  # or None; nobody need assert that it is not
+    bias: Parameter  # or None; nobody need assert that it is not
 
     def __init__(
         self,

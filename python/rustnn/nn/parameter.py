@@ -35,6 +35,10 @@ class Parameter(Tensor):
     # What operations make of parameters are plain tensors.
     __torch_function__ = _C._disabled_torch_function_impl  # type: ignore[assignment]
 
+    if TYPE_CHECKING:
+
+        def __init__(self, data: Any = None, requires_grad: bool = True) -> None: ...
+
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         if data is None:
             data = _C.empty(0)
@@ -68,6 +72,10 @@ class Buffer(Tensor):
 
     persistent: bool
     __torch_function__ = _C._disabled_torch_function_impl  # type: ignore[assignment]
+
+    if TYPE_CHECKING:
+
+        def __init__(self, data: Any = None, *, persistent: bool = True) -> None: ...
 
     def __new__(cls, data: Any = None, *, persistent: bool = True) -> Buffer:
         if data is None:

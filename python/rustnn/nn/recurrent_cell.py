@@ -25,8 +25,8 @@ class RNNCellBase(Module):
     bias: bool
     weight_ih: Parameter
     weight_hh: Parameter
-    bias_ih: Parameter | None
-    bias_hh: Parameter | None
+    bias_ih: Parameter  # or None; nobody need assert that it is not
+    bias_hh: Parameter  # or None; nobody need assert that it is not
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from rustnn.utils.hooks import RemovableHandle
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, NamedTuple
 
     from rustnn.nn.module import Module
 
@@ -25,7 +25,17 @@ __all__ = ["StateDictMixin"]
 _EXTRA_STATE = "_extra_state"
 
 
-class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])):
+if TYPE_CHECKING:
+
+    class _Keys(NamedTuple):
+        missing_keys: list[str]
+        unexpected_keys: list[str]
+
+else:
+    _Keys = namedtuple("IncompatibleKeys", ["missing_keys", "unexpected_keys"])
+
+
+class _IncompatibleKeys(_Keys):
     """What ``load_state_dict`` returns: the keys that one side had and the other not."""
 
     __slots__ = ()
@@ -56,7 +66,7 @@ class StateDictMixin:
 
     def state_dict(
         self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
-    ) -> Any:
+    ) -> dict[str, Any]:
         """An OrderedDict from dotted name to tensor, of all parameters and persistent buffers.
 
         The tensors share memory with the module and are detached, unless ``keep_vars``. ``destination`` is a
@@ -94,7 +104,8 @@ class StateDictMixin:
                     raise RuntimeError("state_dict post-hook must return None")
             elif new is not None:
                 destination = new
-        return destination
+        state: dict[str, Any] = destination
+        return state
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         """Add this module's own tensors, without its children's; a subclass may add more."""
@@ -122,7 +133,7 @@ class StateDictMixin:
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
-    ) -> Any:
+    ) -> _IncompatibleKeys:
         """Copy the tensors of ``state_dict`` into this module and all below it.
 
         With ``assign`` the tensors themselves take the places of the module's. Returns the missing and the

@@ -105,7 +105,7 @@ def _overlap(a: Tensor, b: Tensor) -> bool:
     if a.stride() != b.stride():
         return True
     # Slices of one tensor: can an element of each be at the same place, dimension by dimension?
-    dims = sorted((d for d in range(a.dim()) if a.stride(d)), key=lambda d: -a.stride(d))
+    dims = sorted((d for d in range(a.dim()) if a.stride(d)), key=lambda d: a.stride(d), reverse=True)
 
     def meet(i: int, distance: int) -> bool:
         if i == len(dims):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook"]
 
 # Types for annotations, by PyTorch's names.
-ParamsT = Iterable[Tensor] | Iterable[dict[str, "Any"]] | Iterable[tuple[str, Tensor]]
+ParamsT = Iterable[Tensor | dict[str, "Any"] | tuple[str, Tensor]]
 Args = tuple["Any", ...]
 Kwargs = dict[str, "Any"]
 GlobalOptimizerPreHook = Callable[["Optimizer", Args, Kwargs], "tuple[Args, Kwargs] | None"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from itertools import repeat
-from types import GenericAlias
+from typing import Any, Generic, TypeVar, cast
 
 from rustnn.utils.data.collate import default_collate, default_convert
 from rustnn.utils.data.dataset import IterableDataset
@@ -14,10 +14,12 @@ from rustnn.utils.data.worker_info import get_worker_info
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator, Sized
 
+    from rustnn.utils.data.dataset import Dataset, Samples
     from rustnn.utils.data.worker_iterator import _MultiProcessingDataLoaderIter
+
+T_co = TypeVar("T_co", covariant=True)
 
 __all__ = ["DataLoader", "default_collate", "default_convert", "get_worker_info"]
 
@@ -38,14 +40,14 @@ class _DatasetKind:
     Iterable = 1
 
 
-class _InfiniteConstantSampler(Sampler):
+class _InfiniteConstantSampler(Sampler[None]):
     """``None`` for ever: samples of an iterable data set have no numbers."""
 
     def __iter__(self) -> Iterator[None]:
         return repeat(None)
 
 
-class DataLoader:
+class DataLoader(Generic[T_co]):
     """Batches of ``dataset``, which has ``__getitem__`` and ``__len__`` or is an ``IterableDataset``.
 
     ``shuffle`` takes the samples in a new random order in every pass; ``sampler`` or ``batch_sampler`` say
@@ -61,13 +63,12 @@ class DataLoader:
     RuntimeError if a worker dies. ``pin_memory`` does nothing but warn without an accelerator.
     """
 
-    __class_getitem__: Any = classmethod(GenericAlias)
     _initialized = False
     _iterator: _MultiProcessingDataLoaderIter | None = None
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Dataset[T_co] | Samples[T_co],
         batch_size: int | None = 1,
         shuffle: bool | None = None,
         sampler: Iterable[Any] | None = None,
@@ -89,7 +90,7 @@ class DataLoader:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         if num_workers > 0 and prefetch_factor is None:
             prefetch_factor = 2
-        self.dataset = dataset
+        self.dataset: Any = dataset
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
         self.pin_memory = pin_memory
@@ -129,7 +130,8 @@ class DataLoader:
         if sampler is None and iterable:
             numbers = _InfiniteConstantSampler()
         elif sampler is None:
-            numbers = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+            sized = cast("Sized", dataset)
+            numbers = RandomSampler(sized, generator=generator) if shuffle else SequentialSampler(sized)
         if batch_size is not None and batch_sampler is None:
             batch_sampler = BatchSampler(numbers, batch_size, drop_last)
         self.batch_size = batch_size

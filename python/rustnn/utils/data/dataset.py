@@ -7,16 +7,27 @@ from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
-from types import GenericAlias
+from typing import Any, Generic, TypeVar
 
 from rustnn import _C
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
+    from typing import Protocol
 
     from rustnn._C import Tensor
+
+    S_co = TypeVar("S_co", covariant=True)
+
+    class Samples(Protocol[S_co]):
+        """What else has samples: lists, arrays, tensors."""
+
+        def __getitem__(self, index: int, /) -> S_co: ...
+
 
 __all__ = [
     "ChainDataset",
@@ -30,37 +41,35 @@ __all__ = [
 ]
 
 
-class Dataset:
+class Dataset(Generic[T_co]):
     """The base of data sets whose samples have numbers: a subclass defines ``__getitem__`` and, usually,
     ``__len__``.
 
     It may define ``__getitems__(indices) -> list of samples`` too, for a whole batch at once.
     """
 
-    __class_getitem__: Any = classmethod(GenericAlias)
-
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> T_co:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
-    def __add__(self, other: Dataset) -> ConcatDataset:
+    def __add__(self, other: Dataset[T_co]) -> ConcatDataset[T_co]:
         return ConcatDataset([self, other])
 
 
-class IterableDataset(Dataset, Iterable):  # type: ignore[type-arg]
+class IterableDataset(Dataset[T_co], Iterable[T_co]):
     """The base of data sets that can only be walked through: a subclass defines ``__iter__``.
 
     Every worker of a loader walks through a copy of it; ``get_worker_info()`` tells it which part is its own.
     """
 
     @abstractmethod
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
 
-    def __add__(self, other: Dataset) -> ChainDataset:  # type: ignore[override]
+    def __add__(self, other: Dataset[T_co]) -> ChainDataset[T_co]:  # type: ignore[override]
         return ChainDataset([self, other])
 
 
-class TensorDataset(Dataset):
+class TensorDataset(Dataset[tuple[_C.Tensor, ...]]):
     """Sample i is the tuple of the i-th rows of ``tensors``, whose first dim has the same size in all."""
 
     tensors: tuple[Tensor, ...]
@@ -77,7 +86,7 @@ class TensorDataset(Dataset):
         return int(self.tensors[0].size(0))
 
 
-class StackDataset(Dataset):
+class StackDataset(Dataset[Any]):
     """Sample i is the tuple, or by keyword the dict, of the i-th samples of data sets of one length."""
 
     datasets: tuple[Any, ...] | dict[str, Any]
@@ -131,7 +140,7 @@ def _samples(dataset: Any, indices: list[int]) -> list[Any]:
     return [dataset[i] for i in indices]
 
 
-class ConcatDataset(Dataset):
+class ConcatDataset(Dataset[T_co]):
     """The samples of several data sets, one set after the other."""
 
     datasets: list[Any]
@@ -142,7 +151,7 @@ class ConcatDataset(Dataset):
         """How many samples the sets have, up to and with each."""
         return list(accumulate(len(dataset) for dataset in sequence))
 
-    def __init__(self, datasets: Iterable[Dataset]) -> None:
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
         self.datasets = list(datasets)
         if not self.datasets:
             raise AssertionError("datasets should not be an empty iterable")
@@ -153,14 +162,15 @@ class ConcatDataset(Dataset):
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> T_co:
         if index < 0:
             if -index > len(self):
                 raise ValueError("absolute value of index should not exceed dataset length")
             index += len(self)
         which = bisect_right(self.cumulative_sizes, index)
         start = self.cumulative_sizes[which - 1] if which else 0
-        return self.datasets[which][index - start]
+        sample: T_co = self.datasets[which][index - start]
+        return sample
 
     @property
     def cummulative_sizes(self) -> list[int]:
@@ -173,13 +183,13 @@ class ConcatDataset(Dataset):
         return self.cumulative_sizes
 
 
-class ChainDataset(IterableDataset):
+class ChainDataset(IterableDataset[T_co]):
     """The samples of several iterable data sets, one set after the other."""
 
-    def __init__(self, datasets: Iterable[Dataset]) -> None:
+    def __init__(self, datasets: Iterable[Dataset[T_co]]) -> None:
         self.datasets = datasets
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[T_co]:
         for dataset in self.datasets:
             if not isinstance(dataset, IterableDataset):
                 raise AssertionError("ChainDataset only supports IterableDataset")
@@ -195,13 +205,13 @@ class ChainDataset(IterableDataset):
         return total
 
 
-class Subset(Dataset):
+class Subset(Dataset[T_co]):
     """The samples of ``dataset`` whose numbers are ``indices``."""
 
     dataset: Any
     indices: Sequence[int]
 
-    def __init__(self, dataset: Any, indices: Sequence[int]) -> None:
+    def __init__(self, dataset: Dataset[T_co] | Samples[T_co], indices: Sequence[int]) -> None:
         kind = type(self)
         if kind.__getitem__ is not Subset.__getitem__ and kind.__getitems__ is Subset.__getitems__:
             raise NotImplementedError(
@@ -212,12 +222,12 @@ class Subset(Dataset):
         self.dataset = dataset
         self.indices = indices
 
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, list):
-            return self.dataset[[self.indices[i] for i in index]]
-        return self.dataset[self.indices[index]]
+    def __getitem__(self, index: Any) -> T_co:
+        where: Any = [self.indices[i] for i in index] if isinstance(index, list) else self.indices[index]
+        sample: T_co = self.dataset[where]
+        return sample
 
-    def __getitems__(self, indices: list[int]) -> list[Any]:
+    def __getitems__(self, indices: list[int]) -> list[T_co]:
         """The samples of these numbers."""
         return _samples(self.dataset, [self.indices[i] for i in indices])
 
@@ -225,20 +235,23 @@ class Subset(Dataset):
         return len(self.indices)
 
 
-def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = None) -> list[Subset]:
+def random_split(
+    dataset: Dataset[T] | Samples[T], lengths: Sequence[int | float], generator: Any = None
+) -> list[Subset[T]]:
     """Subsets of ``dataset`` with these numbers of samples, or shares of them that add up to 1, chosen at
     random.
 
     ValueError unless the numbers add up to the data set's length.
     """
+    size = len(dataset)  # type: ignore[arg-type]
     total = sum(lengths)
     counts: list[Any] = list(lengths)
     if math.isclose(total, 1) and total <= 1:
         for i, share in enumerate(lengths):
             if share < 0 or share > 1:
                 raise ValueError(f"Fraction at index {i} is not between 0 and 1")
-        counts = [math.floor(len(dataset) * share) for share in lengths]
-        for i in range(int(len(dataset) - sum(counts))):
+        counts = [math.floor(size * share) for share in lengths]
+        for i in range(size - sum(counts)):
             counts[i % len(counts)] += 1
         for i, count in enumerate(counts):
             if count == 0:
@@ -247,7 +260,7 @@ def random_split(dataset: Any, lengths: Sequence[int | float], generator: Any = 
                 warnings.warn(
                     f"Length of split at index {i} is 0. This might result in an empty dataset.", stacklevel=2
                 )
-    if sum(counts) != len(dataset):
+    if sum(counts) != size:
         raise ValueError("Sum of input lengths does not equal the length of the input dataset!")
     order = _C.randperm(sum(counts), generator=generator).tolist()
     ends = list(accumulate(int(count) for count in counts))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["DistributedSampler"]
 
 
-class DistributedSampler(Sampler):
+class DistributedSampler(Sampler[int]):
     """Every ``num_replicas``-th number of a data set, from ``rank`` on.
 
     ``shuffle`` puts the numbers in an order that depends on ``seed`` and the epoch told by ``set_epoch``,

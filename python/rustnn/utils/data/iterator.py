@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class _BaseDataLoaderIter:
     """What passes with and without workers share: numbers come from the sampler, batches are counted."""
 
-    def __init__(self, loader: DataLoader) -> None:
+    def __init__(self, loader: DataLoader[Any]) -> None:
         self._dataset = loader.dataset
         self._iterable = isinstance(loader.dataset, IterableDataset)
         self._index_sampler = loader._index_sampler
@@ -34,7 +34,7 @@ class _BaseDataLoaderIter:
         self._num_yielded = 0
         self._length_told = loader._IterableDataset_len_called
 
-    def _reset(self, loader: DataLoader, first_iter: bool = False) -> None:
+    def _reset(self, loader: DataLoader[Any], first_iter: bool = False) -> None:
         self._sampler_iter = iter(self._index_sampler)
         self._num_yielded = 0
         self._length_told = loader._IterableDataset_len_called
@@ -74,7 +74,7 @@ class _BaseDataLoaderIter:
 class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
     """Fetches each batch when it is asked for."""
 
-    def __init__(self, loader: DataLoader) -> None:
+    def __init__(self, loader: DataLoader[Any]) -> None:
         super().__init__(loader)
         if self._timeout != 0:
             raise AssertionError("_SingleProcessDataLoaderIter requires timeout == 0")
@@ -88,7 +88,7 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
         return self._fetcher.fetch(self._next_index())
 
 
-def _warn_of_pinning(loader: DataLoader) -> None:
+def _warn_of_pinning(loader: DataLoader[Any]) -> None:
     import warnings
 
     # Told where the loop is, not somewhere in here.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice
-from types import GenericAlias
+from typing import Any, Generic, TypeVar
 
 from rustnn import _C
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Sized
-    from typing import Any
 
 __all__ = [
     "BatchSampler",
@@ -20,6 +19,8 @@ __all__ = [
     "SubsetRandomSampler",
     "WeightedRandomSampler",
 ]
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 def draw_seed(generator: Any = None) -> int:
@@ -31,19 +32,17 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-class Sampler:
+class Sampler(Generic[T_co]):
     """The base of samplers.
 
     A subclass defines ``__iter__``, which yields numbers of samples (or lists of them).
     """
 
-    __class_getitem__: Any = classmethod(GenericAlias)
-
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError
 
 
-class SequentialSampler(Sampler):
+class SequentialSampler(Sampler[int]):
     """0, 1, 2, ..."""
 
     data_source: Sized
@@ -58,7 +57,7 @@ class SequentialSampler(Sampler):
         return len(self.data_source)
 
 
-class RandomSampler(Sampler):
+class RandomSampler(Sampler[int]):
     """The numbers in random order, or with ``replacement`` independent draws; ``num_samples`` of them.
 
     Without a generator it makes one for every pass, with a seed drawn from the default generator.
@@ -106,7 +105,7 @@ class RandomSampler(Sampler):
         return self.num_samples
 
 
-class SubsetRandomSampler(Sampler):
+class SubsetRandomSampler(Sampler[int]):
     """The numbers ``indices`` in random order."""
 
     def __init__(self, indices: Sequence[int], generator: Any = None) -> None:
@@ -121,7 +120,7 @@ class SubsetRandomSampler(Sampler):
         return len(self.indices)
 
 
-class WeightedRandomSampler(Sampler):
+class WeightedRandomSampler(Sampler[int]):
     """``num_samples`` numbers, i with a probability proportional to ``weights[i]``."""
 
     def __init__(
@@ -150,7 +149,7 @@ class WeightedRandomSampler(Sampler):
         return self.num_samples
 
 
-class BatchSampler(Sampler):
+class BatchSampler(Sampler[list[int]]):
     """Lists of ``batch_size`` numbers of another sampler.
 
     The last, shorter one is left out if ``drop_last``.

@@ -35,7 +35,7 @@ _PATIENCE = 5.0
 class _Worker:
     """One worker process, as the loader's process sees it."""
 
-    def __init__(self, loader: DataLoader, number: int, base_seed: int, spare: int) -> None:
+    def __init__(self, loader: DataLoader[Any], number: int, base_seed: int, spare: int) -> None:
         context = loader.multiprocessing_context
         if context is None:
             context = multiprocessing.get_context()
@@ -123,7 +123,7 @@ def _stop(workers: list[_Worker], owner: int) -> None:
 class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
     """Batches are fetched ahead by workers; task n goes to the next worker in turn that has not ended."""
 
-    def __init__(self, loader: DataLoader) -> None:
+    def __init__(self, loader: DataLoader[Any]) -> None:
         super().__init__(loader)
         if self._num_workers <= 0:
             raise AssertionError("num_workers must be greater than 0 for MultiProcessingDataLoaderIter")
@@ -145,7 +145,7 @@ class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
             self._shutdown_workers()
             raise
 
-    def _reset(self, loader: DataLoader, first_iter: bool = False) -> None:
+    def _reset(self, loader: DataLoader[Any], first_iter: bool = False) -> None:
         super()._reset(loader, first_iter)
         if not first_iter:
             for number, result in self._tasks.values():
