@@ -23,7 +23,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test test-cuda check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-ops bench-rust wheel lock audit docs html format clean
+.PHONY: help build demo test test-cuda cuda-table check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-ops bench-rust wheel lock audit docs html format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -33,7 +33,7 @@ build: $(STAMPS)/extension ## build the extension into .venv, ready for `.venv/b
 demo: $(STAMPS)/extension $(STAMPS)/demo ## train a small CNN on real handwritten digits; pictures go to demo/
 	$(BIN)/python examples/mnist.py
 
-test: $(STAMPS)/extension $(STAMPS)/demo $(STAMPS)/packages ## the Rust tests and the Python tests; parity too where PyTorch is in .venv
+test: $(STAMPS)/extension $(STAMPS)/demo $(STAMPS)/packages $(STAMPS)/gpu ## the Rust tests and the Python tests; parity too where PyTorch is in .venv
 	cargo test --locked --lib
 	$(PYTEST) tests/python $(PYTEST_ARGS)
 	$(PYTEST) tests/cuda $(PYTEST_ARGS)
@@ -43,9 +43,12 @@ test: $(STAMPS)/extension $(STAMPS)/demo $(STAMPS)/packages ## the Rust tests an
 	then OMP_NUM_THREADS=1 $(PYTEST) tests/parity $(PYTEST_ARGS); \
 	else echo 'PyTorch is not in .venv: parity tests left out (`make parity` installs it)'; fi
 
-test-cuda: $(STAMPS)/extension ## operations on the GPU, or on an emulated one; and whether NVIDIA's compiler takes the kernels
-	$(PIP) install 'nvidia-cuda-nvrtc==13.0.*'
-	$(PYTEST) tests/cuda tests/python/test_cuda_kernels.py $(PYTEST_ARGS)
+test-cuda: $(STAMPS)/extension $(STAMPS)/gpu ## operations on a GPU, or on an emulated one, and NVIDIA's compiler on the kernels
+	$(PYTEST) tests/cuda $(PYTEST_ARGS)
+	$(PYTEST) tests/python/test_cuda_kernels.py $(PYTEST_ARGS)
+
+cuda-table: $(STAMPS)/extension ## operation by operation, on a GPU or on an emulated one: docs/CUDA.md
+	$(BIN)/python tests/cuda/table.py
 
 parity: $(STAMPS)/extension $(STAMPS)/torch $(STAMPS)/demo ## install PyTorch into .venv and hold rustnn against it
 	OMP_NUM_THREADS=1 $(PYTEST) tests/parity $(PYTEST_ARGS)
@@ -101,7 +104,7 @@ wheel: $(STAMPS)/wheel ## the wheel, into dist/, and its test in clean environme
 
 lock: $(STAMPS)/tools ## the versions of all that pip installs here, anew: constraints.txt
 	$(PIP) install --group wheel
-	$(BIN)/uv pip compile pyproject.toml --group dev --group demo --group docs --group check --group packages \
+	$(BIN)/uv pip compile pyproject.toml --group dev --group demo --group docs --group check --group packages --group gpu \
 	  --group wheel --universal --python-version 3.11 --no-header --no-annotate --upgrade --output-file constraints.txt
 
 audit: ## known vulnerabilities and licences of what is used; asks databases on the network
@@ -151,6 +154,10 @@ $(STAMPS)/packages: $(STAMPS)/tools
 
 $(STAMPS)/check: $(STAMPS)/tools
 	$(PIP) install --group check $(LOCKED)
+	@touch $@
+
+$(STAMPS)/gpu: $(STAMPS)/tools
+	$(PIP) install --group gpu $(LOCKED)
 	@touch $@
 
 $(STAMPS)/docs: $(STAMPS)/tools
