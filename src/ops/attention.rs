@@ -203,7 +203,7 @@ fn attention(a: &Attention) -> Result<Tensor> {
             crate::layout::Show(&broadcast(mask.sizes(), &score_sizes)?)
         );
     }
-    let out = if a.dropout <= 0.0 {
+    let out = if a.dropout <= 0.0 && !h.query.device().is_cuda() {
         let layout = mask.as_ref().map(|m| m.layout().broadcast_to(&score_sizes));
         let call = Tiled { group: h.group, scale, causal: a.causal, mask: mask.zip(layout) };
         call.run(&h.query, &h.key, &h.value)?

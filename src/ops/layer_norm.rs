@@ -39,6 +39,9 @@ struct Result3 {
 fn normalise(n: &Normed) -> Result<Result3> {
     let dtype = compute_dtype(n.x);
     let shape = n.shape;
+    if n.x.device().is_cuda() && shape.cols > 0 {
+        return composed(n, dtype);
+    }
     let input = computed(n.x, dtype)?;
     let channels = [shape.channels()];
     let affine = |t: Option<&Tensor>, default: i64| match t {
@@ -80,6 +83,31 @@ fn normalise(n: &Normed) -> Result<Result3> {
     let out = autograd::record(out, n.name, &inputs, &save, move |cx| node.backward(cx));
     drop(save);
     Ok(Result3 { out, mean, rstd })
+}
+
+/// The same of other operations, for devices that have no kernel of it.
+fn composed(n: &Normed, dtype: DType) -> Result<Result3> {
+    let shape = n.shape;
+    let sizes = [n.outer, shape.groups, shape.cols / shape.inner, shape.inner];
+    let average = |t: &Tensor| reduce::mean(t, Some(&[2, 3]), true, None);
+    let x = view::reshape_to(&copy::to_dtype(n.x, dtype)?, &sizes)?;
+    let mean = average(&x)?;
+    let centred = if shape.centred { sub(&x, &mean)? } else { x };
+    let deviation = table::sqrt(&add(&average(&table::square(&centred)?)?, shape.eps)?)?;
+    let mut out = div(&centred, &deviation)?;
+    let wide = |t: &Tensor| view::reshape_to(&copy::to_dtype(t, dtype)?, &[1, sizes[1], sizes[2], 1]);
+    if let Some(weight) = n.weight {
+        out = mul(&out, &wide(weight)?)?;
+    }
+    if let Some(bias) = n.bias {
+        out = add(&out, &wide(bias)?)?;
+    }
+    let rows = |t: &Tensor| view::reshape_to(&t.detached(), &[shape.rows]);
+    Ok(Result3 {
+        out: copy::to_dtype(&view::reshape_to(&out, n.x.sizes())?, n.x.dtype())?,
+        mean: rows(&mean)?,
+        rstd: autograd::no_grad(|| table::reciprocal(&rows(&deviation)?))?,
+    })
 }
 
 struct Recorded {

@@ -106,6 +106,9 @@ fn batch_norm(b: &BatchNorm) -> Result<Tensor> {
     }
     let dtype = if b.x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
     let shape = shape_of(b.x);
+    if b.x.device().is_cuda() {
+        return composed(b, dtype);
+    }
     let x = computed(b.x, dtype)?;
     let weight = b.weight.map(|w| computed(w, dtype)).transpose()?;
     let bias = b.bias.map(|w| computed(w, dtype)).transpose()?;
@@ -169,6 +172,43 @@ fn batch_norm(b: &BatchNorm) -> Result<Tensor> {
         bias: b.bias.is_some(),
     };
     Ok(autograd::record(out, "NativeBatchNormBackward0", &inputs, &save, move |cx| node.backward(cx)))
+}
+
+/// The same of other operations, for devices that have no kernel of it.
+fn composed(b: &BatchNorm, dtype: DType) -> Result<Tensor> {
+    let channels: Sizes = (0..b.x.ndim()).map(|d| if d == 1 { b.x.size(1) } else { 1 }).collect();
+    let dims: Vec<i64> = (0..b.x.ndim() as i64).filter(|&d| d != 1).collect();
+    let wide = |t: &Tensor| view::reshape_to(&copy::to_dtype(t, dtype)?, &channels);
+    let x = copy::to_dtype(b.x, dtype)?;
+    let average = |t: &Tensor| reduce::mean(t, Some(&dims), true, None);
+    let (mean, var) = match (b.running_mean, b.running_var) {
+        (Some(mean), Some(var)) if !b.training => (wide(&mean.detached())?, wide(&var.detached())?),
+        (running_mean, running_var) => {
+            let count = b.x.numel() / b.x.size(1);
+            if count == 1 {
+                bail!(
+                    Value,
+                    "Expected more than 1 value per channel when training, got input size torch.Size({})",
+                    Show(b.x.sizes())
+                );
+            }
+            let mean = average(&x)?;
+            let var = average(&table::square(&sub(&x, &mean)?)?)?;
+            let flat = |t: &Tensor| view::reshape_to(&t.detached(), &[b.x.size(1)]);
+            update_running(running_mean, &flat(&mean)?, b.momentum, 1.0)?;
+            let unbiased = count as f64 / (count as f64 - 1.0);
+            update_running(running_var, &flat(&var)?, b.momentum, unbiased)?;
+            (mean, var)
+        }
+    };
+    let mut out = div(&sub(&x, &mean)?, &table::sqrt(&add(&var, b.eps)?)?)?;
+    if let Some(weight) = b.weight {
+        out = mul(&out, &wide(weight)?)?;
+    }
+    if let Some(bias) = b.bias {
+        out = add(&out, &wide(bias)?)?;
+    }
+    copy::to_dtype(&out, b.x.dtype())
 }
 
 /// Of nothing: the result is empty too, yet hangs on weight and bias.
