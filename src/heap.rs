@@ -166,8 +166,6 @@ unsafe impl GlobalAlloc for Heap {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn a_freed_block_is_handed_out_again() {
         let first = Box::new([1u64; 9]);
