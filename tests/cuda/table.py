@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
 
-import conftest  # names the emulated driver
+import conftest  # noqa: E402  (names the emulated driver)
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "CUDA.md"
 BEGIN, END = "<!-- begin: operations -->\n", "<!-- end: operations -->\n"
