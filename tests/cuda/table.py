@@ -6,6 +6,7 @@ Every operation is called with its own samples on the CPU and on the GPU, or an 
 from __future__ import annotations
 
 import sys
+import textwrap
 from collections import defaultdict
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def page(found: dict[str, list[tuple[str, str]]]) -> str:
     for kind, title in titles.items():
         if groups[kind]:
             names = ", ".join(f"`{name}`" for name in groups[kind])
-            parts.append(f"**{title}** ({len(groups[kind])}): {names}.\n")
+            text = f"**{title}** ({len(groups[kind])}): {names}."
+            parts.append("\n".join(textwrap.wrap(text, 120, break_on_hyphens=False)) + "\n")
     return "\n".join(parts)
 
 
