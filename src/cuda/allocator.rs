@@ -215,9 +215,10 @@ mod tests {
     impl Source for Card {
         fn allocate(&mut self, bytes: u64) -> Option<u64> {
             self.room = self.room.checked_sub(bytes)?;
+            let address = self.next;
             self.next += bytes.next_multiple_of(1 << 21);
-            self.given.insert(self.next, bytes);
-            Some(self.next)
+            self.given.insert(address, bytes);
+            Some(address)
         }
         fn release(&mut self, address: u64) {
             self.room += self.given.remove(&address).expect("given before");
