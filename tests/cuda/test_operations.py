@@ -8,9 +8,9 @@ from parity import ops
 
 # A few of each kind: docs/CUDA.md has all, and `make cuda-table` holds them all.
 CHOSEN = """
-add sub mul div where clamp pow exp sigmoid relu maximum eq logical_and remainder floor_divide bitwise_xor atan2 lerp
+add sub mul div clamp pow exp sigmoid relu maximum eq logical_and remainder floor_divide bitwise_xor atan2 lerp
 sum mean prod amax max argmin all var logsumexp cumulative matmul mm bmm addmm linear softmax log_softmax
-gather scatter_add index_select take_along_dim cat stack reshape permute flip expand masked_fill clone eye arange
+gather scatter_add index_select take_along_dim cat stack reshape permute flip expand clone eye arange
 nn.functional.mse_loss nn.functional.nll_loss nn.functional.gelu nn.functional.embedding
 """.split()
 
