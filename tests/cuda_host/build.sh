@@ -7,4 +7,4 @@ cp "$here"/cuda_host.h "$here"/cuda_engine.h "$here"/cuda_check.h "$out"
 g++ -O1 -std=c++17 -fPIC -shared -fvisibility=hidden -Wl,-soname,libcuda.so.1 -o "$out/libcuda.so.1" "$here/driver.cpp" -ldl
 g++ -O1 -std=c++17 -fPIC -shared -fvisibility=hidden -Wl,-soname,libnvrtc.so.13 -DRUSTNN_CUDA_HOST="\"$out\"" -o "$out/libnvrtc.so.13" "$here/nvrtc.cpp"
 # Kernels are compiled with the same flags as nvrtc.cpp names, or the header would not be taken.
-g++ -O1 -std=c++17 -fPIC -fwrapv -fvisibility=hidden -fno-gnu-unique -fno-extern-tls-init -Wno-unknown-pragmas -w -x c++-header -o "$out/cuda_host.h.gch" "$here/cuda_host.h"
+g++ -O0 -std=c++17 -fPIC -fwrapv -fvisibility=hidden -fno-gnu-unique -fno-extern-tls-init -Wno-unknown-pragmas -w -x c++-header -o "$out/cuda_host.h.gch" "$here/cuda_host.h"
