@@ -43,21 +43,23 @@ def errors(text: str, architecture: str) -> str:
 
 
 def kernels() -> list[tuple[str, str]]:
-    """Of each formula one kernel, in turn flat, wide and strided, of each of its types; and the templates."""
+    """Of each formula one kernel, in turn flat, wide and strided, of its types but for most of the wide ones, which
+    differ from the narrow in name alone; and the templates."""
     formulas = torch._C._cuda_formula_kernels()
     chosen = [k for i, k in enumerate(formulas) if not k[1].startswith("!") and i % 3 == (i // 3) % 3]
-    return chosen + torch._C._cuda_template_kernels()
+    wide = [i for i, (name, _) in enumerate(chosen) if "float64" in name or "complex128" in name]
+    left_out = set(wide) - set(wide[::5])
+    return [k for i, k in enumerate(chosen) if i not in left_out] + torch._C._cuda_template_kernels()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", range(4))
 def test_kernels_compile(architecture: str, part: int) -> None:
     if compiler() is None:
         pytest.skip("nvidia-cuda-nvrtc is not installed")
     prologue = torch._C._cuda_prologue()
-    # Every architecture gets its share of the formulas; all get all templates.
+    # Every architecture gets its share.
     shift = ARCHITECTURES.index(architecture)
     for i, (name, text) in enumerate(kernels()):
-        wanted = "template" in name or i % 3 == shift
-        if wanted and i % 8 == part:
+        if i % 3 == shift and i // 3 % 4 == part:
             assert not errors(prologue + text, architecture), name

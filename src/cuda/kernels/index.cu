@@ -90,13 +90,11 @@ template <int HOW, class T, class A> __device__ __forceinline__ void put_atomic(
         unsigned before = *(volatile unsigned*)word, expected;
         do {
             expected = before;
-            unsigned part = (expected & mask) >> shift;
-            A element;
-            __builtin_memcpy(&element, &part, sizeof(A));
-            element = convert<A>(put_together<HOW>(convert<T>(element), value));
-            part = 0;
-            __builtin_memcpy(&part, &element, sizeof(A));
-            before = atomicCAS(word, expected, (expected & ~mask) | part << shift);
+            union { unsigned bits; A element; } seen, next;   // the element is the low bytes
+            seen.bits = (expected & mask) >> shift;
+            next.bits = 0;
+            next.element = convert<A>(put_together<HOW>(convert<T>(seen.element), value));
+            before = atomicCAS(word, expected, (expected & ~mask) | next.bits << shift);
         } while (before != expected);
     }
 }
