@@ -16,9 +16,12 @@ pub fn factor<T: Field>(a: &mut [T], n: usize, pivots: &mut [i32], hermitian: bo
     let turned = |x: T| if hermitian { x.conjugate() } else { x };
     let mut first_zero = 0;
     let mut k = 0;
+    if hermitian {
+        (0..n).for_each(|j| a[j * n + j] = T::from_real(a[j * n + j].real()));
+    }
     while k < n {
         if hermitian {
-            a[k * n + k] = T::from_real(a[k * n + k].real());
+            a[k * n + k] = T::from_real(a[k * n + k].real()); // rounding left an imaginary part
         }
         let (pivot, wide) = choose(a, n, k);
         let last = k + usize::from(wide);

@@ -21,8 +21,9 @@ fn factor(x: &Tensor, hermitian: bool) -> Result<(Vec<Tensor>, Vec<i32>)> {
         // SAFETY: one place a matrix.
         unsafe { slots.set(i, zero as i32) };
     }));
-    let factors = vec![a.into_tensor(x.dtype())?, pivots.into_tensor(DType::I32)?];
-    Ok((autograd::record_unknown(factors, "linalg_ldl_factor_ex", &[x]), info))
+    let mut factors = autograd::record_unknown(vec![a.into_tensor(x.dtype())?], "linalg_ldl_factor_ex", &[x]);
+    factors.push(pivots.into_tensor(DType::I32)?);
+    Ok((factors, info))
 }
 
 fn check_info(x: &Tensor, function: &str, info: &[i32]) -> Result<()> {
