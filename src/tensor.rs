@@ -219,6 +219,9 @@ impl Tensor {
     /// Larger memory for a larger layout, with the present bytes at its start; the rest is not
     /// initialised.
     pub fn grown(&self, layout: Layout) -> Result<Tensor> {
+        if self.device().is_cuda() {
+            bail!(Unsupported, "tensors on '{}' cannot be made larger in place", self.device());
+        }
         let end = layout.extent().and_then(|(_, end)| end.checked_mul(self.dtype().size()));
         let Some(bytes) = end.filter(|&b| b <= isize::MAX as usize) else {
             bail!(Shape, "Storage size calculation overflowed with sizes={}", Show(&layout.sizes));

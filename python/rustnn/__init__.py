@@ -164,6 +164,8 @@ has_lapack = has_spectral = True
 has_cuda = has_mkl = has_mps = has_openmp = False
 
 OutOfMemoryError = _C._OutOfMemoryError
+OutOfMemoryError.__name__ = OutOfMemoryError.__qualname__ = "OutOfMemoryError"
+OutOfMemoryError.__module__ = __name__
 
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (

@@ -3,11 +3,12 @@
 
 use std::ffi::{CStr, c_void};
 
-use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::device::Device;
 use crate::dtype::DType;
 use crate::layout::{Layout, Sizes, Strides, contiguous_strides};
 use crate::ops::copy;
@@ -63,6 +64,7 @@ struct ManagedVersioned {
 }
 
 const CPU: i32 = 1;
+const CUDA: i32 = 2;
 const FLAG_READ_ONLY: u64 = 1;
 const FLAG_COPIED: u64 = 2;
 const VERSION: (u32, u32) = (1, 1);
@@ -198,6 +200,12 @@ impl PyTensor {
             return Err(PyBufferError::new_err("a tensor on the CPU can only be exported to the CPU"));
         }
         let t = handle(slf);
+        if t.device().is_cuda() {
+            return Err(PyNotImplementedError::new_err(format!(
+                "exporting tensors on '{}' is not implemented: call cpu() first",
+                t.device()
+            )));
+        }
         if t.requires_grad() {
             return Err(PyBufferError::new_err(
                 "Can't export tensors that require gradient, use tensor.detach()",
@@ -209,9 +217,12 @@ impl PyTensor {
         export(slf.py(), t.detach(), versioned, copied)
     }
 
-    /// Where the memory is: the CPU.
+    /// Where the memory is.
     fn __dlpack_device__(&self) -> (i32, i32) {
-        (CPU, 0)
+        match self.tensor().device() {
+            Device::Cpu => (CPU, 0),
+            Device::Cuda(index) => (CUDA, index.into()),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::autocast::{self, Policy};
 use crate::autograd;
 use crate::device::{self, Device};
 use crate::error::Error;
+use crate::ops::cuda::common_device;
 use crate::ops::node_names::NodeName;
 use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
@@ -353,7 +354,10 @@ fn call_on_device(
     let place = match asked {
         Some(device) => device,
         None if tensors().next().is_none() => python_device::default(),
-        None => tensors().map(Tensor::device).find(|d| d.is_cuda()).unwrap_or_default(),
+        None if CROSS_DEVICES.contains(&op.name()) => {
+            tensors().next().map(Tensor::device).unwrap_or_default()
+        }
+        None => common_device(tensors())?,
     };
     let run = || if group.inplace { call_inplace(op, values) } else { (op.call)(&Args(values)) };
     let result = match device::at(place, || device::guarded(run)) {
@@ -378,6 +382,9 @@ fn call_on_device(
         error => error,
     })
 }
+
+/// Operations whose tensors may be on several devices: the first one says where the result is.
+const CROSS_DEVICES: &[&str] = &["copy_", "index_put", "type_as"];
 
 /// Whether an operation draws random numbers, of which a GPU has its own.
 fn draws(values: &[Value], op: &Op) -> bool {

@@ -339,10 +339,18 @@ impl PyTensor {
         let contiguous = |size: &[i64]| -> PyResult<Vec<i64>> {
             Ok(crate::layout::contiguous_strides(&sizes_from(size)?).iter().map(|&s| s as i64).collect())
         };
+        let check = |there: Device| match there == own.device() {
+            true => Ok(()),
+            false => Err(PyRuntimeError::new_err(format!(
+                "Attempted to set the storage of a tensor on device \"{}\" to a storage on different device \"{there}\".  This is no longer allowed; the devices must match.",
+                own.device()
+            ))),
+        };
         let storage = match source {
-            None => PyStorage(Storage::new(0)?),
+            None => PyStorage(crate::device::at(own.device(), || Storage::new(0))?),
             Some(source) => match tensor_of(source) {
                 Some(t) => {
+                    check(t.device())?;
                     if t.dtype() != own.dtype() {
                         return Err(PyRuntimeError::new_err(format!(
                             "Could not set tensor of type {} to a tensor of type {}",
@@ -371,6 +379,7 @@ impl PyTensor {
                 }
             },
         };
+        check(storage.0.device())?;
         let size = size.unwrap_or_else(|| vec![(storage.0.bytes() / own.dtype().size()) as i64]);
         let stride = stride.map_or_else(|| contiguous(&size), Ok)?;
         slf.get().replace(own.with_data(&over(&storage, own.dtype(), storage_offset, &size, &stride)?));
@@ -391,7 +400,8 @@ impl PyTensor {
     /// they would be left behind.
     fn share_memory_(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let own = handle(&slf);
-        if own.storage().is_shared() {
+        // As in PyTorch, memory of a GPU is left as it is.
+        if own.storage().is_shared() || own.device().is_cuda() {
             return Ok(slf);
         }
         let alone = own.storage().holders() == 1 && own.is_leaf() && own.view_of().is_none();

@@ -128,6 +128,10 @@ def test_devices_do_not_mix() -> None:
         x + y
     with pytest.raises(RuntimeError, match="same device"):
         torch.ones(2, 3) @ torch.ones(3, 2, device="cuda")
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.cat([x, y])
+    with pytest.raises(RuntimeError, match="the devices must match"):
+        y.clone().set_(x)
     # A number may be a tensor of no dimensions, on the CPU.
     assert (y + torch.tensor(2.0)).tolist() == [3, 3, 3]
     y.copy_(x * 4)
@@ -156,6 +160,20 @@ def test_what_is_not_there_names_itself() -> None:
         torch.sort(x)
     with pytest.raises(NotImplementedError, match="digamma"):
         torch.digamma(x)
+    # Those that no operation stands for.
+    for refused in (
+        lambda: x.resize_(5, 5),
+        lambda: x.__dlpack__(),
+        lambda: x[x > 0],
+        lambda: torch.rand(3, device="cuda"),
+        lambda: torch.autocast("cuda").__enter__(),
+    ):
+        with pytest.raises(NotImplementedError):
+            refused()
+    assert x.share_memory_() is x
+    assert x.__dlpack_device__() == (2, 0)
+    with pytest.raises(BufferError, match="tensors live on the CPU"):
+        torch.from_dlpack(x)
     # And everything goes on.
     assert x.sum().item() == 12
 
@@ -193,6 +211,7 @@ def test_out_of_memory_is_an_exception_and_work_goes_on() -> None:
     ):
         torch.empty(1 << 40, device="cuda")
     assert issubclass(torch.OutOfMemoryError, RuntimeError)
+    assert torch.OutOfMemoryError.__name__ == "OutOfMemoryError"
     assert (x + 1).tolist() == [2, 2, 2]
 
 

@@ -188,6 +188,8 @@ class autocast:
             )
             enabled = False
         if device_type == "cuda" and enabled:
+            if _C._cuda_device_count():
+                raise NotImplementedError("autocast is not implemented for CUDA devices")
             warnings.warn("CUDA is not available or torch_xla is imported. Disabling autocast.", stacklevel=2)
             enabled = False
         self._enabled = enabled

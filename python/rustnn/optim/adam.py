@@ -6,7 +6,7 @@ from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative, check_switches
 from rustnn.optim.optimizer import FusedOptimizer, count
-from rustnn.optim.recorded import parts, plus_decay, rate, update_means
+from rustnn.optim.recorded import decayed, parts, rate, update_means
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,10 +115,7 @@ class Adam(FusedOptimizer):
         self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
     ) -> None:
         lr, (beta1, beta2), steps = rate(group), group["betas"], float(entry["step"])
-        if group["decoupled_weight_decay"]:
-            param.mul_(1 - lr * group["weight_decay"])
-        else:
-            grad = plus_decay(grad, param, group)
+        grad = decayed(param, grad, group)
         mean, square = update_means(entry, parts(grad), group["betas"])
         if group["amsgrad"]:
             largest = parts(entry["max_exp_avg_sq"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative
 from rustnn.optim.optimizer import FusedOptimizer, count
-from rustnn.optim.recorded import parts, plus_decay, rate, update_means
+from rustnn.optim.recorded import decayed, parts, rate, update_means
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,10 +95,7 @@ class RAdam(FusedOptimizer):
         self, param: Tensor, grad: Tensor, entry: dict[str, Any], group: dict[str, Any]
     ) -> None:
         lr, (beta1, beta2), steps = rate(group), group["betas"], float(entry["step"])
-        if group["decoupled_weight_decay"]:
-            param.mul_(1 - lr * group["weight_decay"])
-        else:
-            grad = plus_decay(grad, param, group)
+        grad = decayed(param, grad, group)
         mean, square = update_means(entry, parts(grad), group["betas"])
         step = mean.div(1 - beta1**steps)
         correction = 1 - beta2**steps

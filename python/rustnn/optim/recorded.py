@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["parts", "plus_decay", "rate", "update_means"]
+__all__ = ["decayed", "parts", "plus_decay", "rate", "update_means"]
 
 
 def rate(group: dict[str, Any]) -> float | Tensor:
@@ -29,6 +29,14 @@ def plus_decay(grad: Tensor, param: Tensor, group: dict[str, Any]) -> Tensor:
     if isinstance(decay, Tensor):
         return grad.add(param.clone().mul(decay))  # a clone, for the parameter changes after it is saved
     return grad.add(param, alpha=decay) if decay else grad
+
+
+def decayed(param: Tensor, grad: Tensor, group: dict[str, Any]) -> Tensor:
+    """The gradient with the decay that is added to it; decoupled decay is taken off the parameter at once."""
+    if not group["decoupled_weight_decay"]:
+        return plus_decay(grad, param, group)
+    param.mul_(1 - rate(group) * group["weight_decay"])
+    return grad
 
 
 def update_means(entry: dict[str, Any], grad: Tensor, betas: Any) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 //! What a tensor is: its shape, memory, dtype and device.
 
-use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyIndexError, PyNotImplementedError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyTuple};
 
@@ -174,10 +174,13 @@ impl PyTensor {
         false
     }
 
-    /// Page-locked memory serves transfers to a device, of which there is none.
+    /// Page-locked memory serves transfers to a GPU: RuntimeError where there is none, else NotImplementedError.
     #[pyo3(signature = (device=None))]
     fn pin_memory(&self, device: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let _ = device;
+        if crate::cuda::count() > 0 {
+            return Err(PyNotImplementedError::new_err("page-locked memory is not implemented"));
+        }
         Err(PyRuntimeError::new_err(
             "Cannot access accelerator device when none is available: pin_memory() serves transfers to one",
         ))
@@ -185,6 +188,9 @@ impl PyTensor {
 
     fn record_stream(&self, stream: &Bound<'_, PyAny>) -> PyResult<()> {
         let _ = stream;
+        if self.tensor().device().is_cuda() {
+            return Err(PyNotImplementedError::new_err("record_stream() is not implemented"));
+        }
         Err(PyRuntimeError::new_err("record_stream() is for tensors on a device with streams"))
     }
 
