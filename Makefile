@@ -74,7 +74,7 @@ fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as
 check: $(STAMPS)/extension $(STAMPS)/check ## formats, lints, types, and that the stub of the native module is fresh
 	cargo fmt --check
 	@# Without `python` there is nothing that is not there with it.
-	cargo clippy --locked --all-targets --features python -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features python -- -D warnings
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -97,7 +97,7 @@ bench-ops: $(STAMPS)/extension $(STAMPS)/torch ## every operation on a few eleme
 	$(BIN)/python benches/python/every_op.py
 
 bench-rust: ## the engine alone (criterion)
-	cargo bench --locked
+	cargo bench --locked --package rustnn-benches
 
 wheel: $(STAMPS)/wheel ## the wheel, into dist/, and its test in clean environments
 	$(BIN)/python tools/wheel_smoke.py dist

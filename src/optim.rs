@@ -211,13 +211,19 @@ fn apply_to<O: Optimizer, C: Real>(
     rule: O::Rule<C>,
     pending: &mut gpu::Pending,
 ) -> Result<()> {
+    // Conditions that are constants: loops that no optimizer runs are not compiled.
     match state {
-        [] => apply::<2, O, C>([p, g], rule, pending),
-        [a] => apply::<3, O, C>([p, g, a], rule, pending),
-        [a, b] => apply::<4, O, C>([p, g, a, b], rule, pending),
-        [a, b, c] => apply::<5, O, C>([p, g, a, b, c], rule, pending),
-        _ => unreachable!("no optimizer keeps more than three tensors of a parameter"),
+        [] if const { takes::<O>(2) } => apply::<2, O, C>([p, g], rule, pending),
+        [a] if const { takes::<O>(3) } => apply::<3, O, C>([p, g, a], rule, pending),
+        [a, b] if const { takes::<O>(4) } => apply::<4, O, C>([p, g, a, b], rule, pending),
+        [a, b, c] if const { takes::<O>(5) } => apply::<5, O, C>([p, g, a, b, c], rule, pending),
+        _ => unreachable!("an optimizer keeps as many tensors as its rule takes"),
     }
+}
+
+/// Whether an update may consist of so many elements.
+const fn takes<O: Optimizer>(values: usize) -> bool {
+    *O::VALUES.start() <= values && values <= *O::VALUES.end()
 }
 
 /// Elements that one thread takes at a time.
@@ -229,9 +235,6 @@ fn apply<const N: usize, O: Optimizer, C: Real>(
     rule: O::Rule<C>,
     pending: &mut gpu::Pending,
 ) -> Result<()> {
-    if !O::VALUES.contains(&N) {
-        unreachable!("an optimizer keeps as many tensors as its rule takes");
-    }
     let model = slots[0];
     for (i, t) in slots.iter().enumerate() {
         if t.sizes() != model.sizes() {
@@ -279,8 +282,8 @@ fn apply<const N: usize, O: Optimizer, C: Real>(
         let addresses = Addresses(slots.map(Tensor::ptr));
         let len = model.numel();
         match model.dtype() {
-            DType::F16 => run::<N, f16, C, _>(addresses, len, rule),
-            DType::BF16 => run::<N, bf16, C, _>(addresses, len, rule),
+            DType::F16 if const { size_of::<C>() == 4 } => run::<N, f16, C, _>(addresses, len, rule),
+            DType::BF16 if const { size_of::<C>() == 4 } => run::<N, bf16, C, _>(addresses, len, rule),
             _ => run::<N, C, C, _>(addresses, len, rule),
         }
     }

@@ -60,16 +60,21 @@ pub fn for_lines<const N: usize>(
     let count: usize = sizes.iter().product();
     par::for_range(count, (GRAIN / cost.max(1)).max(1), &|range| {
         for i in range {
-            let mut lines = sides.each_ref().map(|s| Line { start: s.start, step: s.step });
-            let mut rest = i;
-            for (d, &size) in sizes.iter().enumerate().rev() {
-                let at = (rest % size) as isize;
-                rest /= size;
-                for (line, side) in lines.iter_mut().zip(sides) {
-                    line.start = line.start.wrapping_offset(at * side.strides[d]);
-                }
-            }
-            body(lines);
+            body(lines_at(sizes, sides, i));
         }
     });
+}
+
+/// The lines at an index of `sizes`, counted along the last dimension first.
+fn lines_at<const N: usize>(sizes: &[usize], sides: &[Side; N], index: usize) -> [Line; N] {
+    let mut lines = sides.each_ref().map(|s| Line { start: s.start, step: s.step });
+    let mut rest = index;
+    for (d, &size) in sizes.iter().enumerate().rev() {
+        let at = (rest % size) as isize;
+        rest /= size;
+        for (line, side) in lines.iter_mut().zip(sides) {
+            line.start = line.start.wrapping_offset(at * side.strides[d]);
+        }
+    }
+    lines
 }

@@ -70,45 +70,63 @@ impl Loops {
     /// Calls `piece(offsets, n)` for runs along the innermost loop that together cover the elements
     /// `range`, counted in the order of the loops. Offsets are in bytes.
     pub fn pieces(&self, range: Range<usize>, mut piece: impl FnMut(&PerOperand, usize)) {
-        let inner = self.sizes[0];
-        if range.is_empty() {
+        let mut left = range.len();
+        if left == 0 {
             return;
         }
-        let mut index: Sizes = SmallVec::from_elem(0, self.sizes.len());
-        let mut offsets = [0isize; MAX_OPERANDS];
-        let mut rest = range.start;
-        for (d, &size) in self.sizes.iter().enumerate() {
-            index[d] = rest % size;
-            rest /= size;
-            for (o, s) in offsets.iter_mut().zip(&self.strides[d]) {
-                *o += index[d] as isize * s;
-            }
-        }
-        let mut left = range.len();
+        let mut place = Place::at(self, range.start);
         loop {
-            let n = left.min(inner - index[0]);
-            piece(&offsets, n);
+            let n = left.min(self.sizes[0] - place.index[0]);
+            piece(&place.offsets, n);
             left -= n;
             if left == 0 {
                 return;
             }
-            // Back to the start of the innermost run, then carry into the outer loops.
-            for (o, s) in offsets.iter_mut().zip(&self.strides[0]) {
-                *o -= index[0] as isize * s;
+            place.next_run(self);
+        }
+    }
+}
+
+/// Where a walk through loops is.
+struct Place {
+    index: Sizes,
+    /// In bytes.
+    offsets: PerOperand,
+}
+
+impl Place {
+    /// That of an element, counted in the order of the loops.
+    fn at(loops: &Loops, element: usize) -> Place {
+        let mut place =
+            Place { index: SmallVec::from_elem(0, loops.sizes.len()), offsets: [0; MAX_OPERANDS] };
+        let mut rest = element;
+        for (d, &size) in loops.sizes.iter().enumerate() {
+            place.index[d] = rest % size;
+            rest /= size;
+            place.step(&loops.strides[d], place.index[d] as isize);
+        }
+        place
+    }
+
+    /// To the start of the next innermost run.
+    fn next_run(&mut self, loops: &Loops) {
+        self.step(&loops.strides[0], -(self.index[0] as isize));
+        self.index[0] = 0;
+        for d in 1..loops.sizes.len() {
+            self.index[d] += 1;
+            let wraps = self.index[d] == loops.sizes[d];
+            self.step(&loops.strides[d], if wraps { 1 - loops.sizes[d] as isize } else { 1 });
+            if !wraps {
+                return;
             }
-            index[0] = 0;
-            for d in 1..self.sizes.len() {
-                index[d] += 1;
-                let wraps = index[d] == self.sizes[d];
-                let by = if wraps { 1 - self.sizes[d] as isize } else { 1 };
-                for (o, s) in offsets.iter_mut().zip(&self.strides[d]) {
-                    *o += by * s;
-                }
-                if !wraps {
-                    break;
-                }
-                index[d] = 0;
-            }
+            self.index[d] = 0;
+        }
+    }
+
+    #[inline(always)]
+    fn step(&mut self, strides: &PerOperand, by: isize) {
+        for (offset, stride) in self.offsets.iter_mut().zip(strides) {
+            *offset += by * stride;
         }
     }
 }

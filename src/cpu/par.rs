@@ -113,8 +113,16 @@ pub fn for_each(chunks: usize, body: &(impl Fn(usize) + Sync)) {
 /// As `for_each` on at most `slots` threads, for bodies with scratch memory a thread:
 /// `body(slot, i)` gets a slot below `slots`, and no two threads have the same one at a time.
 pub fn for_each_with_slot(slots: usize, chunks: usize, body: &(impl Fn(usize, usize) + Sync)) {
-    let helpers = slots.min(num_threads()).min(chunks).saturating_sub(1);
-    if helpers == 0 || !Pool::global().run(helpers, chunks, body) {
+    // One copy a body is this and `claim_all`: what does not depend on it is compiled once.
+    fn shared(slots: usize, job: Job) -> bool {
+        let helpers = slots.min(num_threads()).min(job.chunks).saturating_sub(1);
+        // SAFETY: `for_each_with_slot` waits for us, and its body and `claim_all` fit.
+        helpers > 0 && unsafe { Pool::global().run(helpers, job) }
+    }
+    fn job<F: Fn(usize, usize) + Sync>(body: &F, chunks: usize) -> Job {
+        Job { run: claim_all::<F>, body: (&raw const *body).cast(), chunks }
+    }
+    if !shared(slots, job(body, chunks)) {
         (0..chunks).for_each(|i| body(0, i));
     }
 }
@@ -206,10 +214,10 @@ impl Pool {
 
     /// Runs a region with up to `helpers` workers beside the caller. False, with nothing done, if
     /// the pool is busy or has no workers.
-    fn run<F>(&'static self, helpers: usize, chunks: usize, body: &F) -> bool
-    where
-        F: Fn(usize, usize) + Sync,
-    {
+    ///
+    /// # Safety
+    /// `job.body` is what `job.run` takes, lives until this returns, and may be used by many threads.
+    unsafe fn run(&'static self, helpers: usize, job: Job) -> bool {
         if self.busy.0.load(Ordering::Relaxed) || self.busy.0.swap(true, Ordering::Acquire) {
             return false;
         }
@@ -218,13 +226,13 @@ impl Pool {
             self.busy.0.store(false, Ordering::Release);
             return false;
         }
-        self.open(Job { run: claim_all::<F>, body: (&raw const *body).cast(), chunks }, helpers);
-        // SAFETY: `body` is an `F`, alive until this function returns.
+        self.open(job, helpers);
+        // SAFETY: the caller's promise.
         let mine = catch_unwind(AssertUnwindSafe(|| unsafe {
-            claim_all::<F>((&raw const *body).cast(), 0, &self.next.0, chunks);
+            (job.run)(job.body, 0, &self.next.0, job.chunks);
         }));
         if mine.is_err() {
-            self.next.0.store(chunks, Ordering::Relaxed);
+            self.next.0.store(job.chunks, Ordering::Relaxed);
         }
         self.close();
         let theirs = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -310,7 +310,7 @@ unsafe fn tile<T: Copy, S: Simd<T>, const PACKED: bool>(
     macro_rules! heights {
         ($($rows:literal)*) => {
             match rows {
-                $($rows if $rows <= const { max_rows::<T, S>() } => {
+                $($rows if const { $rows <= max_rows::<T, S>() } => {
                     // SAFETY: as this function's.
                     unsafe {
                         match b.vectors {
@@ -458,13 +458,17 @@ unsafe fn product<T: Copy, S: Simd<T>, const ROWS: usize, const NV: usize>(
             // A longer loop's sums stay in their registers.
             for _ in 0..UNROLL {
                 step(s, &mut acc, |i| *starts[i / 3].offset((i % 3) as isize * a.rs), row);
-                starts = starts.map(|start| start.wrapping_offset(a.cs));
+                for start in &mut starts {
+                    *start = start.wrapping_offset(a.cs);
+                }
                 row = row.wrapping_offset(b.row);
             }
         }
         for _ in 0..k % UNROLL {
             step(s, &mut acc, |i| *starts[i / 3].offset((i % 3) as isize * a.rs), row);
-            starts = starts.map(|start| start.wrapping_offset(a.cs));
+            for start in &mut starts {
+                *start = start.wrapping_offset(a.cs);
+            }
             row = row.wrapping_offset(b.row);
         }
     }
