@@ -143,10 +143,10 @@ def test_tracebacks_show_the_script_alone(tmp_path: Path) -> None:
             "ImportError: module 'torch.nn.functional' has no attribute",
         ),
         (
-            "import torch.fx.passes.shape_prop",
+            "import torch.fx.passes.split_module",
             "ModuleNotFoundError: No module named 'torch.fx.passes",
         ),
-        ("from torch.fx import replace_pattern", "ImportError: module 'torch.fx' has no attribute"),
+        ("from torch.fx import replace_patern", "near it: replace_pattern"),
         (
             "import torch.distributed.fsdp",
             "ModuleNotFoundError: No module named 'torch.distributed.fsdp' in rustnn",
