@@ -13,7 +13,6 @@ CALLS = {
     "grad_variables_twice": "x = t(3, requires_grad=True); torch.autograd.backward([x * 2], [x], grad_variables=[torch.ones(3)])",
     "volatile": "out = torch.autograd.Variable(t(2), volatile=True)",
     "eps": "torch.manual_seed(0); out = F.gumbel_softmax(t(2, 3), eps=1e-5)",
-    "tensor_type": "torch.set_default_tensor_type(torch.DoubleTensor); out = torch.ones(1); torch.set_default_tensor_type('torch.FloatTensor')",
     "cuda_autocast": "out = 1; _a = torch.cuda.amp.autocast(enabled=False)",
     "cpu_autocast": "_a = torch.cpu.amp.autocast()\nwith _a: out = torch.mm(t(2, 2), t(2, 2)).dtype",
     "cpu_scaler": "out = torch.cpu.amp.GradScaler(enabled=False).get_scale()",

@@ -119,3 +119,44 @@ def test_to_tensor_of_pil_images(mode: str) -> None:
     picture = ours.ToTensor()(image).numpy()
     assert picture.dtype == wanted.dtype
     assert np.array_equal(picture, wanted)
+
+
+GRIDS = """
+make_grid(x)
+make_grid(x, nrow=1, padding=1, pad_value=0.5)
+make_grid(x, nrow=3, normalize=True)
+make_grid(x, normalize=True, scale_each=True)
+make_grid(x, normalize=True, value_range=(0, 5))
+make_grid(x, normalize=True, value_range=[0, 5])
+make_grid(x[:, :1], 2)
+make_grid(x[:1])
+make_grid(x[0])
+make_grid(x[0, 0])
+make_grid([x[0], x[1]])
+make_grid(x[:3], nrow=2, padding=0)
+make_grid(3)
+"""
+
+
+@pytest.mark.parametrize("call", GRIDS.split("\n")[1:-1])
+def test_grids(call: str) -> None:
+    utils = importlib.import_module("torchvision.utils")
+    found = []
+    for lib, names in ((REFERENCE, utils), (CANDIDATE, importlib.import_module("rustnn.datasets.grid"))):
+        x = lib.arange(5 * 3 * 4 * 2).reshape(5, 3, 4, 2) / 7.0
+        try:
+            made = eval(call, {"make_grid": names.make_grid, "x": x})
+        except Exception as error:
+            found.append((type(error).__name__, str(error)))
+            continue
+        found.append((tuple(made.shape), made.numpy().round(5).tolist()))
+    assert found[0] == found[1]
+
+
+def test_saved_grids(tmp_path: Any) -> None:
+    files = []
+    for lib, name in ((REFERENCE, "torchvision.utils"), (CANDIDATE, "rustnn.datasets.grid")):
+        files.append(tmp_path / f"{lib.__name__}.png")
+        x = lib.arange(4 * 3 * 5 * 5).reshape(4, 3, 5, 5) / 300
+        importlib.import_module(name).save_image(x, files[-1], nrow=2)
+    assert files[0].read_bytes() == files[1].read_bytes()
