@@ -38,7 +38,7 @@ def vmap(
         dims = _dims_of(in_dims, args)
         flat = leaves(args)
         size = _batch_size(flat, dims)
-        state = _C.get_rng_state() if randomness != "different" else None
+        state = _C.get_rng_state()
         results = []
         for n in range(size):
             if randomness == "same":
