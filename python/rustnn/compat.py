@@ -36,6 +36,7 @@ _HOMES = {
     "torchvision": "rustnn.vision",
     "torchvision.datasets": "rustnn.datasets",
     "torchvision.models": "rustnn.vision_models",
+    "torchvision.transforms.v2": "rustnn.datasets.transforms",
     "torchvision.transforms": "rustnn.datasets.transforms",
     "torchvision.utils": "rustnn.datasets.grid",
 }
@@ -67,7 +68,6 @@ _REPLACEMENTS = {
     "torchvision.io": "PIL.Image.open and transforms.ToTensor read pictures",
     "torchvision.ops": "there are no operations of detection yet",
     "torchvision.transforms.functional": "call the transforms: transforms.Resize(32)(image)",
-    "torchvision.transforms.v2": "torchvision.transforms has what there is",
 }
 _TABLES = "docs/COMING_FROM_PYTORCH.md lists what there is"
 

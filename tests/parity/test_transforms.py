@@ -58,6 +58,9 @@ ConvertImageDtype(torch.float64)
 Normalize((0.5,), (0.2,))
 Normalize((0.5, 0.1, 0.2), (0.2, 0.3, 0.4))
 Normalize((0.5,), (0.0,))
+ToDtype(torch.float32, scale=True)
+ToDtype(torch.float32)
+ToDtype(torch.uint8, scale=True)
 RandomResizedCrop(8)
 RandomResizedCrop((8, 12), scale=(0.5, 1.0), ratio=(1.0, 2.0), antialias=False)
 RandomResizedCrop(9, scale=(2.0, 3.0))
@@ -140,6 +143,17 @@ def test_to_tensor_of_pil_images(mode: str) -> None:
     picture = ours.ToTensor()(image).numpy()
     assert picture.dtype == wanted.dtype
     assert np.array_equal(picture, wanted)
+
+
+def test_images_of_arrays() -> None:
+    from PIL import Image
+
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    for name in ("ToImage", "PILToTensor"):
+        wanted = getattr(theirs, name)()
+        assert repr(getattr(ours, name)()) == repr(wanted)
+        picture = Image.fromarray(pixels)
+        assert np.array_equal(getattr(ours, name)()(picture).numpy(), np.asarray(wanted(picture)))
 
 
 GRIDS = """

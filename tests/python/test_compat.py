@@ -58,11 +58,14 @@ def test_imports(tmp_path: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
         from torchvision import datasets, transforms
         from torchvision.datasets import MNIST
+        from torchvision.transforms import v2
+        from torchvision.transforms.v2 import ToImage
+        from torchvision.utils import make_grid, save_image
         import rustnn
 
         cudnn.benchmark = True
         print(torch is rustnn, nn is rustnn.nn, F is rustnn.nn.functional, datasets is rustnn.datasets)
-        print(T.Compose is torchvision.transforms.Compose, transforms is T, cudnn is torch.backends.cudnn)
+        print(T.Compose is torchvision.transforms.Compose, transforms is T is v2, cudnn is torch.backends.cudnn)
         print(torch.backends.cudnn.benchmark, torch.__version__ >= "2.0", issubclass(nn.Conv2d, _ConvNd))
         """,
     )

@@ -37,6 +37,7 @@ __all__ = [
     "InterpolationMode",
     "Lambda",
     "Normalize",
+    "PILToTensor",
     "Pad",
     "RandomApply",
     "RandomCrop",
@@ -47,6 +48,8 @@ __all__ = [
     "RandomRotation",
     "RandomVerticalFlip",
     "Resize",
+    "ToDtype",
+    "ToImage",
     "ToPILImage",
     "ToTensor",
 ]
@@ -173,6 +176,17 @@ class ToTensor(PictureTransform):
         return ""
 
 
+class ToImage(PictureTransform):
+    """A PIL image or array (H, W, C) as a tensor (C, H, W) of the same numbers."""
+
+    def _change(self, image: Tensor) -> Tensor:
+        return image
+
+
+class PILToTensor(ToImage):
+    """The same as ``ToImage``."""
+
+
 class ToPILImage(nn.Module):
     """A tensor (C, H, W) or array (H, W, C) as a PIL image; floats within [0, 1] become bytes.
 
@@ -251,6 +265,20 @@ class ConvertImageDtype(PictureTransform):
         if shift > 0:
             return image.bitwise_right_shift(shift).to(new)
         return image.to(new).bitwise_left_shift(-shift)
+
+
+class ToDtype(ConvertImageDtype):
+    """The picture in another dtype; with ``scale`` as ``ConvertImageDtype`` has it, else the same numbers."""
+
+    def __init__(self, dtype: DType, scale: bool = False) -> None:
+        super().__init__(dtype)
+        self.scale = scale
+
+    def _change(self, image: Tensor) -> Tensor:
+        return super()._change(image) if self.scale else image.to(self.dtype)
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}"
 
 
 def _bits(dtype: DType) -> int:
@@ -549,3 +577,11 @@ class RandomRotation(PictureTransform):
         low = corners.amin(0).mul(1e4).trunc().mul(1e-4).floor()
         new_width, new_height = (high - low).tolist()
         return int(new_height), int(new_width)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "v2":  # torchvision's second module of transforms: these are of its kind
+        import sys
+
+        return sys.modules[__name__]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
