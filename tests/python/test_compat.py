@@ -332,3 +332,24 @@ def test_check_prints_them(tmp_path: Path) -> None:
     assert "usage: python -m rustnn check" in rustnn(tmp_path, "check", "--help").stdout
     (tmp_path / "bad.py").write_text("x = = 1")
     assert rustnn(tmp_path, "check", "bad.py").returncode == 2
+
+
+def test_switches_of_the_compiler() -> None:
+    from rustnn import compiler
+
+    def f(x: int) -> int:
+        return x + 1
+
+    for same in (
+        compiler.allow_in_graph,
+        compiler.assume_constant_result,
+        compiler.disable,
+        compiler.disable(),
+    ):
+        assert same(f) is f
+    assert compiler.set_stance("force_eager")(f) is f
+    with compiler.set_stance("eager_on_recompile", skip_guard_eval_unsafe=True):
+        assert f(1) == 2
+    assert compiler.list_backends() == []
+    assert not compiler.is_exporting()
+    assert not compiler.is_compiling()
