@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from rustnn.compiler import compile, disable, is_compiling, reset
+from rustnn.compiler import allow_in_graph, compile, disable, is_compiling, reset
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +25,6 @@ __all__ = [
 
 # Any attribute can be set.
 config = SimpleNamespace(suppress_errors=False, verbose=False, cache_size_limit=8, recompile_limit=8)
-
-
-def allow_in_graph(fn: Any) -> Any:
-    """The function itself."""
-    return fn
 
 
 def graph_break(msg: str = "") -> None:

@@ -27,6 +27,7 @@ _HOMES = {
     "torch._VF": "rustnn._C",
     "torch.autograd.variable": "rustnn.autograd",
     "torch.fx._symbolic_trace": "rustnn.fx.tracer",
+    "torch.fx.passes.utils.matcher_utils": "rustnn.fx.matcher",
     "torch.nn.parallel.data_parallel": "rustnn.nn.parallel",
     "torch.nn.parallel.distributed": "rustnn.nn.parallel",
     "torch.optim.adamw": "rustnn.optim",
@@ -35,7 +36,9 @@ _HOMES = {
     "torchvision": "rustnn.vision",
     "torchvision.datasets": "rustnn.datasets",
     "torchvision.models": "rustnn.vision_models",
+    "torchvision.transforms.v2": "rustnn.datasets.transforms",
     "torchvision.transforms": "rustnn.datasets.transforms",
+    "torchvision.utils": "rustnn.datasets.grid",
 }
 
 # What is not there, and what to take instead.
@@ -43,10 +46,16 @@ _REPLACEMENTS = {
     "torch.ao": "quantized tensors do not exist yet",
     "torch.cholesky": "take torch.linalg.cholesky",
     "torch.eig": "take torch.linalg.eig",
-    "torch.fx.passes": "graphs are changed by Graph's and Node's methods, and by fx.Transformer",
-    "torch.lobpcg": "take torch.linalg.eigh",
+    "torch.fx.passes": "graphs are changed by fx.replace_pattern, fx.Transformer, Graph's and Node's methods",
+    "torch._inductor": "programs run eagerly; nothing is compiled",
+    "torch.library": "autograd.Function adds operations in Python",
     "torch.lstsq": "take torch.linalg.lstsq",
     "torch.matrix_rank": "take torch.linalg.matrix_rank",
+    "torch.masked": "take torch.where, Tensor.masked_fill and the functions that leave NaN out",
+    "torch.nested": "pad sequences: nn.utils.rnn.pad_sequence",
+    "torch.nn.attention.flex_attention": "take nn.functional.scaled_dot_product_attention with attn_mask",
+    "torch.ops": "operations are functions of torch and its modules",
+    "torch.package": "torch.save and torch.load write and read models",
     "torch.quantization": "quantized tensors do not exist yet",
     "torch.rfft": "take torch.fft.rfft",
     "torch.irfft": "take torch.fft.irfft",
@@ -56,7 +65,9 @@ _REPLACEMENTS = {
     "torch.utils.cpp_extension": "there is no C++ interface; autograd.Function adds operations in Python",
     "torch.utils.mobile_optimizer": "torch.onnx.export writes models for other runtimes",
     "torchaudio": "rustnn reads no sound; torch.stft, torch.istft and torch.fft are there",
-    "torchvision.transforms.v2": "torchvision.transforms has what there is",
+    "torchvision.io": "PIL.Image.open and transforms.ToTensor read pictures",
+    "torchvision.ops": "there are no operations of detection yet",
+    "torchvision.transforms.functional": "call the transforms: transforms.Resize(32)(image)",
 }
 _TABLES = "docs/COMING_FROM_PYTORCH.md lists what there is"
 

@@ -7,7 +7,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["compile", "cudagraph_mark_step_begin", "disable", "is_compiling", "is_dynamo_compiling", "reset"]
+__all__ = [
+    "allow_in_graph",
+    "assume_constant_result",
+    "compile",
+    "cudagraph_mark_step_begin",
+    "disable",
+    "is_compiling",
+    "is_dynamo_compiling",
+    "is_exporting",
+    "list_backends",
+    "reset",
+    "set_stance",
+]
 
 _told = False
 
@@ -34,9 +46,46 @@ def compile(model: Callable[..., Any] | None = None, **options: Any) -> Any:
     return model
 
 
-def disable(function: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
+def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
     """The function itself: nothing is compiled."""
-    return function if function is not None else lambda inner: inner
+    return fn if fn is not None else lambda inner: inner
+
+
+def allow_in_graph(fn: Any) -> Any:
+    """The function itself, or the functions themselves."""
+    return fn
+
+
+def assume_constant_result(fn: Any) -> Any:
+    """The function itself."""
+    return fn
+
+
+class set_stance:
+    """``with`` or a call, also above a function: how compiled code is run. There is none."""
+
+    def __init__(self, stance: str = "default", **settings: Any) -> None:
+        self.stance = stance
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def __call__(self, fn: Any) -> Any:
+        """The function itself."""
+        return fn
+
+
+def list_backends(exclude_tags: Any = ("debug", "experimental")) -> list[str]:
+    """The names of the compilers: none."""
+    return []
+
+
+def is_exporting() -> bool:
+    """Whether a model is being exported: False."""
+    return False
 
 
 def is_compiling() -> bool:

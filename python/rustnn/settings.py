@@ -43,8 +43,10 @@ class _Settings:
 def set_default_tensor_type(t: Any) -> None:
     """Sets the default dtype by a tensor type, such as ``torch.DoubleTensor`` or its name.
 
-    TypeError for types that are not floating-point, RuntimeError for those of a GPU.
+    TypeError for types that are not floating-point, RuntimeError for those of a GPU. Warns, as it is old.
     """
+    import warnings
+
     from rustnn import legacy
 
     name = t if isinstance(t, str) else f"{getattr(t, '__module__', '')}.{getattr(t, '__name__', '')}"
@@ -53,6 +55,11 @@ def set_default_tensor_type(t: Any) -> None:
         raise TypeError(f"invalid type object: {_NOT_FLOATING}")
     if not kind.dtype.is_floating_point:
         raise TypeError(_NOT_FLOATING)
+    warnings.warn(
+        "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use "
+        "torch.set_default_dtype() and torch.set_default_device() as alternatives.",
+        stacklevel=2,
+    )
     if ".cuda." in name:
         _C.empty(0, device="cuda")
     _C.set_default_dtype(kind.dtype)

@@ -626,3 +626,26 @@ def test_mapped_files(program: str, tmp_path: Path) -> None:
         return names["out"]
 
     same_outcome(outcome(CANDIDATE), outcome(REFERENCE))
+
+
+@pytest.mark.parametrize(
+    "space",
+    "nn nn.utils.rnn nn.utils.prune optim optim.lr_scheduler optim.swa_utils distributions "
+    "distributions.transforms distributions.constraints".split(),
+)
+def test_classes_are_named_as_pytorch_names_them(space: str) -> None:
+    from inspect import isclass
+
+    from rustnn.utils.torch_names import our_object, torch_name
+
+    theirs, ours = (importlib.import_module(f"{lib.__name__}.{space}") for lib in (REFERENCE, CANDIDATE))
+    seen = 0
+    for name in theirs.__all__ if hasattr(theirs, "__all__") else dir(theirs):
+        there, here = getattr(theirs, name), getattr(ours, name, None)
+        if not isclass(there) or not isclass(here) or not there.__module__.startswith("torch."):
+            continue
+        seen += 1
+        known = torch_name(here.__module__, here.__qualname__)
+        assert known == (there.__module__, there.__qualname__)
+        assert our_object(*known) is here
+    assert seen

@@ -95,6 +95,79 @@ PROGRAMS = {
     "names": "graph = fx.Graph(); names = [graph.create_node('placeholder', n).name for n in ['x', 'x', 'x_1', 'BigName', 'sum', 'sum', 'if', 'a.b', '1']]",
     "map_arg": "g = fx.symbolic_trace(lambda x, y: torch.stack([x, y])); n = g.graph.find_nodes(op='call_function', target=torch.stack)[0]\n"
     "seen = []; fx.node.map_arg(n.args, lambda a: seen.append(a.name)); names = list(seen)",
+    "parameters": "class P(nn.Module):\n"
+    "    def __init__(self):\n        super().__init__(); self.w = nn.Parameter(torch.arange(4.0).view(2, 2)); self.register_buffer('b', torch.ones(2))\n"
+    "    def forward(self, x): return x @ self.w.t() + self.b * 2 + self.w.shape[0] + self.w.sum()\n"
+    "m = P(); g = fx.symbolic_trace(m); text = str(g.graph), g.code, str(list(g.state_dict()))\n"
+    "g(torch.ones(1, 2)).sum().backward(); grad = m.w.grad\n"
+    "class T(fx.Tracer):\n    proxy_buffer_attributes = True\n"
+    "buffers = str(T().trace(m)); constant = str(fx.Tracer(param_shapes_constant=True).trace(m))",
+    "math": "import math\ndef f(x): return x * math.sqrt(x.shape[0]) + math.pi\n"
+    "g = fx.symbolic_trace(f); text = str(g.graph), g.code; value = g(torch.ones(4, 1)); back = math.sqrt(4.0)",
+    "autowrap": "from pprint import pformat\n"
+    "f = eval('lambda x: (pformat(x), x + 1)', {'pformat': pformat}); t = fx.Tracer(autowrap_functions=(pformat,))\n"
+    "graph = t.trace(f); g = fx.GraphModule(t.root, graph); text = str(graph), g.code; value = g(torch.ones(2)); back = pformat(2)",
+    "none": "g = fx.symbolic_trace(lambda x, mask=None: x if mask is None else x * mask, concrete_args={'mask': None})\n"
+    "text = g.code, str(g.graph); value = g(torch.ones(2))",
+    "none_not": "g = fx.symbolic_trace(lambda x, mask=None: x, concrete_args={'mask': None}); g(torch.ones(2), 3)",
+    "stays_input": "g = fx.symbolic_trace(lambda x, n: x * n, concrete_args={'n': fx.PH}); text = g.code, repr(fx.PH)",
+    "pattern": "def f(x, w1, w2):\n"
+    "    a = torch.cat([w1, w2]).sum(); b = torch.cat([w1, w2]).sum()\n    return x + torch.max(a) + torch.max(b)\n"
+    "g = fx.symbolic_trace(f)\n"
+    "_found = fx.replace_pattern(g, lambda a, b: torch.cat([a, b]).sum(), lambda a, b: torch.stack([a, b]))\n"
+    "text = g.code, [str(m.anchor) for m in _found], [str(m.nodes_map) for m in _found]\n"
+    "value = g(torch.ones(2), torch.ones(2), torch.zeros(2)); g.graph.lint()",
+    "pattern_chain": "g = fx.symbolic_trace(lambda x: torch.relu(torch.relu(torch.relu(x) + 1) + 2))\n"
+    "_found = fx.replace_pattern(g, lambda x: torch.relu(x), lambda x: torch.sigmoid(x).neg())\n"
+    "text = g.code, len(_found), [str(m.nodes_map) for m in _found]",
+    "pattern_shared": "g = fx.symbolic_trace(lambda x: (x.exp().log(), x.exp() + 1, x.exp().log().neg()))\n"
+    "def f(x):\n    y = x.exp(); return y.log(), y + 1\n"
+    "h = fx.symbolic_trace(f); _found = fx.replace_pattern(h, lambda x: x.exp().log(), lambda x: x), fx.replace_pattern(g, lambda x: x.exp().log(), lambda x: x * 1)\n"
+    "text = g.code, h.code, [len(f) for f in _found]",
+    "pattern_literals": "g = fx.symbolic_trace(lambda x: torch.add(x, 1) + torch.add(x, 2) + torch.add(x, x))\n"
+    "_found = fx.replace_pattern(g, lambda x: torch.add(x, 2), lambda x: torch.sub(x, 2)); text = g.code, len(_found)\n"
+    "_more = fx.replace_pattern(g, lambda x, y: torch.add(x, y), lambda x, y: torch.mul(x, y)); then = g.code, len(_more)",
+    "pattern_two": "def f(x, y):\n    a, b = x * y, x + y\n    return a.relu() + b, a - b\n"
+    "def p(x, y): return x * y, x + y\n"
+    "def r(x, y):\n    z = torch.cat([x, y]); return z[:2], z[2:]\n"
+    "g = fx.symbolic_trace(f); _found = fx.replace_pattern(g, p, r); text = g.code, len(_found); value = g(torch.ones(2), torch.ones(2))",
+    "pattern_last": "g = fx.symbolic_trace(lambda x: (torch.exp(x), x + 1)[1]); _found = fx.replace_pattern(g, lambda x: torch.exp(x), lambda x: torch.log(x)); text = g.code, len(_found)",
+    "pattern_module": "class A(nn.Module):\n"
+    "    def __init__(self):\n        super().__init__(); self.first = nn.Linear(2, 2); self.act = nn.ReLU()\n"
+    "    def forward(self, x): return self.act(self.first(x)) + 1\n"
+    "class B(nn.Module):\n"
+    "    def __init__(self):\n        super().__init__(); self.act = nn.Tanh(); self.other = nn.Tanh(); self.w = nn.Parameter(torch.ones(2))\n"
+    "    def forward(self, x): return self.other(x) * self.w\n"
+    "class P(nn.Module):\n"
+    "    def __init__(self):\n        super().__init__(); self.act = nn.ReLU()\n"
+    "    def forward(self, x): return self.act(x)\n"
+    "g = fx.symbolic_trace(A()); _found = fx.replace_pattern(g, P(), B()); text = g.code, str(g), len(_found), list(g.state_dict())",
+    "pattern_filters": "from functools import partial\n"
+    "module = fx.subgraph_rewriter; g = fx.symbolic_trace(lambda x: torch.add(x, 1) + torch.add(x, 2) + torch.add(x, 3))\n"
+    "_found = module.replace_pattern_with_filters(g, lambda x: torch.add(x, 9), lambda x: x.neg(), [lambda m, o, p: m.returning_nodes[0].args[1] != 2], ignore_literals=True)\n"
+    "text = g.code, len(_found), [str(f.replacements) for f in _found]",
+    "pattern_wrong": "g = fx.symbolic_trace(lambda x: torch.relu(x)); fx.replace_pattern(g, lambda x: torch.relu(x), lambda x, y: x + y)",
+    "shapes": "m = Outer().eval(); g = fx.symbolic_trace(m); _sp = __import__(torch.__name__ + '.fx.passes.shape_prop', fromlist=['*'])\n"
+    "value = _sp.ShapeProp(g).propagate(torch.ones(2, 1, 4, 4))\n"
+    "rows = [(n.name, str(n.meta.get('tensor_meta')), n.meta['type'].__name__) for n in g.graph.nodes]",
+    "readable": "text = fx.symbolic_trace(Block(4)).print_readable(print_output=False)",
+    "folder": "import importlib, sys, tempfile, warnings\n"
+    "m = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.ReLU()).eval(); g = fx.symbolic_trace(m)\n"
+    "with tempfile.TemporaryDirectory() as _d:\n"
+    "    g.to_folder(_d + '/pack_' + torch.__name__, 'Again'); text = open(_d + '/pack_' + torch.__name__ + '/module.py').read()\n"
+    "text = text[text.index('from torch.nn import'):].replace(_d, '').replace('rustnn', 'torch')",
+    "side_effect": "def note(x): return None\nfx.has_side_effect(note); graph = fx.Graph(); x = graph.placeholder('x'); n = graph.call_function(note, (x,)); graph.output(x)\n"
+    "changed = graph.eliminate_dead_code(), [n.name for n in graph.nodes]",
+    "appending": "graph = fx.Graph(); x = fx.Proxy(graph.placeholder('x')); y = torch.relu(x + 1).sum(); graph.output(y.node)\n"
+    "text = str(graph), type(x.tracer).__name__; value = fx.GraphModule({}, graph)(torch.ones(2))",
+    "factory": "class T(fx.Tracer):\n"
+    "    def create_proxy(self, kind, target, args, kwargs, name=None, type_expr=None, proxy_factory_fn=None):\n"
+    "        seen.append(kind); return super().create_proxy(kind, target, args, kwargs, name, type_expr, proxy_factory_fn)\n"
+    "    def create_node(self, *args, **kwargs):\n"
+    "        node = super().create_node(*args, **kwargs); node.meta['n'] = len(seen); return node\n"
+    "seen = []; graph = T().trace(lambda x: torch.relu(x) + 1); text = list(seen), [n.meta['n'] for n in graph.nodes]",
+    "lint": "graph = fx.Graph(); x = graph.placeholder('x'); y = graph.call_function(torch.relu, (x,)); graph.output(y); x.append(x); y.append(x); graph.lint()",
+    "lint_attribute": "g = fx.symbolic_trace(nn.Sequential(nn.ReLU())); g.graph.get_attr('nowhere'); g.graph.lint()",
     "functions": "def f(x, w, t): return F.cross_entropy(F.linear(x, w), t) + F.dropout(x, 0.5, False).sum() + torch.einsum('ij->', x) + F.softmax(x, -1).max()\n"
     "g = fx.symbolic_trace(f); x = torch.arange(6.0).reshape(2, 3); value = g(x, x + 1, torch.tensor([0, 1]))",
 }
@@ -104,5 +177,5 @@ PROGRAMS = {
 def test_program(name: str) -> None:
     # In a function, so that what it defines stays there; its plain variables are what is compared.
     body = indent(f"{MODELS}\n{PROGRAMS[name]}", "    ")
-    kept = "{k: v for k, v in locals().items() if isinstance(v, (str, int, tuple, list, torch.Tensor))}"
+    kept = "{k: v for k, v in locals().items() if isinstance(v, (str, int, tuple, list, torch.Tensor)) and k[0] != '_'}"
     hold(f"def _run():\n{body}\n    return {kept}\nresult = _run()")

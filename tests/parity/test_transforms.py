@@ -58,6 +58,30 @@ ConvertImageDtype(torch.float64)
 Normalize((0.5,), (0.2,))
 Normalize((0.5, 0.1, 0.2), (0.2, 0.3, 0.4))
 Normalize((0.5,), (0.0,))
+ToDtype(torch.float32, scale=True)
+ToDtype(torch.float32)
+ToDtype(torch.uint8, scale=True)
+RandomResizedCrop(8)
+RandomResizedCrop((8, 12), scale=(0.5, 1.0), ratio=(1.0, 2.0), antialias=False)
+RandomResizedCrop(9, scale=(2.0, 3.0))
+RandomResizedCrop(9, scale=(2.0, 3.0), ratio=(2.0, 3.0))
+RandomResizedCrop(9, scale=0.5)
+RandomResizedCrop(9, interpolation="nearest")
+RandomErasing()
+RandomErasing(1.0, value=7)
+RandomErasing(1.0, (0.1, 0.2), (1.0, 2.0), [1, 2, 3])
+RandomErasing(1.0, value="random")
+RandomErasing(1.0, scale=(0.99, 1.0))
+RandomErasing(value="no")
+RandomErasing(scale=(0.5, 2.0))
+Grayscale()
+Grayscale(3)
+Grayscale(2)
+RandomGrayscale(0.6)
+RandomGrayscale(2)
+RandomApply([Pad(1), RandomHorizontalFlip()])
+RandomApply([], 0.2)
+RandomApply(3)
 Compose([Pad(2), RandomCrop(9), RandomHorizontalFlip(), ConvertImageDtype(torch.float32)])
 RandomHorizontalFlip(2)
 RandomRotation(-1)
@@ -119,3 +143,55 @@ def test_to_tensor_of_pil_images(mode: str) -> None:
     picture = ours.ToTensor()(image).numpy()
     assert picture.dtype == wanted.dtype
     assert np.array_equal(picture, wanted)
+
+
+def test_images_of_arrays() -> None:
+    from PIL import Image
+
+    pixels = np.random.default_rng(1).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    for name in ("ToImage", "PILToTensor"):
+        wanted = getattr(theirs, name)()
+        assert repr(getattr(ours, name)()) == repr(wanted)
+        picture = Image.fromarray(pixels)
+        assert np.array_equal(getattr(ours, name)()(picture).numpy(), np.asarray(wanted(picture)))
+
+
+GRIDS = """
+make_grid(x)
+make_grid(x, nrow=1, padding=1, pad_value=0.5)
+make_grid(x, nrow=3, normalize=True)
+make_grid(x, normalize=True, scale_each=True)
+make_grid(x, normalize=True, value_range=(0, 5))
+make_grid(x, normalize=True, value_range=[0, 5])
+make_grid(x[:, :1], 2)
+make_grid(x[:1])
+make_grid(x[0])
+make_grid(x[0, 0])
+make_grid([x[0], x[1]])
+make_grid(x[:3], nrow=2, padding=0)
+make_grid(3)
+"""
+
+
+@pytest.mark.parametrize("call", GRIDS.split("\n")[1:-1])
+def test_grids(call: str) -> None:
+    utils = importlib.import_module("torchvision.utils")
+    found: list[Any] = []
+    for lib, names in ((REFERENCE, utils), (CANDIDATE, importlib.import_module("rustnn.datasets.grid"))):
+        x = lib.arange(5 * 3 * 4 * 2).reshape(5, 3, 4, 2) / 7.0
+        try:
+            made = eval(call, {"make_grid": names.make_grid, "x": x})
+        except Exception as error:
+            found.append((type(error).__name__, str(error)))
+            continue
+        found.append((tuple(made.shape), made.numpy().round(5).tolist()))
+    assert found[0] == found[1]
+
+
+def test_saved_grids(tmp_path: Any) -> None:
+    files = []
+    for lib, name in ((REFERENCE, "torchvision.utils"), (CANDIDATE, "rustnn.datasets.grid")):
+        files.append(tmp_path / f"{lib.__name__}.png")
+        x = lib.arange(4 * 3 * 5 * 5).reshape(4, 3, 5, 5) / 300
+        importlib.import_module(name).save_image(x, files[-1], nrow=2)
+    assert files[0].read_bytes() == files[1].read_bytes()

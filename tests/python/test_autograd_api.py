@@ -239,8 +239,8 @@ def test_func() -> None:
     given = {"weight": weight, "bias": torch.zeros(1)}
     assert torch.func.functional_call(layer, given, (x,)).tolist() == [3]
     assert layer.weight is not weight
-    with pytest.raises(NotImplementedError, match="jvp"):
-        torch.func.linearize
+    with pytest.raises(NotImplementedError, match="side effects"):
+        torch.func.functionalize
 
 
 # ---- checkpoints ---------------------------------------------------------------------------------------

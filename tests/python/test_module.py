@@ -394,3 +394,20 @@ def test_sequential_calls_its_members_as_a_call_would():
     patched = nn.Identity()
     patched.forward = lambda x: x * 10
     assert nn.Sequential(hooked, Child(), patched)(1) == 40
+
+
+def test_tuples_of_arguments() -> None:
+    from rustnn.nn.modules import utils
+
+    assert utils._pair(2) == (2, 2)
+    assert utils._pair([1, 2]) == (1, 2)
+    assert utils._triple((1,)) == (1,)
+    assert utils._ntuple(4)("a") == ("a",)
+    assert utils._reverse_repeat_tuple((1, 2), 2) == (2, 2, 1, 1)
+    assert utils._list_with_default([None, 3], [1, 2, 3, 4]) == [3, 3]
+    with pytest.raises(ValueError, match="at least 3"):
+        utils._list_with_default([1, 2], [1, 2])
+    state = nn.DataParallel(nn.Sequential(nn.Linear(1, 1))).state_dict()
+    utils.consume_prefix_in_state_dict_if_present(state, "module.")
+    assert list(state) == ["0.weight", "0.bias"]
+    assert list(state._metadata) == ["", "0"]

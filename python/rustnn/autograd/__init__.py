@@ -46,13 +46,27 @@ def backward(
     grad_tensors: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    grad_variables: Any = None,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
     """Add the gradients of ``tensors`` to the leaves they depend on (or only to ``inputs``).
 
     ``grad_tensors`` are the gradients to start from, None for scalars. RuntimeError if a tensor has no graph,
-    or the graph was freed by an earlier call without ``retain_graph``.
+    or the graph was freed by an earlier call without ``retain_graph``. ``grad_variables`` is the old name of
+    ``grad_tensors``.
     """
+    if grad_variables is not None:
+        import warnings
+
+        warnings.warn(
+            "`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2
+        )
+        if grad_tensors is not None:
+            raise RuntimeError(
+                "`grad_tensors` and `grad_variables` (deprecated) arguments both passed to `backward()`. "
+                "Please only use `grad_tensors`."
+            )
+        grad_tensors = grad_variables
     _C._backward(tensors, grad_tensors, retain_graph, create_graph, inputs)
 
 
@@ -62,6 +76,7 @@ def grad(
     grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
@@ -69,8 +84,17 @@ def grad(
     """The gradients of ``outputs`` with respect to ``inputs``, one an input; nothing is accumulated.
 
     Inputs that the outputs do not depend on give None with ``allow_unused``, zeros with
-    ``materialize_grads``, and else a RuntimeError.
+    ``materialize_grads``, and else a RuntimeError. ``only_inputs`` does nothing any more.
     """
+    if not only_inputs:
+        import warnings
+
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate "
+            "gradient for other parts of the graph, please use torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, "
@@ -148,6 +172,13 @@ class Variable(metaclass=_VariableMeta):
 
     def __new__(cls, data: Tensor, requires_grad: bool = False, volatile: bool = False) -> Any:
         """A tensor over the memory of ``data``."""
+        if volatile:
+            import warnings
+
+            warnings.warn(
+                "volatile was removed and now has no effect. Use `with torch.no_grad():` instead.",
+                stacklevel=2,
+            )
         tensor = data.detach()
         return tensor.requires_grad_() if requires_grad else tensor
 

@@ -128,9 +128,18 @@ def gradgradcheck(
 
 
 def _drawn(output: Tensor, non_contiguous: bool) -> Tensor:
-    shape = (*output.shape, 2) if non_contiguous else tuple(output.shape)
-    drawn = _C.randn(shape, dtype=output.dtype)
-    return (drawn.select(-1, 0) if non_contiguous else drawn).requires_grad_()
+    from rustnn.testing import make_tensor
+
+    kind = output.dtype if output.is_floating_point() or output.is_complex() else _C.float64
+    return make_tensor(
+        output.shape,
+        dtype=kind,
+        device=output.device,
+        low=-1,
+        high=1,
+        requires_grad=True,
+        noncontiguous=non_contiguous,
+    )
 
 
 def _check_inputs(inputs: tuple[Any, ...]) -> None:

@@ -13,12 +13,24 @@ if TYPE_CHECKING:
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
 
+def _tell(name: str) -> None:
+    import warnings
+
+    warnings.warn(
+        f"`torch.cuda.amp.{name}(args...)` is deprecated. "
+        f"Please use `torch.amp.{name}('cuda', args...)` instead.",
+        FutureWarning,
+        stacklevel=3,
+    )
+
+
 class autocast(amp.autocast):
     """``rustnn.amp.autocast("cuda")``."""
 
     def __init__(
         self, enabled: bool = True, dtype: dtype | None = None, cache_enabled: bool | None = True
     ) -> None:
+        _tell("autocast")
         super().__init__("cuda", dtype, enabled, cache_enabled)
 
 
@@ -33,6 +45,7 @@ class GradScaler(amp.GradScaler):
         growth_interval: int = 2000,
         enabled: bool = True,
     ) -> None:
+        _tell("GradScaler")
         super().__init__("cuda", init_scale, growth_factor, backoff_factor, growth_interval, enabled)
 
 

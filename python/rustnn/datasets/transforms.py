@@ -12,6 +12,14 @@ from collections.abc import Sequence
 
 from rustnn import _C, nn
 from rustnn._C import Tensor
+from rustnn.datasets.augmentations import (
+    Grayscale,
+    RandomApply,
+    RandomErasing,
+    RandomGrayscale,
+    RandomResizedCrop,
+)
+from rustnn.datasets.pictures import PictureTransform, picture_pair, picture_size
 from rustnn.nn import functional as F
 
 TYPE_CHECKING = False
@@ -25,15 +33,23 @@ __all__ = [
     "CenterCrop",
     "Compose",
     "ConvertImageDtype",
+    "Grayscale",
     "InterpolationMode",
     "Lambda",
     "Normalize",
+    "PILToTensor",
     "Pad",
+    "RandomApply",
     "RandomCrop",
+    "RandomErasing",
+    "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomResizedCrop",
     "RandomRotation",
     "RandomVerticalFlip",
     "Resize",
+    "ToDtype",
+    "ToImage",
     "ToPILImage",
     "ToTensor",
 ]
@@ -54,37 +70,6 @@ class InterpolationMode:
 
 
 # ---- what pictures are and how they change ----------------------------------------------------------------
-
-
-def _image(value: Any) -> Tensor:
-    """``value`` as a tensor (..., C, H, W); TypeError for what is no picture."""
-    if isinstance(value, Tensor):
-        if value.dim() < 2:
-            raise TypeError(f"a picture has at least the dims (H, W), but got {tuple(value.shape)}")
-        return value
-    if not hasattr(value, "__array__") and not hasattr(value, "__array_interface__"):
-        raise TypeError(f"pic should be PIL Image, ndarray or Tensor. Got {type(value)}")
-    import numpy as np
-
-    array = np.array(value)
-    if array.dtype == np.bool_ and not isinstance(value, np.ndarray):  # PIL's black and white
-        array = array.astype(np.uint8) * 255
-    if array.ndim not in (2, 3):
-        raise ValueError(f"pic should be 2/3 dimensional. Got {array.ndim} dimensions.")
-    planes = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-    return _C.from_numpy(np.ascontiguousarray(planes))
-
-
-def _size(image: Tensor) -> tuple[int, int]:
-    return image.shape[-2], image.shape[-1]
-
-
-def _pair(size: int | Sequence[int], name: str = "size") -> tuple[int, int]:
-    """(height, width) of one number for both, or two."""
-    numbers = [size] if isinstance(size, int) else list(size) if isinstance(size, Sequence) else []
-    if not 1 <= len(numbers) <= 2 or not all(isinstance(n, int) and n > 0 for n in numbers):
-        raise ValueError(f"{name} must be one or two positive ints, but got {size!r}")
-    return numbers[0], numbers[-1]
 
 
 def _sides(padding: int | Sequence[int]) -> tuple[int, int, int, int]:
@@ -114,7 +99,7 @@ def _sources(count: int, before: int, after: int, mode: str) -> Tensor:
 
 def _pad(image: Tensor, sides: tuple[int, int, int, int], fill: Any, mode: str) -> Tensor:
     left, top, right, bottom = sides
-    height, width = _size(image)
+    height, width = picture_size(image)
     if mode != "constant":
         rows, columns = _sources(height, top, bottom, mode), _sources(width, left, right, mode)
         return image.index_select(-2, rows).index_select(-1, columns)
@@ -178,21 +163,7 @@ class Lambda:
         return "Lambda()"
 
 
-class _Transform(nn.Module):
-    """The base of transforms of pictures: ``_change`` gets a tensor, whatever came in."""
-
-    def forward(self, image: Any) -> Tensor:
-        return self._change(_image(image))
-
-    def _change(self, image: Tensor) -> Tensor:
-        raise NotImplementedError
-
-    def extra_repr(self) -> str:
-        settings = {k: v for k, v in self.__dict__.items() if not k.startswith("_") and k != "training"}
-        return ", ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
-
-
-class ToTensor(_Transform):
+class ToTensor(PictureTransform):
     """A PIL image or array (H, W, C) as a tensor (C, H, W): float32 within [0, 1] if it was uint8.
 
     uint8 tensors become floats too, since the data sets here give those.
@@ -203,6 +174,17 @@ class ToTensor(_Transform):
 
     def extra_repr(self) -> str:
         return ""
+
+
+class ToImage(PictureTransform):
+    """A PIL image or array (H, W, C) as a tensor (C, H, W) of the same numbers."""
+
+    def _change(self, image: Tensor) -> Tensor:
+        return image
+
+
+class PILToTensor(ToImage):
+    """The same as ``ToImage``."""
 
 
 class ToPILImage(nn.Module):
@@ -253,7 +235,7 @@ class ToPILImage(nn.Module):
         return f"ToPILImage({'' if self.mode is None else f'mode={self.mode}'})"
 
 
-class ConvertImageDtype(_Transform):
+class ConvertImageDtype(PictureTransform):
     """Another dtype, with values scaled from the full range of the one to the full range of the other.
 
     Floats go from 0 to 1, whole numbers from 0 to their largest.
@@ -285,13 +267,27 @@ class ConvertImageDtype(_Transform):
         return image.to(new).bitwise_left_shift(-shift)
 
 
+class ToDtype(ConvertImageDtype):
+    """The picture in another dtype; with ``scale`` as ``ConvertImageDtype`` has it, else the same numbers."""
+
+    def __init__(self, dtype: DType, scale: bool = False) -> None:
+        super().__init__(dtype)
+        self.scale = scale
+
+    def _change(self, image: Tensor) -> Tensor:
+        return super()._change(image) if self.scale else image.to(self.dtype)
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}"
+
+
 def _bits(dtype: DType) -> int:
     if dtype not in _BITS:
         raise ValueError(f"pictures of {dtype} have no range")
     return _BITS[dtype]
 
 
-class Normalize(_Transform):
+class Normalize(PictureTransform):
     """``(image - mean) / std`` with one mean and standard deviation a channel, for pictures of floats.
 
     TypeError for whole numbers, ValueError where a standard deviation is zero.
@@ -321,7 +317,7 @@ class Normalize(_Transform):
         return image.sub_(mean).div_(std) if self.inplace else image.sub(mean).div_(std)
 
 
-class Pad(_Transform):
+class Pad(PictureTransform):
     """Pixels around the picture.
 
     ``padding`` is one number, (sides, top and bottom) or (left, top, right, bottom).
@@ -345,25 +341,25 @@ def _check_mode(mode: str) -> None:
         raise ValueError(f"padding_mode must be constant, edge, reflect or symmetric, but got {mode!r}")
 
 
-class CenterCrop(_Transform):
+class CenterCrop(PictureTransform):
     """The middle of the picture, (height, width); a picture that is smaller is padded with zeros first."""
 
     def __init__(self, size: int | Sequence[int]) -> None:
         super().__init__()
-        self.size = _pair(size)
+        self.size = picture_pair(size)
 
     def _change(self, image: Tensor) -> Tensor:
         wanted_height, wanted_width = self.size
-        height, width = _size(image)
+        height, width = picture_size(image)
         if wanted_height > height or wanted_width > width:
             across, down = max(wanted_width - width, 0), max(wanted_height - height, 0)
             image = _pad(image, (across // 2, down // 2, (across + 1) // 2, (down + 1) // 2), 0, "constant")
-            height, width = _size(image)
+            height, width = picture_size(image)
         top, left = round((height - wanted_height) / 2.0), round((width - wanted_width) / 2.0)
         return image[..., top : top + wanted_height, left : left + wanted_width]
 
 
-class RandomCrop(_Transform):
+class RandomCrop(PictureTransform):
     """A window (height, width) at a random place, after ``padding`` (see ``Pad``).
 
     ``pad_if_needed`` pads a picture that is smaller than the window; otherwise it is a ValueError.
@@ -379,7 +375,7 @@ class RandomCrop(_Transform):
     ) -> None:
         super().__init__()
         _check_mode(padding_mode)
-        self.size = _pair(size)
+        self.size = picture_pair(size)
         self._sides = (0, 0, 0, 0) if padding is None else _sides(padding)
         self.padding = None if padding is None else list(self._sides)
         self.pad_if_needed = pad_if_needed
@@ -389,7 +385,7 @@ class RandomCrop(_Transform):
     def _change(self, image: Tensor) -> Tensor:
         wanted_height, wanted_width = self.size
         left, top, right, bottom = self._sides
-        height, width = _size(image)
+        height, width = picture_size(image)
         height, width = height + top + bottom, width + left + right
         if self.pad_if_needed:
             down, across = max(wanted_height - height, 0), max(wanted_width - width, 0)
@@ -408,7 +404,7 @@ class RandomCrop(_Transform):
         return image[..., y : y + wanted_height, x : x + wanted_width]
 
 
-class RandomHorizontalFlip(_Transform):
+class RandomHorizontalFlip(PictureTransform):
     """Left and right exchanged, with probability ``p``."""
 
     _dim = -1
@@ -429,7 +425,7 @@ class RandomVerticalFlip(RandomHorizontalFlip):
     _dim = -2
 
 
-class Resize(_Transform):
+class Resize(PictureTransform):
     """The picture at another size: (height, width), or one number for the shorter side.
 
     ``max_size`` limits the longer side then; with ``size=None`` it is the longer side. Whole numbers are
@@ -450,7 +446,7 @@ class Resize(_Transform):
                     f"max_size must be an integer when size is None, but got {max_size} instead."
                 )
         else:
-            _pair(size)
+            picture_pair(size)
             if max_size is not None and not isinstance(size, int) and len(size) != 1:
                 raise ValueError(
                     "max_size should only be passed if size is None or specifies the length of one side"
@@ -466,8 +462,8 @@ class Resize(_Transform):
         self.antialias = antialias
 
     def _change(self, image: Tensor) -> Tensor:
-        size = self._wanted(*_size(image))
-        if size == _size(image):
+        size = self._wanted(*picture_size(image))
+        if size == picture_size(image):
             return image
         options: dict[str, Any] = {"mode": self._mode}
         if not self._mode.startswith("nearest"):
@@ -496,7 +492,7 @@ class Resize(_Transform):
         return (new_short, new_long) if height <= width else (new_long, new_short)
 
 
-class RandomRotation(_Transform):
+class RandomRotation(PictureTransform):
     """The picture turned about ``center`` (x, y; its middle unless said), anticlockwise, by a random angle.
 
     ``degrees`` is (least, most), or a number for (-degrees, degrees). ``expand`` makes the picture large
@@ -531,7 +527,7 @@ class RandomRotation(_Transform):
 
     def _change(self, image: Tensor) -> Tensor:
         angle = _C.empty(1).uniform_(self.degrees[0], self.degrees[1]).item() % 360
-        height, width = _size(image)
+        height, width = picture_size(image)
         if self.center is None or self.expand:
             if angle == 0:
                 return image.clone()
@@ -581,3 +577,11 @@ class RandomRotation(_Transform):
         low = corners.amin(0).mul(1e4).trunc().mul(1e-4).floor()
         new_width, new_height = (high - low).tolist()
         return int(new_height), int(new_width)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "v2":  # torchvision's second module of transforms: these are of its kind
+        import sys
+
+        return sys.modules[__name__]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

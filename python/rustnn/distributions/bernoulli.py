@@ -7,29 +7,21 @@ import math
 from rustnn import _C
 from rustnn.autograd import no_grad
 from rustnn.distributions import constraints
+from rustnn.distributions.binary_parameter import BinaryParameter
 from rustnn.distributions.distribution import _NONE
 from rustnn.distributions.exp_family import ExponentialFamily
-from rustnn.distributions.utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+from rustnn.distributions.utils import broadcast_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from rustnn._C import Tensor
-    from rustnn.size import Size
 
 __all__ = ["Bernoulli"]
 
 
-def one_of(probs: Any, logits: Any) -> bool:
-    """Whether the parameter is `probs`. ValueError unless exactly one of the two is given."""
-    if (probs is None) == (logits is None):
-        raise ValueError("Either `probs` or `logits` must be specified, but not both.")
-    return probs is not None
-
-
-class Bernoulli(ExponentialFamily):
+class Bernoulli(BinaryParameter, ExponentialFamily):
     """1 with probability `probs` (the sigmoid of `logits`), else 0. Exactly one of the two is given.
 
     See Johnson, Kemp and Kotz, "Univariate Discrete Distributions" (2005), chapter 3.
@@ -47,27 +39,8 @@ class Bernoulli(ExponentialFamily):
         logits: Tensor | float | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        if one_of(probs, logits):
-            (self.probs,) = (self._param,) = broadcast_all(probs)
-        else:
-            (self.logits,) = (self._param,) = broadcast_all(logits)
+        self._set_parameter(probs, logits)
         super().__init__(self._param.shape, validate_args=validate_args)
-
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self._param.new(*args, **kwargs)
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of the parameter."""
-        return self._param.size()
 
     @property
     def mean(self) -> Tensor:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.autograd import no_grad
 from rustnn.distributions import constraints
-from rustnn.distributions.bernoulli import one_of
-from rustnn.distributions.distribution import _NONE, Distribution
-from rustnn.distributions.utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+from rustnn.distributions.binary_parameter import Trials
+from rustnn.distributions.distribution import _NONE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rustnn._C import Tensor
-    from rustnn.size import Size
 
 __all__ = ["Binomial"]
 
@@ -25,7 +23,7 @@ def _clamp_by_zero(x: Tensor) -> Tensor:
     return (x.clamp(min=0) + x - x.clamp(max=0)) / 2
 
 
-class Binomial(Distribution):
+class Binomial(Trials):
     """Successes among `total_count` trials, of probability `probs` each (the sigmoid of `logits`).
 
     Probability C(n, k) p^k (1 - p)^(n - k); see Johnson, Kemp and Kotz, "Univariate Discrete Distributions"
@@ -47,17 +45,7 @@ class Binomial(Distribution):
         logits: Tensor | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        if one_of(probs, logits):
-            self.total_count, self.probs = broadcast_all(total_count, probs)
-            self._param = self.probs
-        else:
-            self.total_count, self.logits = broadcast_all(total_count, logits)
-            self._param = self.logits
-        self.total_count = self.total_count.type_as(self._param)
-        super().__init__(self._param.shape, validate_args=validate_args)
-
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self._param.new(*args, **kwargs)
+        super().__init__(total_count, probs, logits, validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> Any:
@@ -74,19 +62,6 @@ class Binomial(Distribution):
     @property
     def variance(self) -> Tensor:
         return self.total_count * self.probs * (1 - self.probs)
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of the parameter."""
-        return self._param.size()
 
     def sample(self, sample_shape: Sequence[int] = _NONE) -> Tensor:
         shape = self._extended_shape(sample_shape)

@@ -7,7 +7,7 @@ import math
 from rustnn import _C
 from rustnn.autograd import no_grad
 from rustnn.distributions import constraints
-from rustnn.distributions.bernoulli import one_of
+from rustnn.distributions.binary_parameter import one_of
 from rustnn.distributions.distribution import _NONE, Distribution
 from rustnn.distributions.utils import lazy_property, logits_to_probs, probs_to_logits
 from rustnn.functional import broadcast_tensors

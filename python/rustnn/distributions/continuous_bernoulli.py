@@ -7,7 +7,7 @@ import math
 from rustnn import _C
 from rustnn.autograd import no_grad
 from rustnn.distributions import constraints
-from rustnn.distributions.bernoulli import one_of
+from rustnn.distributions.binary_parameter import BinaryParameter, one_of
 from rustnn.distributions.distribution import _NONE
 from rustnn.distributions.exp_family import ExponentialFamily
 from rustnn.distributions.utils import (
@@ -15,7 +15,6 @@ from rustnn.distributions.utils import (
     clamp_probs,
     lazy_property,
     logits_to_probs,
-    probs_to_logits,
 )
 
 TYPE_CHECKING = False
@@ -24,12 +23,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from rustnn._C import Tensor
-    from rustnn.size import Size
 
 __all__ = ["ContinuousBernoulli"]
 
 
-class ContinuousBernoulli(ExponentialFamily):
+class ContinuousBernoulli(BinaryParameter, ExponentialFamily):
     """Numbers of [0, 1] with density c(p) p^x (1 - p)^(1 - x), where p is `probs` or sigmoid(`logits`).
 
     Loaiza-Ganem and Cunningham, "The continuous Bernoulli: fixing a pervasive error in variational
@@ -64,9 +62,6 @@ class ContinuousBernoulli(ExponentialFamily):
         new = super().expand(batch_shape, _instance)
         new._lims = self._lims
         return new
-
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self._param.new(*args, **kwargs)
 
     def _outside_unstable_region(self) -> Tensor:
         return (self.probs <= self._lims[0]) | (self.probs > self._lims[1])
@@ -110,17 +105,8 @@ class ContinuousBernoulli(ExponentialFamily):
         return _C.where(self._outside_unstable_region(), exact, series)
 
     @lazy_property
-    def logits(self) -> Tensor:
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
     def probs(self) -> Tensor:
         return clamp_probs(logits_to_probs(self.logits, is_binary=True))
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of the parameter."""
-        return self._param.size()
 
     def _uniform(self, sample_shape: Sequence[int]) -> Tensor:
         probs = self.probs

@@ -5,14 +5,11 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.autograd import no_grad
 from rustnn.distributions import constraints
-from rustnn.distributions.bernoulli import one_of
+from rustnn.distributions.binary_parameter import BinaryProbability, one_of
 from rustnn.distributions.distribution import _NONE, Distribution
 from rustnn.distributions.utils import (
     broadcast_all,
     eps_and_tiny,
-    lazy_property,
-    logits_to_probs,
-    probs_to_logits,
 )
 
 TYPE_CHECKING = False
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Geometric"]
 
 
-class Geometric(Distribution):
+class Geometric(BinaryProbability, Distribution):
     """Failures before the first success of probability `probs` (the sigmoid of `logits`): (1 - p)^k p.
 
     See Johnson, Kemp and Kotz, "Univariate Discrete Distributions" (2005), chapter 5.
@@ -64,14 +61,6 @@ class Geometric(Distribution):
     @property
     def variance(self) -> Tensor:
         return (1.0 / self.probs - 1.0) / self.probs
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        return logits_to_probs(self.logits, is_binary=True)
 
     def sample(self, sample_shape: Sequence[int] = _NONE) -> Tensor:
         probs = self.probs

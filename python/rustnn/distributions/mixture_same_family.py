@@ -109,14 +109,14 @@ class MixtureSameFamily(Distribution):
         away = self.component_distribution.mean - self._pad(self.mean)
         return within + _C.sum(weights * away.pow(2.0), dim=dim)
 
-    def cdf(self, value: Tensor) -> Tensor:
-        cdf = self.component_distribution.cdf(self._pad(value))
+    def cdf(self, x: Tensor) -> Tensor:
+        cdf = self.component_distribution.cdf(self._pad(x))
         return _C.sum(cdf * self.mixture_distribution.probs, dim=-1)
 
-    def log_prob(self, value: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor) -> Tensor:
         if self._validate_args:
-            self._validate_sample(value)
-        density = self.component_distribution.log_prob(self._pad(value))
+            self._validate_sample(x)
+        density = self.component_distribution.log_prob(self._pad(x))
         weights = _C.log_softmax(self.mixture_distribution.logits, dim=-1)
         return _C.logsumexp(density + weights, dim=-1)
 

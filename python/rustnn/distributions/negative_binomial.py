@@ -5,23 +5,21 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.autograd import no_grad
 from rustnn.distributions import constraints
-from rustnn.distributions.bernoulli import one_of
-from rustnn.distributions.distribution import _NONE, Distribution
+from rustnn.distributions.binary_parameter import Trials
+from rustnn.distributions.distribution import _NONE
 from rustnn.distributions.gamma import Gamma
-from rustnn.distributions.utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
+from rustnn.distributions.utils import lazy_property
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from rustnn._C import Tensor
-    from rustnn.size import Size
 
 __all__ = ["NegativeBinomial"]
 
 
-class NegativeBinomial(Distribution):
+class NegativeBinomial(Trials):
     """Successes of probability `probs` (the sigmoid of `logits`) before `total_count` failures.
 
     Probability C(n + k - 1, k) p^k (1 - p)^n, for any n >= 0; see Johnson, Kemp and Kotz, "Univariate
@@ -43,17 +41,7 @@ class NegativeBinomial(Distribution):
         logits: Tensor | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        if one_of(probs, logits):
-            self.total_count, self.probs = broadcast_all(total_count, probs)
-            self._param = self.probs
-        else:
-            self.total_count, self.logits = broadcast_all(total_count, logits)
-            self._param = self.logits
-        self.total_count = self.total_count.type_as(self._param)
-        super().__init__(self._param.shape, validate_args=validate_args)
-
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self._param.new(*args, **kwargs)
+        super().__init__(total_count, probs, logits, validate_args)
 
     @property
     def mean(self) -> Tensor:
@@ -66,19 +54,6 @@ class NegativeBinomial(Distribution):
     @property
     def variance(self) -> Tensor:
         return self.mean / _C.sigmoid(-self.logits)
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of the parameter."""
-        return self._param.size()
 
     @lazy_property
     def _gamma(self) -> Gamma:

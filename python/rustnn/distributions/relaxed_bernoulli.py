@@ -4,30 +4,25 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn.distributions import constraints
-from rustnn.distributions.bernoulli import one_of
-from rustnn.distributions.distribution import _NONE, Distribution
-from rustnn.distributions.transformed_distribution import TransformedDistribution
+from rustnn.distributions.binary_parameter import BinaryParameter
+from rustnn.distributions.distribution import _NONE
+from rustnn.distributions.relaxed import Relaxed, Tempered
 from rustnn.distributions.transforms import SigmoidTransform
 from rustnn.distributions.utils import (
     broadcast_all,
     clamp_probs,
-    lazy_property,
-    logits_to_probs,
-    probs_to_logits,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from rustnn._C import Tensor
-    from rustnn.size import Size
 
 __all__ = ["LogitRelaxedBernoulli", "RelaxedBernoulli"]
 
 
-class LogitRelaxedBernoulli(Distribution):
+class LogitRelaxedBernoulli(BinaryParameter, Tempered):
     """The logit of a relaxed Bernoulli number: a logistic number around `logits`, over `temperature`.
 
     Maddison, Mnih and Teh, "The concrete distribution" (2017); Jang, Gu and Poole, "Categorical
@@ -46,32 +41,8 @@ class LogitRelaxedBernoulli(Distribution):
         validate_args: bool | None = None,
     ) -> None:
         self.temperature = temperature
-        if one_of(probs, logits):
-            (self.probs,) = (self._param,) = broadcast_all(probs)
-        else:
-            (self.logits,) = (self._param,) = broadcast_all(logits)
+        self._set_parameter(probs, logits)
         super().__init__(self._param.shape, validate_args=validate_args)
-
-    def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
-        new = super().expand(batch_shape, _instance)
-        new.temperature = self.temperature
-        return new
-
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self._param.new(*args, **kwargs)
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @lazy_property
-    def probs(self) -> Tensor:
-        return logits_to_probs(self.logits, is_binary=True)
-
-    @property
-    def param_shape(self) -> Size:
-        """The shape of the parameter."""
-        return self._param.size()
 
     def rsample(self, sample_shape: Sequence[int] = _NONE) -> Tensor:
         shape = self._extended_shape(sample_shape)
@@ -88,7 +59,7 @@ class LogitRelaxedBernoulli(Distribution):
         return self.temperature.log() + away - 2 * away.exp().log1p()
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class RelaxedBernoulli(Relaxed):
     """A number of (0, 1) that nears a Bernoulli number as `temperature` nears 0, with gradients.
 
     See `LogitRelaxedBernoulli`, of which it is the sigmoid.
@@ -96,7 +67,6 @@ class RelaxedBernoulli(TransformedDistribution):
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.unit_interval
-    has_rsample = True
     _parameters = {}
     base_dist: LogitRelaxedBernoulli
 
@@ -108,18 +78,3 @@ class RelaxedBernoulli(TransformedDistribution):
         validate_args: bool | None = None,
     ) -> None:
         super().__init__(LogitRelaxedBernoulli(temperature, probs, logits), SigmoidTransform(), validate_args)
-
-    @property
-    def temperature(self) -> Tensor:
-        """How far the numbers are from 0 and 1."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """The logits of the probabilities of 1."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The probabilities of 1."""
-        return self.base_dist.probs

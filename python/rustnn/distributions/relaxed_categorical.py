@@ -5,8 +5,8 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn.distributions import constraints
 from rustnn.distributions.categorical import Categorical
-from rustnn.distributions.distribution import _NONE, Distribution
-from rustnn.distributions.transformed_distribution import TransformedDistribution
+from rustnn.distributions.distribution import _NONE
+from rustnn.distributions.relaxed import Relaxed, Tempered
 from rustnn.distributions.transforms import ExpTransform
 from rustnn.distributions.utils import broadcast_all, clamp_probs
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ExpRelaxedCategorical", "RelaxedOneHotCategorical"]
 
 
-class ExpRelaxedCategorical(Distribution):
+class ExpRelaxedCategorical(Tempered):
     """The logarithm of a relaxed one-hot vector: log softmax of (logits + Gumbel numbers) / temperature.
 
     Maddison, Mnih and Teh, "The concrete distribution" (2017), where the density is; Jang, Gu and Poole,
@@ -45,11 +45,6 @@ class ExpRelaxedCategorical(Distribution):
         self.temperature = temperature
         batch_shape = self._categorical.batch_shape
         super().__init__(batch_shape, self._categorical.param_shape[-1:], validate_args=validate_args)
-
-    def expand(self, batch_shape: Sequence[int], _instance: Any = None) -> Any:
-        new = super().expand(batch_shape, _instance)
-        new.temperature = self.temperature
-        return new
 
     def _new(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._categorical._new(*args, **kwargs)
@@ -86,7 +81,7 @@ class ExpRelaxedCategorical(Distribution):
         return (score - score.logsumexp(dim=-1, keepdim=True)).sum(-1) + scale
 
 
-class RelaxedOneHotCategorical(TransformedDistribution):
+class RelaxedOneHotCategorical(Relaxed):
     """Probabilities that near a one-hot vector as `temperature` nears 0, with gradients.
 
     See `ExpRelaxedCategorical`, of which it is the exponential.
@@ -94,7 +89,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.simplex
-    has_rsample = True
     _parameters = {}
     base_dist: ExpRelaxedCategorical
 
@@ -107,18 +101,3 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     ) -> None:
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
         super().__init__(base, ExpTransform(), validate_args)
-
-    @property
-    def temperature(self) -> Tensor:
-        """How far the vectors are from one-hot."""
-        return self.base_dist.temperature
-
-    @property
-    def logits(self) -> Tensor:
-        """The normalized logits."""
-        return self.base_dist.logits
-
-    @property
-    def probs(self) -> Tensor:
-        """The normalized probabilities."""
-        return self.base_dist.probs

@@ -5,8 +5,8 @@ They are made of the tape: gradients by backward, ``vmap`` and whole Jacobians b
 
 from __future__ import annotations
 
-from rustnn.func.derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, vjp
-from rustnn.func.modules import functional_call, stack_module_state
+from rustnn.func.derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
+from rustnn.func.modules import functional_call, replace_all_batch_norm_modules_, stack_module_state
 from rustnn.func.vmap import vmap
 
 TYPE_CHECKING = False
@@ -21,15 +21,15 @@ __all__ = [
     "jacfwd",
     "jacrev",
     "jvp",
+    "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",
 ]
 
 _ABSENT = {
-    "linearize": "use torch.func.jvp",
     "functionalize": "call the function itself: nothing here needs functions without side effects",
-    "replace_all_batch_norm_modules_": "build the layers with track_running_stats=False",
 }
 
 

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
     Argnums = int | tuple[int, ...]
 
-__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp"]
+__all__ = [
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "vjp",
+]
 
 
 def _tracked(tree: Any) -> tuple[Any, list[Tensor], bool]:
@@ -147,7 +156,9 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     return (value, pull, _plain(aux, keep)) if has_aux else (value, pull)
 
 
-def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, has_aux: bool = False) -> Any:
+def jvp(
+    func: Callable[..., Any], primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False
+) -> Any:
     """The value of ``func`` at the tuple ``primals``, and its derivative along ``tangents``.
 
     By way of two backwards: the gradient is linear in what it starts from.
@@ -158,28 +169,59 @@ def jvp(func: Callable[..., Any], primals: Any, tangents: Any, *, has_aux: bool 
         output, aux = result if has_aux else (result, None)
         outputs = [o for o in leaves(output) if isinstance(o, Tensor)]
         keep = outside or _leads_outside(outputs, places)
-        weights = [_C.zeros_like(o.detach()).requires_grad_() for o in outputs]
-        pairs = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad]
-        found: tuple[Any, ...] = (None,) * len(outputs)
-        if pairs:
-            first = _C._grad([o for o, _ in pairs], places, [w for _, w in pairs], True, True, True)
-            moved = [
-                (g, t)
-                for g, t in zip(first, leaves(tuple(tangents)), strict=True)
-                if g is not None and g.requires_grad
-            ]
-            if moved:
-                found = _C._grad([g for g, _ in moved], weights, [t for _, t in moved], True, keep, True)
-    tangent = _plain(rebuild(output, _zeros_for(found, outputs)), keep)
+    tangent = _pushed(output, places, leaves(tuple(tangents)), keep)
     value = _plain(output, keep)
     return (value, tangent, _plain(aux, keep)) if has_aux else (value, tangent)
 
 
+def linearize(func: Callable[..., Any], *primals: Any) -> Any:
+    """The value of ``func`` at ``primals``, and a function from tangents to the derivatives along them.
+
+    AssertionError for functions without arguments.
+    """
+    if not primals:
+        raise AssertionError("linearize: expected at least one primal")
+    with enable_grad():
+        tracked, places, outside = _tracked(primals)
+        output = func(*tracked)
+        outputs = [o for o in leaves(output) if isinstance(o, Tensor)]
+        keep = outside or _leads_outside(outputs, places)
+
+    def push(*tangents: Any) -> Any:
+        return _pushed(output, places, leaves(tangents), keep)
+
+    return _plain(output, keep), push
+
+
+def _pushed(output: Any, places: list[Tensor], tangents: list[Any], keep: bool) -> Any:
+    """The derivative of an output along tangents, by two backwards."""
+    outputs = [o for o in leaves(output) if isinstance(o, Tensor)]
+    found: tuple[Any, ...] = (None,) * len(outputs)
+    with enable_grad():
+        weights = [_C.zeros_like(o.detach()).requires_grad_() for o in outputs]
+        pairs = [(o, w) for o, w in zip(outputs, weights, strict=True) if o.requires_grad]
+        if pairs:
+            first = _C._grad([o for o, _ in pairs], places, [w for _, w in pairs], True, True, True)
+            moved = [
+                (g, t) for g, t in zip(first, tangents, strict=True) if g is not None and g.requires_grad
+            ]
+            if moved:
+                found = _C._grad([g for g, _ in moved], weights, [t for _, t in moved], True, keep, True)
+    return _plain(rebuild(output, _zeros_for(found, outputs)), keep)
+
+
 def jacrev(
-    func: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, **_: Any
+    func: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    chunk_size: int | None = None,
+    _preallocate_and_copy: bool = False,
 ) -> Callable[..., Any]:
-    """A function that returns the Jacobian of ``func``: shape (*output, *argument); one backward an "
-    "element."""
+    """A function that returns the Jacobian of ``func``: shape (*output, *argument); one backward an element.
+
+    ``chunk_size`` changes nothing.
+    """
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         many, numbers = _selected(args, argnums)

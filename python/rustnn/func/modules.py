@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rustnn.nn import Module
 
-__all__ = ["functional_call", "stack_module_state"]
+__all__ = ["functional_call", "replace_all_batch_norm_modules_", "stack_module_state"]
 
 
 def functional_call(
@@ -27,10 +27,8 @@ def functional_call(
     """``module(*args, **kwargs)`` with other tensors in the place of its parameters and buffers.
 
     Names are those of ``module.state_dict()``. With ``tie_weights``, a tensor that the module has under
-    several
-    names is replaced under all of them; with ``strict``, all names must be given, and no others. The
-    module itself
-    is left as it was. RuntimeError for unknown names.
+    several names is replaced under all of them; with ``strict``, all names must be given, and no others. The
+    module itself is left as it was. RuntimeError for unknown names.
     """
     given: dict[str, Tensor] = {}
     dicts = parameter_and_buffer_dicts
@@ -112,8 +110,7 @@ def _tied(places: dict[str, tuple[dict[str, Any], str]], given: dict[str, Tensor
 
 
 def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The parameters and the buffers of several modules of one kind, stacked along a new first dim, by "
-    "name."""
+    """The parameters and the buffers of modules of one kind, stacked along a new first dim, by name."""
     if not models:
         raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
     if any(type(m) is not type(models[0]) for m in models):
@@ -129,3 +126,16 @@ def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[s
         for name, _ in models[0].named_buffers()
     }
     return parameters, buffers
+
+
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """Takes the running statistics from all batch norms of a module, which is returned."""
+    from rustnn.nn.batchnorm import _BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = None
+            module.running_var = None
+            module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

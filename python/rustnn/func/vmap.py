@@ -26,7 +26,8 @@ def vmap(
 
     ``in_dims`` is an int for all arguments or a tuple with one entry an argument, None for what has no batch;
     ``out_dims`` says where the batch goes. It is a loop: as fast as calling ``func`` that often. Functions of
-    random numbers draw anew in each call with ``randomness="different"``, the same with "same".
+    random numbers draw anew in each call with ``randomness="different"``, the same with "same"; RuntimeError
+    with "error".
     """
     if randomness not in ("error", "different", "same"):
         raise RuntimeError(
@@ -37,15 +38,23 @@ def vmap(
         dims = _dims_of(in_dims, args)
         flat = leaves(args)
         size = _batch_size(flat, dims)
-        state = _C.get_rng_state() if randomness == "same" else None
+        state = _C.get_rng_state()
         results = []
         for n in range(size):
-            if state is not None:
+            if randomness == "same":
                 _C.set_rng_state(state)
             picked = [x if d is None else x.select(d, n) for x, d in zip(flat, dims, strict=True)]
             given = rebuild(args, picked)
             with_rows = tree_map(lambda t: t.select(0, n) if isinstance(t, Tensor) else t, kwargs)
             results.append(func(*given, **with_rows))
+            # What is drawn in one call is drawn in all.
+            if randomness == "error" and n == 0 and not _C.equal(state, _C.get_rng_state()):
+                _C.set_rng_state(state)
+                raise RuntimeError(
+                    "vmap: called random operation while in randomness error mode. Please either use the "
+                    "'same' or 'different' randomness flags on vmap or perform the randomness operation out "
+                    "of vmap"
+                )
         if not results:
             raise ValueError("vmap: a batch of size 0 is not supported")
         return _gathered(results, out_dims)

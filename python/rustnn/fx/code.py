@@ -59,6 +59,8 @@ class _Writer:
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.globals: dict[str, Any] = {}
         self.locals = {node.name for node in nodes}
+        #: Functions that a tracer is not to look into, by their names in the code.
+        self.wrapped: dict[str, None] = {}
 
     def value(self, argument: Any) -> str:
         """An argument as an expression."""
@@ -138,7 +140,10 @@ class _Writer:
                 return f"{self.value(args[0])}[{self.value(args[1])}]"
         if target is getattr and len(args) == 2 and args[1].isidentifier():
             return f"{self.value(args[0])}.{args[1]}"
-        return self.call(self.function(target), args, kwargs)
+        name = self.function(target)
+        if node.meta.get("is_wrapped"):
+            self.wrapped.setdefault(name)
+        return self.call(name, args, kwargs)
 
     def annotation(self, kind: Any) -> str:
         """An annotation, after its colon; nothing for None."""
@@ -199,4 +204,9 @@ def forward_code(nodes: list[Node], root: str = "self") -> tuple[str, dict[str, 
                 continue
         lines.append(f"    {node.name} = {writer.expression(node)}{dropped}\n")
     body = "".join(lines) or "    pass\n"
-    return f"\n\n\ndef forward({', '.join(parameters)}):\n{body}\n    ", writer.globals
+    if writer.wrapped:
+        import rustnn
+
+        writer.globals.setdefault("torch", rustnn)
+    wrapped = "\n".join(f'torch.fx._symbolic_trace.wrap("{name}")' for name in writer.wrapped)
+    return f"\n{wrapped}\n\ndef forward({', '.join(parameters)}):\n{body}\n    ", writer.globals

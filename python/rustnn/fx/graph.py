@@ -208,6 +208,13 @@ class Graph:
         """The node of the result."""
         return next(node for node in reversed(list(self.nodes)) if node.op == "output")
 
+    def attribute(self, target: str) -> Any:
+        """What the module that owns the graph has under a name with dots; None if it has nothing."""
+        found: Any = self.owning_module
+        for part in target.split("."):
+            found = getattr(found, part, None)
+        return found
+
     def lint(self) -> None:
         """RuntimeError unless all nodes come after what they use, and the targets are in the module."""
         seen: set[Node] = set()

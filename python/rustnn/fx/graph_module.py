@@ -7,6 +7,7 @@ from rustnn.nn.module import Module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from typing import Any
 
 __all__ = ["GraphModule"]
@@ -129,20 +130,31 @@ class GraphModule(Module):
             if node.op in ("call_module", "get_attr"):
                 parts = node.target.split(".")
                 used.update(".".join(parts[:i]) for i in range(1, len(parts) + 1))
-                if node.op == "call_module":
-                    used.update(
-                        f"{node.target}.{name}" for name, _ in _get(node.target, self).named_modules() if name
-                    )
+                module = self.graph.attribute(node.target)
+                if node.op == "call_module" and module is not None:
+                    used.update(f"{node.target}.{name}" for name, _ in module.named_modules() if name)
         for name in [name for name, _ in self.named_modules() if name and name not in used]:
             self.delete_submodule(name)
 
     def print_readable(self, print_output: bool = True, **options: Any) -> str:
         """The class as code."""
-        body = "\n".join(f"    {line}".rstrip() for line in self.code.strip().splitlines())
+        head, definition, rest = self.code.strip().partition("def forward(")
+        first, _, rest = rest.partition("\n")
+        code = f"{head}{definition}{first}\n    # No stacktrace found for following nodes\n{rest}"
+        body = "\n".join(f"    {line}".rstrip() for line in code.splitlines())
         text = f"class {self._get_name()}(torch.nn.Module):\n{body}\n"
         if print_output:
             print(text)
         return text
+
+    def to_folder(self, folder: str | os.PathLike[str], module_name: str = "FxModule") -> None:
+        """Writes a Python package that makes the module again: ``from FOLDER import FxModule``.
+
+        Its parameters are in ``state_dict.pt``, modules that their text does not make in files of their own.
+        """
+        from rustnn.fx.folder import write
+
+        write(self, folder, module_name)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GraphModule:
         from copy import deepcopy

@@ -112,7 +112,8 @@ class Transformer(Interpreter):
 
         super().__init__(module)
         self.new_graph = Graph()
-        self.tracer = Tracer(self.new_graph)
+        self.tracer = Tracer()
+        self.tracer.graph = self.new_graph
         self.tracer.root = module
 
     def placeholder(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Proxy:

@@ -9,9 +9,18 @@ if TYPE_CHECKING:
 
     from rustnn.fx.graph import Graph
 
-__all__ = ["Node", "map_aggregate", "map_arg"]
+__all__ = ["Node", "has_side_effect", "map_aggregate", "map_arg"]
+
+#: Functions that do something besides giving a value.
+side_effectful_functions: set[Any] = set()
 
 _OPS = ("placeholder", "call_method", "call_module", "call_function", "get_attr", "output", "root")
+
+
+def has_side_effect(fn: Any) -> Any:
+    """Notes that a function does something besides giving a value, so that nodes of it stay; the function."""
+    side_effectful_functions.add(fn)
+    return fn
 
 
 def map_aggregate(argument: Any, function: Callable[[Any], Any]) -> Any:
@@ -28,9 +37,9 @@ def map_aggregate(argument: Any, function: Callable[[Any], Any]) -> Any:
     return function(argument)
 
 
-def map_arg(argument: Any, function: Callable[[Node], Any]) -> Any:
-    """``function`` of every node in an argument; the rest as it is."""
-    return map_aggregate(argument, lambda item: function(item) if isinstance(item, Node) else item)
+def map_arg(a: Any, fn: Callable[[Node], Any]) -> Any:
+    """``fn`` of every node in an argument; the rest as it is."""
+    return map_aggregate(a, lambda item: fn(item) if isinstance(item, Node) else item)
 
 
 def type_name(kind: Any) -> str:
@@ -160,14 +169,14 @@ class Node:
     def replace_all_uses_with(
         self,
         replace_with: Node,
-        delete_user_cb: Callable[[Node], bool] = lambda user: True,
+        delete_user_cb: Callable[[Node], bool] | None = None,
         *,
         propagate_meta: bool = False,
     ) -> list[Node]:
         """Gives the users of this node another one instead; the users that were changed."""
         if propagate_meta:
             replace_with.meta.update(self.meta)
-        changed = [user for user in self.users if delete_user_cb(user)]
+        changed = [user for user in self.users if delete_user_cb is None or delete_user_cb(user)]
         for user in changed:
             user.replace_input_with(self, replace_with)
         return changed
@@ -180,13 +189,27 @@ class Node:
 
         self._update(map_arg(self.args, exchanged), map_arg(self.kwargs, exchanged))
 
-    def is_impure(self) -> bool:
+    @property
+    def stack_trace(self) -> str | None:
+        """Where the step was written, if that was noted."""
+        text: str | None = self.meta.get("stack_trace")
+        return text
+
+    @stack_trace.setter
+    def stack_trace(self, trace: str | None) -> None:
+        self.meta["stack_trace"] = trace
+
+    def is_impure(self, impure_random: bool = True) -> bool:
         """Whether the step does something besides giving a value."""
         if self.op in ("placeholder", "output"):
             return True
         if self.op == "call_function":
             name: str = getattr(self.target, "__name__", "")
-            return name == "_assert" or (name.endswith("_") and not name.endswith("__"))
+            return (
+                name == "_assert"
+                or self.target in side_effectful_functions
+                or (name.endswith("_") and not name.endswith("__"))
+            )
         if self.op == "call_method":
             return self.target.endswith("_") and not self.target.endswith("__")
         return False

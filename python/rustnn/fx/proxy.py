@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from rustnn.fx.node import Node
 
-__all__ = ["Attribute", "Proxy", "TraceError"]
+__all__ = ["Attribute", "ParameterProxy", "Proxy", "TraceError"]
 
 
 class TraceError(ValueError):
@@ -22,10 +22,10 @@ class Proxy:
     """Stands for the value of ``node``."""
 
     def __init__(self, node: Node, tracer: Any = None) -> None:
-        from rustnn.fx.tracer import Tracer
+        from rustnn.fx.tracer_base import GraphAppendingTracer
 
         self.__dict__["node"] = node
-        self.__dict__["tracer"] = Tracer(node.graph) if tracer is None else tracer
+        self.__dict__["tracer"] = GraphAppendingTracer(node.graph) if tracer is None else tracer
 
     def __repr__(self) -> str:
         return f"Proxy({self.node.name})"
@@ -63,6 +63,10 @@ class Proxy:
     def __contains__(self, item: object) -> bool:
         raise TraceError("symbolically traced variables cannot be searched for a value")
 
+    def keys(self) -> Any:
+        """What ``**proxy`` asks for; the tracer says what it gives."""
+        return self.tracer.keys(self)
+
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         from rustnn.fx.tracer import record, tracer_among
@@ -87,6 +91,45 @@ class Attribute(Proxy):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.tracer.create_proxy("call_method", self.attr, (self.root, *args), kwargs)
+
+
+class ParameterProxy(Proxy):
+    """A parameter whose shape, size and number of dims are its own, not nodes."""
+
+    def __init__(self, tracer: Any, node: Node, name: str, param: Any) -> None:
+        super().__init__(node, tracer)
+        self.__dict__.update(param=param, name=name)
+
+    def __repr__(self) -> str:
+        return f"ParameterProxy({self.name})"
+
+    @property
+    def shape(self) -> Any:
+        """The parameter's shape."""
+        return self.param.shape
+
+    def size(self, *args: Any) -> Any:
+        """The parameter's size."""
+        return self.param.size(*args)
+
+    def dim(self) -> int:
+        """The parameter's number of dims."""
+        dims: int = self.param.dim()
+        return dims
+
+    @property
+    def ndim(self) -> int:
+        """The parameter's number of dims."""
+        return self.dim()
+
+    def numel(self) -> int:
+        """How many elements the parameter has."""
+        count: int = self.param.numel()
+        return count
+
+    def nelement(self) -> int:
+        """How many elements the parameter has."""
+        return self.numel()
 
 
 def _operator(function: Any, reflected: bool = False) -> Any:

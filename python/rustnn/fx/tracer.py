@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import builtins
+import math
 import sys
 
 from rustnn._C import Tensor
 from rustnn.fx.graph import Graph
 from rustnn.fx.graph_module import GraphModule
-from rustnn.fx.node import Node, map_aggregate
-from rustnn.fx.proxy import Proxy, TraceError
+from rustnn.fx.node import map_aggregate
+from rustnn.fx.proxy import ParameterProxy, Proxy, TraceError
+from rustnn.fx.tracer_base import TracerBase
 from rustnn.nn.module import Module
 from rustnn.nn.parameter import Parameter
 from rustnn.overrides import TorchFunctionMode, is_tensor_method_or_property
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable
+    from types import ModuleType
     from typing import Any
 
-__all__ = ["Tracer", "record", "symbolic_trace", "tracer_among", "wrap"]
+    from rustnn.fx.node import Node
+
+__all__ = ["PH", "Tracer", "record", "symbolic_trace", "tracer_among", "wrap"]
 
 # Functions of users' own that are to be one node: the names of a module, and their names there.
-_wrapped: list[tuple[dict[str, Any], str]] = []
+_wrapped: dict[tuple[int, str], dict[str, Any]] = {}
+
+
+class PHBase:
+    """The class of ``PH``."""
+
+    def __repr__(self) -> str:
+        return "PH"
+
+
+#: Among ``concrete_args``: an argument that stays an input.
+PH = PHBase()
 
 
 def tracer_among(args: Any, kwargs: Any) -> Any:
@@ -53,16 +69,32 @@ class _Recording(TorchFunctionMode):
         return record(tracer, func, args, kwargs or {})
 
 
-class Tracer:
-    """``trace(model)`` makes a graph. A subclass says which modules are single nodes (``is_leaf_module``)."""
+class Tracer(TracerBase):
+    """``trace(model)`` makes a graph. A subclass says which modules are single nodes (``is_leaf_module``).
 
-    graph: Graph
+    Functions of ``autowrap_modules`` and ``autowrap_functions`` are single nodes when they are called with a
+    proxy. ``param_shapes_constant`` lets shapes of parameters be what they are, not nodes.
+    """
+
     root: Module
+    #: Whether what is taken of buffers is a node too, as it is for parameters.
+    proxy_buffer_attributes: bool = False
 
-    def __init__(self, graph: Graph | None = None, **settings: Any) -> None:
-        if graph is not None:
-            self.graph = graph
-            self.root = Module()
+    def __init__(
+        self,
+        autowrap_modules: tuple[ModuleType, ...] = (math,),
+        autowrap_functions: tuple[Callable[..., Any], ...] = (),
+        param_shapes_constant: bool = False,
+    ) -> None:
+        self.param_shapes_constant = param_shapes_constant
+        self._autowrap_modules = list(autowrap_modules)
+        self._autowrapped = {
+            function
+            for module in autowrap_modules
+            for name, function in vars(module).items()
+            if not name.startswith("_") and callable(function)
+        }
+        self._autowrapped.update(autowrap_functions)
 
     def is_leaf_module(self, m: Module, module_qualified_name: str) -> bool:
         """Whether a module is one node: those of ``torch.nn`` are, but not ``Sequential``."""
@@ -77,81 +109,33 @@ class Tracer:
                 return name
         raise NameError("module is not installed as a submodule")
 
-    def to_bool(self, obj: Proxy) -> bool:
-        """What an ``if`` on a proxy does: TraceError."""
-        raise TraceError("symbolically traced variables cannot be used as inputs to control flow")
-
-    def iter(self, obj: Proxy) -> Iterator[Any]:
-        """What a ``for`` over a proxy does: TraceError."""
-        raise TraceError(
-            "Proxy object cannot be iterated. This can be attempted when the Proxy is used in a loop or as a "
-            "*args or **kwargs function argument. Functions and modules whose loops depend on inputs can be "
-            "single nodes: torch.fx.wrap, Tracer.is_leaf_module"
-        )
-
-    def proxy(self, node: Node) -> Proxy:
-        """What stands for a node."""
-        return Proxy(node, self)
-
-    def create_node(
-        self,
-        kind: str,
-        target: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        name: str | None = None,
-        type_expr: Any = None,
-    ) -> Node:
-        """A new node at the end of the graph."""
-        return self.graph.create_node(kind, target, args, kwargs, name, type_expr)
-
-    def create_proxy(
-        self,
-        kind: str,
-        target: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        name: str | None = None,
-        type_expr: Any = None,
-    ) -> Proxy:
-        """A new node, and what stands for it."""
-        args, kwargs = self.create_arg(args), self.create_arg(kwargs)
-        return self.proxy(self.create_node(kind, target, args, kwargs, name, type_expr))
-
-    def create_arg(self, a: Any) -> Any:
-        """An argument as a graph has it: proxies are nodes, and tensors attributes. NotImplementedError for
-        objects that no code could name."""
-        return map_aggregate(a, self._create_item)
-
     def _create_item(self, a: Any) -> Any:
-        if isinstance(a, Proxy):
-            return a.node
         if isinstance(a, Parameter):
-            for name, parameter in self.root.named_parameters():
-                if parameter is a:
-                    return self.create_node("get_attr", name, (), {})
-            raise NameError("parameter is not a member of this module")
+            name = _name_in(self.root.named_parameters(), a)
+            if name is None:
+                raise NameError("parameter is not a member of this module")
+            return self.create_node("get_attr", name, (), {})
         if isinstance(a, Tensor):
-            for name, buffer in self.root.named_buffers():
-                if buffer is a:
-                    return self.create_node("get_attr", name, (), {})
-            return self.create_node("get_attr", self._attribute(a, "_tensor_constant"), (), {})
+            name = _name_in(self.root.named_buffers(), a) or self._attribute(a, "_tensor_constant")
+            return self.create_node("get_attr", name, (), {})
         if isinstance(a, Module):
             return self.create_node("get_attr", self.path_of_module(a), (), {})
-        known = (str, int, float, complex, bytes, type(None), type(Ellipsis), range, type, Node)
-        if isinstance(a, known) or callable(a) or type(a).__module__ == "rustnn":
-            return a
-        raise NotImplementedError(f"argument of type: {type(a)}")
+        return super()._create_item(a)
 
     def _attribute(self, value: Any, prefix: str) -> str:
         """The name of the attribute that holds a value, a new one if none does."""
         for name, held in vars(self.root).items():
             if held is value:
                 return name
+        name = self.get_fresh_qualname(prefix)
+        setattr(self.root, name, value)
+        return name
+
+    def get_fresh_qualname(self, prefix: str) -> str:
+        """``prefix`` with the first number that makes it no attribute of the model."""
         number = 0
         while hasattr(self.root, f"{prefix}{number}"):
             number += 1
-        setattr(self.root, f"{prefix}{number}", value)
         return f"{prefix}{number}"
 
     def call_module(
@@ -162,6 +146,29 @@ class Tracer:
         if self.is_leaf_module(m, path):
             return self.create_proxy("call_module", path, args, kwargs)
         return forward(*args, **kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """What an attribute of a module of the model is while it is traced: for a parameter, its node."""
+        if isinstance(attr_val, Parameter):
+            members: Iterable[tuple[str, Tensor]] = self.root.named_parameters()
+        elif self.proxy_buffer_attributes and isinstance(attr_val, Tensor):
+            members = self.root.named_buffers()
+        else:
+            return attr_val
+        name = _name_in(members, attr_val)
+        if name is None:
+            return attr_val
+        if name not in parameter_proxy_cache:
+            factory = None
+            if self.param_shapes_constant and isinstance(attr_val, Parameter):
+
+                def factory(node: Node) -> Proxy:
+                    return ParameterProxy(self, node, name, attr_val)
+
+            parameter_proxy_cache[name] = self.create_proxy(
+                "get_attr", name, (), {}, proxy_factory_fn=factory
+            )
+        return parameter_proxy_cache[name]
 
     def trace(self, root: Module | Callable[..., Any], concrete_args: dict[str, Any] | None = None) -> Graph:
         """The graph of a module or function. TraceError where what it does depends on values.
@@ -176,31 +183,48 @@ class Tracer:
             self.root = Module()
             function, first = root, ()
         self.graph = Graph(tracer_cls=type(self))
-        before: Any = Module.__call__
-        tracer = self
-
-        def call(module: Module, *args: Any, **kwargs: Any) -> Any:
-            return tracer.call_module(module, lambda *a, **k: before(module, *a, **k), args, kwargs)
-
         args = self._arguments(function, first, concrete_args or {})
-        undo = [(names, name, names.get(name, _wrapped)) for names, name in _wrapped]
-        Module.__call__ = call  # type: ignore[method-assign, assignment]
+        patches = _Patches()
         try:
-            for names, name, _ in undo:
+            self._patch_modules(patches)
+            for (_, name), names in _wrapped.items():
                 original = names.get(name, getattr(builtins, name, None))
                 if original is not None:
-                    names[name] = _recorded(original)
+                    patches.put(names, name, _recorded(original))
+            self._autowrap(patches, getattr(function, "__globals__", {}))
+            for module in self._autowrap_modules:
+                self._autowrap(patches, vars(module))
             with _Recording():
                 result = _with_positions_only(function)(*first, *args)
             self.create_node("output", "output", (self.create_arg(result),), {})
         finally:
-            Module.__call__ = before  # type: ignore[method-assign]
-            for names, name, value in undo:
-                if value is _wrapped:
-                    names.pop(name, None)
-                else:
-                    names[name] = value
+            patches.undo()
         return self.graph
+
+    def _patch_modules(self, patches: _Patches) -> None:
+        """Lets calls and attributes of modules come to this tracer."""
+        call: Any = Module.__call__
+        take: Any = Module.__getattr__
+        proxies: dict[str, Any] = {}
+
+        def traced_call(module: Module, *args: Any, **kwargs: Any) -> Any:
+            self._autowrap(patches, getattr(type(module).forward, "__globals__", {}))
+            return self.call_module(module, lambda *a, **k: call(module, *a, **k), args, kwargs)
+
+        def traced_getattr(module: Module, name: str) -> Any:
+            return self.getattr(name, take(module, name), proxies)
+
+        patches.put_attribute(Module, "__call__", traced_call)
+        patches.put_attribute(Module, "__getattr__", traced_getattr)
+
+    def _autowrap(self, patches: _Patches, names: dict[str, Any]) -> None:
+        """Makes the functions that are to be wrapped nodes, where they have names."""
+        if id(names) in patches.seen:
+            return
+        patches.seen.add(id(names))
+        for name, value in list(names.items()):
+            if not name.startswith("_") and callable(value) and _is_among(value, self._autowrapped):
+                patches.put(names, name, _recorded(value))
 
     def _arguments(self, function: Any, first: tuple[Any, ...], concrete: dict[str, Any]) -> list[Any]:
         """A placeholder for each parameter of a function."""
@@ -223,14 +247,78 @@ class Tracer:
         return made
 
     def _concrete(self, name: str, value: Any, default: tuple[Any, ...]) -> Any:
-        """A placeholder that is not used, and a check that it is what was said."""
+        """A placeholder that is not used, and a check that it is what was said; for ``PH`` an input."""
         import rustnn
 
         place = self.create_proxy("placeholder", f"{name}_1", default, {})
-        if isinstance(value, (bool, int, float, str)):
+        if isinstance(value, PHBase):
+            return place
+        if value is None:
+            said = f"{name} has been specialized to have value None but got another value"
+            self.create_proxy("call_function", _assert_is_none, (place, said), {})
+        elif isinstance(value, (bool, int, float, str)):
             said = f"{name} has been specialized to have value {value} but got another value"
             self.create_proxy("call_function", rustnn._assert, (place.__eq__(value), said), {})
+        else:
+            import warnings
+
+            warnings.warn(
+                f"Was not able to add assertion to guarantee correct input {name} to specialized function. "
+                "It is up to the user to make sure that your inputs match the inputs you specialized the "
+                "function with.",
+                stacklevel=2,
+            )
         return value
+
+
+def _assert_is_none(value: Any, msg: str) -> None:
+    """AssertionError unless a value is None."""
+    assert value is None, msg
+
+
+# The name that the code of graphs has for it.
+_assert_is_none.__module__ = "rustnn.fx._symbolic_trace"
+
+
+def _name_in(members: Iterable[tuple[str, Tensor]], value: Tensor) -> str | None:
+    """The name of a tensor among parameters or buffers; None if it is not among them."""
+    return next((name for name, member in members if member is value), None)
+
+
+def _is_among(value: Any, functions: set[Any]) -> bool:
+    """Whether a value is one of the functions; values that cannot be looked up are not."""
+    try:
+        return value in functions
+    except TypeError:
+        return False
+
+
+class _Patches:
+    """Values that are put in the places of others for a while."""
+
+    def __init__(self) -> None:
+        self.seen: set[int] = set()
+        self._undo: list[Callable[[], object]] = []
+
+    def put(self, names: dict[str, Any], name: str, value: Any) -> None:
+        """Another value of a name among ``names``."""
+        if name in names:
+            before = names[name]
+            self._undo.append(lambda: names.__setitem__(name, before))
+        else:
+            self._undo.append(lambda: names.pop(name, None))
+        names[name] = value
+
+    def put_attribute(self, owner: Any, name: str, value: Any) -> None:
+        """Another value of an attribute."""
+        before = getattr(owner, name)
+        self._undo.append(lambda: setattr(owner, name, before))
+        setattr(owner, name, value)
+
+    def undo(self) -> None:
+        """Puts back what was there."""
+        while self._undo:
+            self._undo.pop()()
 
 
 def _with_positions_only(function: Any) -> Any:
@@ -258,18 +346,22 @@ def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
         tracer = tracer_among(args, kwargs)
         if tracer is None:
             return function(*args, **kwargs)
-        return tracer.create_proxy("call_function", function, args, kwargs)
+        made = tracer.create_proxy("call_function", function, args, kwargs)
+        made.node.meta["is_wrapped"] = True
+        return made
 
     return wrapped
 
 
 def wrap(fn_or_name: str | Callable[..., Any]) -> Any:
     """At the top of a module: calls of this function are single nodes. Takes a function, or its name."""
+    if not callable(fn_or_name) and not isinstance(fn_or_name, str):
+        raise RuntimeError("Unsupported type for global function! Must be either a callable or string name")
     name = fn_or_name if isinstance(fn_or_name, str) else fn_or_name.__name__
     frame = sys._getframe(1)
     if frame.f_code.co_name != "<module>":
         raise NotImplementedError("wrap must be called at the top level of a module")
-    _wrapped.append((frame.f_globals, name))
+    _wrapped[id(frame.f_globals), name] = frame.f_globals
     return fn_or_name
 
 

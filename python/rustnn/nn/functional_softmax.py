@@ -41,6 +41,10 @@ def gumbel_softmax(
 
     With ``hard`` the result is one-hot, while its gradient is that of the soft draw. ``eps`` is not used.
     """
+    if eps != 1e-10:
+        import warnings
+
+        warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
     noise = -_C.empty(logits.shape, dtype=logits.dtype).exponential_().log()
     soft = ((logits + noise) / tau).softmax(dim)
     if not hard:

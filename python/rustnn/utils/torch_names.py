@@ -16,8 +16,16 @@ __all__ = ["our_name", "our_object", "torch_name"]
 # Where PyTorch keeps what is in these files here. Those of `rustnn.nn` that are not named are of one name.
 _MODULES = {
     "rustnn._C": "torch",
-    "rustnn.optim._adafactor": "torch.optim._adafactor",
-    "rustnn.optim._muon": "torch.optim._muon",
+    "rustnn.distributions.dim_transforms": "torch.distributions.transforms",
+    "rustnn.distributions.elementwise_transforms": "torch.distributions.transforms",
+    "rustnn.distributions.matrix_transforms": "torch.distributions.transforms",
+    "rustnn.distributions.transform": "torch.distributions.transforms",
+    "rustnn.nn.loss_base": "torch.nn.modules.loss",
+    "rustnn.nn.loss_classification": "torch.nn.modules.loss",
+    "rustnn.nn.loss_comparison": "torch.nn.modules.loss",
+    "rustnn.nn.loss_regression": "torch.nn.modules.loss",
+    "rustnn.optim._adafactor": "torch.optim",
+    "rustnn.optim._muon": "torch.optim",
     "rustnn.nn.attention": "torch.nn.modules.activation",
     "rustnn.nn.cross_map": "torch.nn.modules._functions",
     "rustnn.nn.embedding": "torch.nn.modules.sparse",

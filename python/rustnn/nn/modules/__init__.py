@@ -45,6 +45,7 @@ for _name, _homes in (
     ("rnn", ["recurrent", "recurrent_cell"]),
     ("sparse", ["embedding"]),
     ("upsampling", ["resample"]),
+    ("utils", ["argument_tuples"]),
 ):
     _found = [import_module(f"rustnn.nn.{_home}") for _home in _homes]
     _module = _found[0]
