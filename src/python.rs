@@ -11,6 +11,7 @@ mod checksum;
 mod convert;
 mod cuda;
 mod data;
+mod deprecated;
 mod device;
 mod dispatch;
 mod dlpack;

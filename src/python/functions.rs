@@ -21,6 +21,7 @@ use crate::ops::registry::{Args, Call as OpCall, Op, Output, Value};
 use crate::ops::{self, copy};
 use crate::python::arguments::{Call, Extras, Mismatch, Values, bind, explain};
 use crate::python::convert::{handle, output_object, tensor_of};
+use crate::python::deprecated::modernized;
 use crate::python::entry::{Entry, Positional, definition, entries, fast_arguments, guarded};
 use crate::python::gc::without_gil;
 use crate::python::signature::Signature;
@@ -265,6 +266,11 @@ fn call_group<'py>(
             }
             Err(mismatch) => first_mismatch = first_mismatch.or(Some(mismatch)),
         }
+    }
+    if !matches!(first_mismatch, Some(Mismatch::Raised(_)))
+        && let Some((positional, keywords)) = modernized(py, &group.name, this.is_some(), call)?
+    {
+        return call_group(py, group, this, &Call { positional: &positional, keywords: &keywords });
     }
     // An object that is no tensor may still know what to do.
     if this.is_none()

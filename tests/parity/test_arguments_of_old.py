@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from parity.programs import hold
@@ -48,3 +51,54 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_function(name: str) -> None:
     hold(FUNCTIONS[name])
+
+
+NUMBERS_FIRST = """
+x.clone().add_(2, y)
+x.clone().sub_(2, y)
+x.add(2.5, y)
+torch.add(x, 2, y)
+torch.sub(x, 2, y)
+torch.add(x, 2, y, out=torch.empty(3))
+torch.addcmul(x, 2, y, y)
+x.clone().addcmul_(2, y, y)
+x.clone().addcdiv_(-0.5, y, y + 1)
+torch.addmm(2, m, 3, m, m)
+torch.addmm(2, m, m, m)
+m.clone().addmm_(2, 3, m, m)
+m.addmm(2, m, m)
+torch.baddbmm(2, b, 3, b, b)
+torch.addbmm(2, m, 3, b, b)
+m.clone().addr_(2, 3, x, y)
+torch.addmv(2, x, 3, m, y)
+x.add(2, y, alpha=3)
+x.add(2, 3, y)
+x.addcmul(2, y)
+x.add(y, 2)
+x.addcdiv(y, 2, y)
+torch.addmm(m, 2, m, m)
+torch.addmm(m, m, 2, m)
+torch.add(2, x, y)
+m.addmm(m, 2, m)
+torch.mul(x, 2, y)
+x.clone().add_(True, y)
+x.clone().add_('a', y)
+"""
+
+
+@pytest.mark.parametrize("call", NUMBERS_FIRST.strip().splitlines())
+@pytest.mark.filterwarnings("ignore:This overload of:UserWarning")
+def test_numbers_before_tensors(call: str) -> None:
+    hold(f"x = t(3); y = torch.arange(3.0); m = t(3, 3); b = t(2, 3, 3); out = {call}")
+
+
+def test_numbers_before_tensors_warn_once() -> None:
+    """In a process of its own: PyTorch and we warn once."""
+    program = (
+        "import warnings, rustnn as torch\nx = torch.ones(2)\n"
+        "with warnings.catch_warnings(record=True) as seen:\n"
+        "    warnings.simplefilter('always')\n    x.add_(2, x)\n    x.add_(2, x)\n"
+        "print([w.category.__name__ for w in seen], str(seen[0].message)[:40])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "['UserWarning'] This overload of add_ is deprecated: num\n"
