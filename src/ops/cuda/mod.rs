@@ -3,6 +3,7 @@
 
 pub mod arg_extreme;
 pub mod copy;
+pub mod distance;
 pub mod histogram;
 pub mod index;
 pub mod mask;
