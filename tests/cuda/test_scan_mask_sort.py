@@ -209,8 +209,8 @@ def test_sort_of_every_dtype(dtype: Any, length: int) -> None:
     if dtype in FLOATS:
         x[0, 3] = x[1, 7] = x[1, 5] = NAN
         x[0, 1], x[0, 6], x[1, 2], x[1, 0] = -0.0, 0.0, math.inf, -math.inf
-    same(lambda x: torch.sort(x, 1, stable=True), x)
-    same(lambda x: torch.sort(x, 1, descending=True, stable=True), x)
+    same(lambda x: torch.sort(x, dim=1, stable=True), x)
+    same(lambda x: torch.sort(x, dim=1, descending=True, stable=True), x)
     wide = {torch.int32: 2**31 - 1, torch.int64: 2**63 - 1, torch.int16: 2**15 - 1}.get(dtype)
     if wide:
         y = torch.randint(-wide, wide, (length,)).to(dtype)
