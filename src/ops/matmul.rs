@@ -441,9 +441,8 @@ pub fn triangle(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
 
 /// [`triangle`] as a choice between elements and zeros.
 fn triangle_on_gpu(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
-    let numbers = |n: usize| {
-        creation::arange(Scalar::Int(0), Scalar::Int(n as i64), Scalar::Int(1), DType::I64)
-    };
+    let numbers =
+        |n: usize| creation::arange(Scalar::Int(0), Scalar::Int(n as i64), Scalar::Int(1), DType::I64);
     let (rows, columns) = (numbers(x.size(x.ndim() - 2))?, numbers(x.size(x.ndim() - 1))?);
     let offset = sub(&columns, &view::unsqueeze(&rows, 1)?)?;
     let kept = match lower {

@@ -215,7 +215,11 @@ fn continued(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
         }
     }
     if on_gpu && !selected.is(x) {
-        let format = if mode == Mode::Circular { MemoryFormat::Contiguous } else { MemoryFormat::suggested_by(x.layout()) };
+        let format = if mode == Mode::Circular {
+            MemoryFormat::Contiguous
+        } else {
+            MemoryFormat::suggested_by(x.layout())
+        };
         return copy::in_format(&selected, format);
     }
     if maps.is_empty() {

@@ -11,7 +11,7 @@ import conftest
 
 HERE = Path(__file__).parent
 
-CALLS = '''
+CALLS = """
 import sys
 import warnings
 import rustnn as torch
@@ -77,12 +77,14 @@ for module in (torch, F, torch.linalg, torch.nn.init, torch.nn.utils):
 
 with open(sys.argv[1], "w") as file:
     file.write("\\n".join(problems))
-'''
+"""
 
 
 def test_no_call_panics(tmp_path: Path) -> None:
     assert conftest.REASON is None
     found = tmp_path / "found"
-    done = subprocess.run([sys.executable, "-c", CALLS, str(found)], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS, str(found)], capture_output=True, text=True, cwd=tmp_path
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert found.read_text() == ""

@@ -38,11 +38,13 @@ def same(f: Callable[..., Any], *args: Any, exact: bool = False) -> None:
         results.append(found)
         leaves = [t for t in tensors(arguments) if t.requires_grad]
         roots = [t for t in found if t.requires_grad]
-        weights = [torch.arange(1.0, t.numel() + 1).reshape(t.shape).to(t.dtype).to(device) / 8 for t in roots]
+        weights = [
+            torch.arange(1.0, t.numel() + 1).reshape(t.shape).to(t.dtype).to(device) / 8 for t in roots
+        ]
         gradients.append(torch.autograd.grad(roots, leaves, weights) if roots else [])
     assert len(results[0]) == len(results[1])
     for a, b in zip([*results[0], *gradients[0]], [*results[1], *gradients[1]], strict=True):
-        assert a.shape == b.shape and a.dtype == b.dtype, (a.shape, b.shape, a.dtype, b.dtype)
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
         assert a.stride() == b.stride()
         assert alike(b, a), (a, b.cpu())
         if exact and a.is_floating_point():
@@ -78,7 +80,15 @@ def test_scans_of_lines_of_any_length(length: int) -> None:
 
 
 def test_scans_of_odd_shapes() -> None:
-    for shape, dim in [((), 0), ((0,), 0), ((3, 0), 1), ((0, 3), 1), ((2, 3, 4, 5), 1), ((2, 3, 4, 5), -1), ((1, 70, 1), 1)]:
+    for shape, dim in [
+        ((), 0),
+        ((0,), 0),
+        ((3, 0), 1),
+        ((0, 3), 1),
+        ((2, 3, 4, 5), 1),
+        ((2, 3, 4, 5), -1),
+        ((1, 70, 1), 1),
+    ]:
         x = made(shape, torch.float32)
         same(lambda x, dim=dim: torch.cumsum(x, dim), x)
         same(lambda x, dim=dim: torch.cumprod(x, dim), x)
@@ -203,7 +213,7 @@ def test_bad_masks() -> None:
 
 # ---- order ----
 @pytest.mark.parametrize("dtype", [torch.bool, *INTEGERS, *FLOATS])
-@pytest.mark.parametrize("length", [9, 600, 2500])
+@pytest.mark.parametrize("length", [9, 2500])
 def test_sort_of_every_dtype(dtype: Any, length: int) -> None:
     x = made((2, length), dtype)
     if dtype in FLOATS:
@@ -225,7 +235,15 @@ def test_sort_keeps_the_sign_of_zero() -> None:
 
 
 def test_sort_of_odd_shapes() -> None:
-    for shape, dim in [((), 0), ((0,), 0), ((3, 0), 1), ((0, 3), 1), ((1,), 0), ((70, 3), 0), ((2, 9, 3, 2), 1)]:
+    for shape, dim in [
+        ((), 0),
+        ((0,), 0),
+        ((3, 0), 1),
+        ((0, 3), 1),
+        ((1,), 0),
+        ((70, 3), 0),
+        ((2, 9, 3, 2), 1),
+    ]:
         x = made(shape, torch.float32)
         same(lambda x, dim=dim: torch.sort(x, dim), x)
         same(lambda x, dim=dim: torch.argsort(x, dim, descending=True), x)
@@ -251,7 +269,10 @@ def test_picks(length: int) -> None:
     with_nan[0, length // 2] = with_nan[1, 0] = with_nan[1, length - 1] = NAN
     with_nan[2] = NAN
     same(lambda x: [torch.median(x, 1), torch.nanmedian(x, 1), torch.median(x), torch.nanmedian(x)], with_nan)
-    same(lambda x: [torch.quantile(x, 0.3, 1), torch.nanquantile(x, torch.tensor([0.1, 0.9]).to(x.device), 1)], with_nan)
+    same(
+        lambda x: [torch.quantile(x, 0.3, 1), torch.nanquantile(x, torch.tensor([0.1, 0.9]).to(x.device), 1)],
+        with_nan,
+    )
 
 
 def test_gradients_of_order() -> None:
@@ -293,7 +314,9 @@ def test_places_in_sequences(dtype: Any) -> None:
 
 def test_places_of_nan_and_nothing() -> None:
     s, x = torch.tensor([-1.0, 0.0, 2.0, NAN]), torch.tensor([NAN, -0.0, math.inf, 3.0])
-    same(lambda s, x: [torch.searchsorted(s, x), torch.searchsorted(s, x, right=True), torch.isin(x, s)], s, x)
+    same(
+        lambda s, x: [torch.searchsorted(s, x), torch.searchsorted(s, x, right=True), torch.isin(x, s)], s, x
+    )
     same(lambda s, x: [torch.searchsorted(s[:0], x), torch.searchsorted(s, x[:0])], s, x)
     with pytest.raises(RuntimeError):
         torch.searchsorted(s.to("cuda"), x.to("cuda"), sorter=torch.tensor([0, 1, 2, 9]).to("cuda"))

@@ -10,12 +10,7 @@ use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 /// Sums (float64) over the bins between `edges` of each coordinate of the rows of `points`: `cpu::search::histogram`.
-pub fn fill_bins(
-    points: &Tensor,
-    weights: Option<&Tensor>,
-    edges: &[Tensor],
-    how: Bins,
-) -> Result<Tensor> {
+pub fn fill_bins(points: &Tensor, weights: Option<&Tensor>, edges: &[Tensor], how: Bins) -> Result<Tensor> {
     let sizes: Vec<usize> = edges.iter().map(|e| e.numel() - 1).collect();
     let bins: usize = sizes.iter().product();
     let out = creation::zeros(&sizes, DType::F64)?;

@@ -83,10 +83,7 @@ impl Hits<'_> {
     /// The coordinates in a tensor of `sizes`, in row-major order: row `d` holds those of dimension `d`.
     pub fn coordinates(&self, sizes: &[usize]) -> Result<Tensor> {
         if sizes.len() > 16 {
-            bail!(
-                Unsupported,
-                "coordinates in more than 16 dimensions are not implemented for CUDA tensors"
-            );
+            bail!(Unsupported, "coordinates in more than 16 dimensions are not implemented for CUDA tensors");
         }
         let total = self.total()?;
         let out = Tensor::empty(&[sizes.len(), total], DType::I64)?;
