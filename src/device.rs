@@ -40,8 +40,28 @@ static OTHERS_IN_USE: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static PLACE: Cell<Device> = const { Cell::new(Device::Cpu) };
-    /// What the last refusal was about, until somebody took it.
-    static REFUSED: Cell<Option<Device>> = const { Cell::new(None) };
+    /// The last refusal, until somebody made an error of it.
+    static REFUSED: Cell<Option<Refusal>> = const { Cell::new(None) };
+}
+
+/// Why an operation was ended.
+#[derive(Clone, Copy)]
+enum Refusal {
+    /// It read memory of this device from the host.
+    Read(Device),
+    /// It gave memory of the host to a kernel of this device.
+    Gave(Device),
+}
+
+impl Refusal {
+    fn error(self) -> Error {
+        match self {
+            Refusal::Read(device) => Error::NoKernel(device),
+            Refusal::Gave(device) => Error::Autograd(format!(
+                "Expected all tensors to be on the same device, but found at least two devices, {device} and cpu!"
+            )),
+        }
+    }
 }
 
 #[inline]
@@ -74,9 +94,9 @@ pub fn at<R>(device: Device, body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// The device of a refusal that nobody made an error of yet.
-pub fn take_refused() -> Option<Device> {
-    if others_in_use() { REFUSED.take() } else { None }
+/// The error of a refusal that nobody made one of yet.
+pub fn take_refused() -> Option<Error> {
+    if others_in_use() { REFUSED.take().map(Refusal::error) } else { None }
 }
 
 /// Runs `body`, whose reading of memory that is not the host's becomes its error.
@@ -99,16 +119,17 @@ pub fn guarded<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
 #[cold]
 #[inline(never)]
 pub fn refuse(device: Device) -> ! {
-    REFUSED.set(Some(device));
-    resume_unwind(Box::new(Error::NoKernel(device)))
+    end(Refusal::Read(device))
 }
 
 /// Ends the operation that gives memory of the host to a GPU.
 #[cold]
 #[inline(never)]
 pub fn refuse_host() -> ! {
-    resume_unwind(Box::new(Error::Autograd(format!(
-        "Expected all tensors to be on the same device, but found at least two devices, {} and cpu!",
-        place()
-    ))))
+    end(Refusal::Gave(place()))
+}
+
+fn end(refusal: Refusal) -> ! {
+    REFUSED.set(Some(refusal));
+    resume_unwind(Box::new(refusal.error()))
 }

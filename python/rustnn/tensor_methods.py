@@ -33,7 +33,7 @@ def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
     if size < 0:
         raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
     found = _C.nonzero(input)[:size]
-    rest = _C.full((size - found.size(0), found.size(1)), fill_value, dtype=_C.int64)
+    rest = _C.full((size - found.size(0), found.size(1)), fill_value, dtype=_C.int64, device=found.device)
     return _C.cat([found, rest])
 
 

@@ -234,13 +234,14 @@ pub fn linspace(
     if dtype == DType::Bool {
         bail!(Unsupported, "\"linspace_cpu\" not implemented for 'Bool'");
     }
-    let t = Tensor::empty(&[n], dtype)?;
+    // The host counts, wherever the numbers are wanted.
+    let t = device::at(Device::Cpu, || Tensor::empty(&[n], dtype))?;
     let value = real_line(start, end, n, dtype);
     for i in 0..n {
         // SAFETY: the storage is fresh and contiguous with n elements of T.
         crate::dispatch!(dtype, T => unsafe { t.ptr().cast::<T>().add(i).write_unaligned(value(i).cast()) });
     }
-    Ok(t)
+    t.at_place()
 }
 
 /// The first two arguments of `linspace` and its like, which may be tensors of one number.

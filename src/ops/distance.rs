@@ -9,9 +9,10 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Sizes, broadcast, checked_numel};
 use crate::ops::arithmetic::{abs, div, mul, sub, where_};
-use crate::ops::matmul::matmul;
+use crate::ops::matmul::{matmul, triangle};
 use crate::ops::registry::Op;
-use crate::ops::{copy, creation, index, reduce, table, view};
+use crate::ops::{copy, creation, cuda, index, mask, reduce, table, view};
+use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 /// The elements of a contiguous tensor.
@@ -59,6 +60,7 @@ fn between_raw(a: &Tensor, b: &Tensor, p: f64) -> Result<Tensor> {
         };
     }
     match a.dtype() {
+        DType::F32 | DType::F64 if out.device().is_cuda() => cuda::distance::distances(&out, &a, &b, p)?,
         DType::F32 => {
             run!(f32);
         }
@@ -171,6 +173,14 @@ fn cdist(a: &Tensor, b: &Tensor, p: f64) -> Result<Tensor> {
     view::reshape_to(&out, &sizes)
 }
 
+/// The distances above the diagonal of those of all rows to all.
+fn pairs_of_all(x: &Tensor, p: f64) -> Result<Tensor> {
+    let rows = view::unsqueeze(x, 0)?;
+    let all = view::select(&between_raw(&rows, &rows, p)?, 0, 0)?;
+    let ones = creation::full(all.sizes(), Scalar::Bool(true), DType::Bool)?;
+    mask::pack(&all, &triangle(&ones, 1, false)?, "masked_select")
+}
+
 /// Distances between all pairs of rows of `x` (n, k).
 fn pdist(x: &Tensor, p: f64) -> Result<Tensor> {
     if x.ndim() != 2 {
@@ -193,6 +203,9 @@ fn pdist(x: &Tensor, p: f64) -> Result<Tensor> {
     let dense = copy::contiguous(&x.detached())?;
     match x.dtype() {
         _ if k == 0 || pairs == 0 => {}
+        DType::F32 | DType::F64 if dense.device().is_cuda() => {
+            copy::write(&out, &autograd::no_grad(|| pairs_of_all(&dense, p))?)?;
+        }
         // SAFETY: contiguous tensors of this dtype; `out` is fresh.
         DType::F32 => unsafe { distance::within(elements::<f32>(&dense), n, k, p, elements_mut(&out)) },
         // SAFETY: as above.

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::layout::Sizes;
 use crate::ops::arithmetic::{mul, where_};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, index, table, view};
+use crate::ops::{copy, creation, extreme, index, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -32,9 +32,15 @@ struct Rows {
 fn take(table: &Tensor, rows: &Rows, weighted: bool) -> Result<Tensor> {
     let width = table.size(1);
     let dense = copy::contiguous(&table.detached())?;
-    let mut out = Tensor::empty(&[rows.index.len(), width], table.dtype())?;
-    // SAFETY: the indices are below the table's number of rows; both are contiguous.
-    unsafe { kernel::take(dense.ptr(), out.ptr(), width * table.dtype().size(), &rows.index) };
+    let mut out = if dense.device().is_cuda() {
+        let index = Tensor::from_slice(&rows.index, &[rows.index.len()])?;
+        index::index_select(&dense, 0, &index)?
+    } else {
+        let out = Tensor::empty(&[rows.index.len(), width], table.dtype())?;
+        // SAFETY: the indices are below the table's number of rows; both are contiguous.
+        unsafe { kernel::take(dense.ptr(), out.ptr(), width * table.dtype().size(), &rows.index) };
+        out
+    };
     if weighted && let Some(weights) = &rows.weights {
         let factors = Tensor::from_slice(weights, &[weights.len(), 1])?;
         out = autograd::no_grad(|| mul(&out, &copy::to_dtype(&factors, real_of(table.dtype()))?))?;
@@ -73,6 +79,15 @@ fn spread(list: &Tensor, rows: &Rows) -> Result<Tensor> {
         };
     }
     match dtype {
+        _ if out.device().is_cuda() => {
+            let index = Tensor::from_slice(&rows.index, &[rows.index.len()])?;
+            let mut list = dense.clone();
+            if let Some(weights) = weights {
+                let factors = Tensor::from_slice(weights, &[weights.len(), 1])?;
+                list = autograd::no_grad(|| mul(&list, &copy::to_dtype(&factors, real_of(dtype))?))?;
+            }
+            index::put_at(&out, vec![Some(index)], &list, true)?;
+        }
         DType::F32 => add!(f32, f32),
         DType::F64 => add!(f64, f64),
         DType::C64 => add!(C64, f32),
@@ -425,10 +440,30 @@ fn embedding_bag_call(a: &Args) -> Result<Output> {
     Ok(embedding_bag(&call)?.into())
 }
 
+/// [`one_hot`] as a comparison with all classes.
+fn one_hot_on_gpu(x: &Tensor, classes: i64) -> Result<Tensor> {
+    let end = |largest| -> Result<i64> {
+        Ok(reduce::item(&extreme::extreme(x, largest, u64::MAX, false, "one_hot")?)?.to_i64())
+    };
+    let (smallest, largest) = (end(false)?, end(true)?);
+    if smallest < 0 {
+        bail!(Autograd, "Class values must be non-negative.");
+    }
+    let classes = if classes == -1 { largest.saturating_add(1) } else { classes };
+    if largest >= classes {
+        bail!(Autograd, "Class values must be smaller than num_classes.");
+    }
+    let all = creation::arange(Scalar::Int(0), Scalar::Int(classes), Scalar::Int(1), DType::I64)?;
+    copy::to_dtype(&table::eq(&view::unsqueeze(x, -1)?, &all)?, DType::I64)
+}
+
 /// For each class number a row that is 1 there and 0 elsewhere.
 fn one_hot(x: &Tensor, classes: i64) -> Result<Tensor> {
     if x.dtype() != DType::I64 {
         bail!(DType, "one_hot is only applicable to index tensor of type LongTensor.");
+    }
+    if x.device().is_cuda() && x.numel() > 0 {
+        return one_hot_on_gpu(x, classes);
     }
     let values: Vec<i64> = copy::values(x)?;
     if values.is_empty() && classes <= 0 {

@@ -12,13 +12,16 @@ use crate::layout::{Show, checked_numel};
 use crate::ops::arithmetic::{div, sub};
 use crate::ops::registry::{Args, Op, Output};
 use crate::ops::search::{dense, elements};
-use crate::ops::{copy, creation, extreme, reduce, view};
+use crate::ops::{copy, creation, cuda, extreme, reduce, view};
 use crate::tensor::Tensor;
 
 /// Sums over the bins between `edges` of each coordinate of the rows of `points`, in their dtype.
 fn fill_bins(points: &Tensor, weights: Option<&Tensor>, edges: &[Tensor], how: Bins) -> Result<Tensor> {
     let sizes: Vec<usize> = edges.iter().map(|e| e.numel() - 1).collect();
     let bins = checked_numel(&sizes)?;
+    if points.device().is_cuda() {
+        return copy::to_dtype(&cuda::histogram::fill_bins(points, weights, edges, how)?, points.dtype());
+    }
     let mut sums: Vec<f64> = vec_for(bins)?;
     sums.resize(bins, 0.0);
     let wide = if points.dtype() == DType::F64 { DType::F64 } else { DType::F32 };

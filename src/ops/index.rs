@@ -443,7 +443,7 @@ fn add_at(sizes: &[usize], indices: &[Option<Tensor>], g: &Tensor) -> Result<Ten
 }
 
 /// `x[indices] = values` (or `+=`) in place, on the tape.
-fn put_at(x: &Tensor, indices: Vec<Option<Tensor>>, values: &Tensor, accumulate: bool) -> Result<Tensor> {
+pub fn put_at(x: &Tensor, indices: Vec<Option<Tensor>>, values: &Tensor, accumulate: bool) -> Result<Tensor> {
     if values.dtype() != x.dtype() {
         bail!(
             DType,

@@ -6,12 +6,14 @@ use crate::autograd::{self, inplace};
 use crate::bail;
 use crate::cpu;
 use crate::cpu::loops::Loops;
+use crate::cpu::pointwise::Formula;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Show, Sizes, broadcast};
+use crate::ops::cuda::mask::Hits;
 use crate::ops::pointwise::Arg;
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, reduce, table, view};
+use crate::ops::{copy, creation, cuda, index, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -35,9 +37,20 @@ fn bytes(truth: &Tensor) -> &[u8] {
     unsafe { std::slice::from_raw_parts(truth.ptr(), truth.numel()) }
 }
 
+/// How many elements of what [`truth`] returned are true.
+fn count(truth: &Tensor) -> Result<usize> {
+    match truth.device().is_cuda() {
+        true => Hits::of(truth)?.total(),
+        false => Ok(cpu::mask::counts(bytes(truth)).1),
+    }
+}
+
 /// Coordinates of the elements that are not zero: row `d` holds those of dimension `d`.
 fn coordinate_rows(x: &Tensor) -> Result<Tensor> {
     let truth = truth(x)?;
+    if truth.device().is_cuda() {
+        return Hits::of(&truth)?.coordinates(x.sizes());
+    }
     let (before, total) = cpu::mask::counts(bytes(&truth));
     let out = Tensor::empty(&[x.ndim(), total], DType::I64)?;
     // SAFETY: the mask has the sizes of x, and the output room for its true elements.
@@ -68,18 +81,42 @@ fn nonzero_tuple(x: &Tensor) -> Result<Vec<Tensor>> {
 
 // ---- packing and spreading ----
 
-/// The parts of a contiguous tensor where a mask of its first dimensions holds, one after the other.
-pub fn pack(x: &Tensor, mask: &Tensor, name: &'static str) -> Result<Tensor> {
-    let truth = truth(mask)?;
-    let (before, total) = cpu::mask::counts(bytes(&truth));
+/// What [`pack`] returns; no tape.
+fn packed(x: &Tensor, truth: &Tensor) -> Result<Tensor> {
+    let (before, total) = cpu::mask::counts(bytes(truth));
     let mut sizes: Sizes = smallvec![total];
-    sizes.extend_from_slice(&x.sizes()[mask.ndim()..]);
+    sizes.extend_from_slice(&x.sizes()[truth.ndim()..]);
     let out = Tensor::empty(&sizes, x.dtype())?;
     let block = sizes[1..].iter().product::<usize>() * x.dtype().size();
     if out.numel() > 0 {
         // SAFETY: the mask has a place for each block of x, and the output one for each true place.
-        unsafe { cpu::mask::pack(bytes(&truth), &before, block, x.ptr(), out.ptr()) };
+        unsafe { cpu::mask::pack(bytes(truth), &before, block, x.ptr(), out.ptr()) };
     }
+    Ok(out)
+}
+
+/// The same on a GPU: blocks of several elements are read by their numbers.
+fn packed_on_gpu(x: &Tensor, truth: &Tensor) -> Result<Tensor> {
+    let hits = Hits::of(truth)?;
+    let block = &x.sizes()[truth.ndim()..];
+    let mut sizes: Sizes = smallvec![0];
+    sizes.extend_from_slice(block);
+    if block.iter().product::<usize>() != 1 {
+        let numbers = hits.coordinates(&[truth.numel()])?;
+        sizes[0] = truth.numel();
+        let blocks = view::reshape_to(&x.detached(), &sizes)?;
+        return index::index_select(&blocks, 0, &numbers.alias(numbers.layout().select(0, 0)));
+    }
+    sizes[0] = hits.total()?;
+    let out = Tensor::empty(&sizes, x.dtype())?;
+    hits.pack(x, &out)?;
+    Ok(out)
+}
+
+/// The parts of a contiguous tensor where a mask of its first dimensions holds, one after the other.
+pub fn pack(x: &Tensor, mask: &Tensor, name: &'static str) -> Result<Tensor> {
+    let truth = truth(mask)?;
+    let out = if truth.device().is_cuda() { packed_on_gpu(x, &truth)? } else { packed(x, &truth)? };
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
@@ -105,9 +142,20 @@ fn spread(packed: &Tensor, truth: &Tensor) -> Result<Tensor> {
 
 /// Overwrites the parts of a contiguous tensor where the mask holds.
 fn write_spread(out: &Tensor, packed: &Tensor, truth: &Tensor) -> Result<()> {
-    let (before, total) = cpu::mask::counts(bytes(truth));
     let block = out.sizes()[truth.ndim()..].iter().product::<usize>() * out.dtype().size();
     let packed = copy::contiguous(packed)?;
+    if truth.device().is_cuda() {
+        let hits = Hits::of(truth)?;
+        if block == out.dtype().size() {
+            return hits.spread(&packed, out);
+        }
+        let numbers = hits.coordinates(&[truth.numel()])?;
+        let mut sizes: Sizes = smallvec![truth.numel()];
+        sizes.extend_from_slice(&out.sizes()[truth.ndim()..]);
+        let numbers = numbers.alias(numbers.layout().select(0, 0));
+        return index::put_at(&view::reshape_to(out, &sizes)?, vec![Some(numbers)], &packed, false).map(drop);
+    }
+    let (before, total) = cpu::mask::counts(bytes(truth));
     if total * block > 0 {
         // SAFETY: as in `pack`, with the roles exchanged.
         unsafe { cpu::mask::spread(bytes(truth), &before, block, packed.ptr(), out.ptr()) };
@@ -143,7 +191,7 @@ fn masked_scatter(x: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tensor> 
     let sizes = broadcast(x.sizes(), mask.sizes())?;
     let mask = view::expand_to(mask, &sizes)?;
     let truth = truth(&mask)?;
-    let (_, total) = cpu::mask::counts(bytes(&truth));
+    let total = count(&truth)?;
     if total > source.numel() {
         bail!(
             Autograd,
@@ -264,6 +312,13 @@ fn write_fill(x: &Tensor, mask: &Tensor, value: &Tensor) -> Result<()> {
     }
     let mask =
         if mask.storage().same(x.storage()) { copy::clone(&mask.detached())? } else { mask.detached() };
+    if x.device().is_cuda() {
+        const CHOSEN: Formula =
+            Formula { text: "select(nonzero(mask), value, x)", names: &["mask", "value", "x"] };
+        let x = &x.detached();
+        let args = [Arg::Tensor(&mask), Arg::Tensor(value), Arg::Tensor(x)];
+        return cuda::pointwise::launch(&CHOSEN, false, x, &args, x.dtype());
+    }
     let over = mask.layout().broadcast_to(x.sizes());
     let size = x.dtype().size();
     let loops = Loops::new(x.sizes(), &[(x.strides(), size), (&over.strides, 1)]);

@@ -9,7 +9,7 @@ use crate::cpu::triangle::{self, Triangle};
 use crate::dtype::{C64, C128, DType};
 use crate::error::Result;
 use crate::layout::{Show, Sizes, broadcast};
-use crate::ops::arithmetic::{add, mul};
+use crate::ops::arithmetic::{add, mul, sub};
 use crate::ops::registry::{Args, Op};
 use crate::ops::{copy, creation, cuda, reduce, table, view};
 use crate::scalar::Scalar;
@@ -419,8 +419,12 @@ pub fn triangle(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
         );
     }
     let source = copy::contiguous(&x.detached())?;
-    let out = Tensor::empty(x.sizes(), x.dtype())?;
-    if out.numel() > 0 {
+    let out = if source.device().is_cuda() {
+        autograd::no_grad(|| triangle_on_gpu(&source, diagonal, lower))?
+    } else {
+        Tensor::empty(x.sizes(), x.dtype())?
+    };
+    if out.numel() > 0 && !out.device().is_cuda() {
         let (rows, columns, size) = (x.size(x.ndim() - 2), x.size(x.ndim() - 1), x.dtype().size());
         let part = Triangle { rows, columns, size, diagonal, lower };
         // SAFETY: contiguous tensors of the same sizes, as bytes; `out` is fresh.
@@ -433,6 +437,19 @@ pub fn triangle(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
     Ok(autograd::record(out, name, &[x], &[], move |cx| {
         Ok(smallvec![cx.grad().map(|g| triangle(g, diagonal, lower)).transpose()?])
     }))
+}
+
+/// [`triangle`] as a choice between elements and zeros.
+fn triangle_on_gpu(x: &Tensor, diagonal: i64, lower: bool) -> Result<Tensor> {
+    let numbers =
+        |n: usize| creation::arange(Scalar::Int(0), Scalar::Int(n as i64), Scalar::Int(1), DType::I64);
+    let (rows, columns) = (numbers(x.size(x.ndim() - 2))?, numbers(x.size(x.ndim() - 1))?);
+    let offset = sub(&columns, &view::unsqueeze(&rows, 1)?)?;
+    let kept = match lower {
+        true => table::le(&offset, Scalar::Int(diagonal))?,
+        false => table::ge(&offset, Scalar::Int(diagonal))?,
+    };
+    table::select(&kept, x, Scalar::Bool(false))
 }
 
 fn matmul_call(a: &Args) -> Result<crate::ops::registry::Output> {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::layout::{Layout, MemoryFormat, Show, Sizes};
 use crate::ops::axis_map::{self, Kind, Maps};
 use crate::ops::registry::Op;
-use crate::ops::{copy, creation, view};
+use crate::ops::{copy, creation, index, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -171,6 +171,8 @@ fn continued(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
         );
     }
     let sides = sides_of(x, pad)?;
+    let on_gpu = x.device().is_cuda();
+    let mut selected = x.clone();
     let mut maps = Vec::new();
     for dim in x.ndim() - dims..x.ndim() {
         let (before, after) = sides[dim];
@@ -202,14 +204,23 @@ fn continued(x: &Tensor, pad: &[i64], mode: Mode) -> Result<Tensor> {
             );
         }
         if (before, after) != (0, 0) {
-            let terms = |o: usize, terms: &mut Vec<(usize, f64)>| {
-                terms.push((
-                    (first + mode.source((o as i64).saturating_sub(before) - first, kept)) as usize,
-                    1.0,
-                ));
-            };
+            let source = |o: usize| first + mode.source((o as i64).saturating_sub(before) - first, kept);
+            if on_gpu {
+                let places: Vec<i64> = (0..out).map(source).collect();
+                selected = index::index_select(&selected, dim as i64, &Tensor::from_slice(&places, &[out])?)?;
+                continue;
+            }
+            let terms = |o: usize, terms: &mut Vec<(usize, f64)>| terms.push((source(o) as usize, 1.0));
             maps.push((dim, AxisMap::build(size as usize, out, terms)?));
         }
+    }
+    if on_gpu && !selected.is(x) {
+        let format = if mode == Mode::Circular {
+            MemoryFormat::Contiguous
+        } else {
+            MemoryFormat::suggested_by(x.layout())
+        };
+        return copy::in_format(&selected, format);
     }
     if maps.is_empty() {
         return copy::contiguous_copy(x);

@@ -9,7 +9,8 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Layout, Sizes, Strides, checked_numel, wrap_dim, wrap_dims};
 use crate::ops::registry::Op;
-use crate::ops::{copy, creation, gather, reduce, view};
+use crate::ops::{copy, creation, cuda, gather, reduce, table, view};
+use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 // ---- flips and turns ----
@@ -167,6 +168,9 @@ fn repeated_indices(repeats: &Tensor, output_size: Option<i64>) -> Result<Tensor
             repeats.dtype().scalar_name()
         );
     }
+    if repeats.device().is_cuda() && repeats.numel() > 0 {
+        return repeated_indices_on_gpu(&copy::to_dtype(repeats, DType::I64)?, output_size);
+    }
     let counts: Vec<i64> = copy::values(repeats)?;
     if counts.iter().any(|&n| n < 0) {
         bail!(Autograd, "repeats can not be negative");
@@ -181,6 +185,25 @@ fn repeated_indices(repeats: &Tensor, output_size: Option<i64>) -> Result<Tensor
         indices.extend(std::iter::repeat_n(i as i64, n as usize));
     }
     Tensor::from_slice(&indices, &[indices.len()])
+}
+
+/// The same by search in the running sums; the host waits only where the size of the result is not told.
+fn repeated_indices_on_gpu(counts: &Tensor, output_size: Option<i64>) -> Result<Tensor> {
+    let ends = cuda::scan::running_counts(&copy::contiguous(counts)?)?;
+    let total = match output_size {
+        Some(total) => total,
+        None => {
+            if reduce::any_nonzero(&table::lt(counts, Scalar::Int(0))?)? {
+                bail!(Autograd, "repeats can not be negative");
+            }
+            reduce::item(&view::select(&ends, 0, -1)?)?.to_i64()
+        }
+    };
+    checked_numel(&[total.max(0) as usize])?;
+    let places = creation::arange(Scalar::Int(0), Scalar::Int(total.max(0)), Scalar::Int(1), DType::I64)?;
+    let out = Tensor::empty(places.sizes(), DType::I64)?;
+    cuda::search::places(&out, &ends, 1, None, &places, true)?;
+    Ok(out)
 }
 
 /// Every element so many times in a row, along a dimension or of the flattened tensor.

@@ -289,6 +289,11 @@ pub fn all_nonzero(x: &Tensor) -> Result<bool> {
     Ok(!item(&logic(&x.detached(), true, u64::MAX, false)?)?.is_zero())
 }
 
+/// Whether some element along a dimension is not zero.
+pub fn reduce_any(x: &Tensor, dim: usize) -> Result<Tensor> {
+    logic(&x.detached(), false, 1 << dim, false)
+}
+
 /// `all` and `any`: the extreme of truth values.
 fn logic(x: &Tensor, all: bool, mask: u64, keepdim: bool) -> Result<Tensor> {
     let truth =

@@ -9,17 +9,21 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Show, wrap_dim};
 use crate::ops::arithmetic::{add, div, mul, sub};
+use crate::ops::cuda::scan::Operands;
 use crate::ops::lines::{check_ordered, length, only_element, other_sizes, picked, side, with_length};
 use crate::ops::reduce::sum_dtype;
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, joining, reduce, table, view};
+use crate::ops::{copy, creation, cuda, joining, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 /// Runs a scan; no tape.
 fn scanned(x: &Tensor, dim: usize, kind: Scan, from_end: bool) -> Result<Tensor> {
     let out = Tensor::empty(x.sizes(), x.dtype())?;
-    if out.numel() > 0 {
+    if out.device().is_cuda() {
+        let operands = Operands { x, g: None, out: &out, indices: None };
+        cuda::scan::scan(kind.into(), &operands, dim, from_end)?;
+    } else if out.numel() > 0 {
         let sides = [side(x, dim), side(&out, dim)];
         // SAFETY: both tensors have these sizes; the output is fresh.
         unsafe { scan::scan(x.dtype(), &other_sizes(x, dim), length(x, dim), &sides, kind, from_end) };
@@ -82,7 +86,10 @@ fn padded(x: &Tensor, dim: usize, at_end: bool, fill: Scalar) -> Result<Tensor> 
 /// `y_i = g_i + a_i * y_{i-1}` along a dimension, or from its end.
 fn recurrence(a: &Tensor, g: &Tensor, dim: usize, from_end: bool) -> Result<Tensor> {
     let out = Tensor::empty(g.sizes(), g.dtype())?;
-    if out.numel() > 0 {
+    if out.device().is_cuda() {
+        let operands = Operands { x: a, g: Some(g), out: &out, indices: None };
+        cuda::scan::scan(cuda::scan::Scan::Recurrence, &operands, dim, from_end)?;
+    } else if out.numel() > 0 {
         let sides = [side(a, dim), side(g, dim), side(&out, dim)];
         // SAFETY: all tensors have these sizes and the same dtype; the output is fresh.
         unsafe { scan::recurrence(g.dtype(), &other_sizes(g, dim), length(g, dim), &sides, from_end) };
@@ -168,7 +175,8 @@ fn logcumsumexp(x: &Tensor, dim: i64) -> Result<Tensor> {
 fn weight(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     let nothing = table::eq(&a.detached(), f64::NEG_INFINITY)?;
     let ratio = table::exp(&sub(a, b)?)?;
-    if !reduce::any_nonzero(&nothing)? {
+    // A GPU is not waited for to save a launch.
+    if !a.device().is_cuda() && !reduce::any_nonzero(&nothing)? {
         return Ok(ratio);
     }
     crate::ops::arithmetic::where_(&nothing, 0.0, &ratio)
@@ -184,7 +192,11 @@ fn running_extreme(x: &Tensor, dim: i64, largest: bool, name: &'static str) -> R
     }
     check_ordered(x, name)?;
     let (values, indices) = (Tensor::empty(x.sizes(), x.dtype())?, Tensor::empty(x.sizes(), DType::I64)?);
-    if values.numel() > 0 {
+    if values.device().is_cuda() {
+        let kind = if largest { cuda::scan::Scan::Max } else { cuda::scan::Scan::Min };
+        let operands = Operands { x, g: None, out: &values, indices: Some(&indices) };
+        cuda::scan::scan(kind, &operands, d, false)?;
+    } else if values.numel() > 0 {
         let sides = [side(x, d), side(&values, d), side(&indices, d)];
         // SAFETY: all tensors have these sizes; the outputs are fresh.
         unsafe { scan::extreme(x.dtype(), &other_sizes(x, d), length(x, d), &sides, largest) };

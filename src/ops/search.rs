@@ -8,7 +8,8 @@ use crate::dtype::{Bool, DType, Element, ResultType};
 use crate::error::Result;
 use crate::layout::Show;
 use crate::ops::registry::{Args, Op, Output, Value};
-use crate::ops::{copy, creation, sort, view};
+use crate::ops::{copy, creation, cuda, extreme, index, reduce, sort, table, view};
+use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 /// The elements of a contiguous tensor of this type.
@@ -103,14 +104,18 @@ fn searchsorted(sequence: &Value, values: &Value, s: Search) -> Result<Tensor> {
     let (boundaries, input) = (dense(&boundaries, dtype)?, dense(&input, dtype)?);
     let out = Tensor::empty(input.sizes(), DType::I64)?;
     let rows = if boundaries.ndim() == 1 { 1 } else { boundaries.sizes()[..lead].iter().product() };
-    dispatch_ordered!(dtype, T => search::places::<T>(
-        elements(&boundaries),
-        rows,
-        sorter.as_ref().map(elements),
-        elements(&input),
-        s.right,
-        fresh_elements(&out),
-    ));
+    if out.device().is_cuda() {
+        cuda::search::places(&out, &boundaries, rows, sorter.as_ref(), &input, s.right)?;
+    } else {
+        dispatch_ordered!(dtype, T => search::places::<T>(
+            elements(&boundaries),
+            rows,
+            sorter.as_ref().map(elements),
+            elements(&input),
+            s.right,
+            fresh_elements(&out),
+        ));
+    }
     copy::to_dtype(&out, if s.int32 { DType::I32 } else { DType::I64 })
 }
 
@@ -132,7 +137,13 @@ fn checked_sorter(boundaries: &Tensor, order: &Tensor, last: usize) -> Result<Te
         );
     }
     let order = dense(order, DType::I64)?;
-    if elements::<i64>(&order).iter().any(|&i| i < 0 || i as usize >= last) {
+    let outside = if order.device().is_cuda() {
+        let (low, high) = (table::lt(&order, Scalar::Int(0))?, table::ge(&order, Scalar::Int(last as i64))?);
+        reduce::any_nonzero(&table::logical_or(&low, &high)?)?
+    } else {
+        elements::<i64>(&order).iter().any(|&i| i < 0 || i as usize >= last)
+    };
+    if outside {
         bail!(Autograd, "torch.searchsorted(): sorter index out of range");
     }
     Ok(order)
@@ -176,11 +187,32 @@ fn isin_call(a: &Args) -> Result<Output> {
     }
     let (values, tests) = (dense(&values, dtype)?, dense(&tests, dtype)?);
     let (sorted, _) = sort::sort(&view::reshape(&tests, &[-1])?, 0, false)?;
+    if values.device().is_cuda() {
+        return Ok(contained_on_gpu(&sorted, &values, invert)?.into());
+    }
     let out = Tensor::empty(values.sizes(), DType::Bool)?;
     dispatch_ordered!(dtype, T => {
         search::contained::<T>(elements(&sorted), elements(&values), invert, fresh_elements::<Bool>(&out));
     });
     Ok(out.into())
+}
+
+/// Whether each value is among the elements of a sorted sequence, or is not.
+fn contained_on_gpu(sorted: &Tensor, values: &Tensor, invert: bool) -> Result<Tensor> {
+    let last = sorted.numel() as i64 - 1;
+    if last < 0 {
+        return creation::full(values.sizes(), Scalar::Bool(invert), DType::Bool);
+    }
+    let at = Tensor::empty(values.sizes(), DType::I64)?;
+    cuda::search::places(&at, sorted, 1, None, values, false)?;
+    let at = view::reshape(&table::clamp_max(&at, Scalar::Int(last))?, &[-1])?;
+    let found = view::reshape_to(&index::index_select(sorted, 0, &at)?, values.sizes())?;
+    if invert { table::ne(&found, values) } else { table::eq(&found, values) }
+}
+
+/// A one for each element of `x`.
+pub fn expanded_one(x: &Tensor, dtype: DType) -> Result<Tensor> {
+    view::expand_to(&creation::full(&[], Scalar::Int(1), dtype)?, x.sizes())
 }
 
 /// How often each number from 0 on occurs, or the sums of the weights where it does.
@@ -191,12 +223,14 @@ fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<Tens
     if !x.dtype().is_integral() || x.dtype() == DType::Bool {
         bail!(Unsupported, "\"bincount_cpu\" not implemented for '{}'", x.dtype().scalar_name());
     }
-    let values = dense(x, DType::I64)?;
-    let values = elements::<i64>(&values);
     if x.ndim() == 1 && x.numel() == 0 {
         return creation::zeros(&[minlength as usize], DType::I64);
     }
-    if x.ndim() != 1 || values.iter().any(|&v| v < 0) {
+    let values = &dense(x, DType::I64)?;
+    let end = |largest| -> Result<i64> {
+        Ok(reduce::item(&extreme::extreme(values, largest, u64::MAX, false, "bincount")?)?.to_i64())
+    };
+    if x.ndim() != 1 || end(false)? < 0 {
         bail!(Autograd, "bincount only supports 1-d non-negative integral inputs.");
     }
     if let Some(w) = weights
@@ -204,11 +238,22 @@ fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<Tens
     {
         bail!(Shape, "weights should be 1-d and have the same length as input");
     }
-    let largest = values.iter().copied().max().unwrap_or(0);
+    let largest = end(true)?;
     if largest == i64::MAX {
         bail!(Shape, "bincount: the largest value {largest} is too large");
     }
     let bins = (largest + 1).max(minlength) as usize;
+    if values.device().is_cuda() {
+        let (ones, dtype) = match weights {
+            None => (expanded_one(values, DType::I64)?, DType::I64),
+            Some(w) if w.dtype() == DType::F32 => (dense(w, DType::F64)?, DType::F32),
+            Some(w) => (dense(w, DType::F64)?, DType::F64),
+        };
+        let out = creation::zeros(&[bins], ones.dtype())?;
+        index::put_at(&out, vec![Some(values.clone())], &ones, true)?;
+        return copy::to_dtype(&out, dtype);
+    }
+    let values = elements::<i64>(values);
     let Some(weights) = weights else {
         let out = creation::zeros(&[bins], DType::I64)?;
         let counts = fresh_elements::<i64>(&out);

@@ -11,7 +11,7 @@ use crate::layout::wrap_dim;
 use crate::ops::arithmetic::{div, mul, where_};
 use crate::ops::lines::{check_ordered, length, only_element, other_sizes, picked, side, with_length};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, reduce, table, view};
+use crate::ops::{copy, creation, cuda, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -19,6 +19,11 @@ use crate::tensor::Tensor;
 fn pick_along(x: &Tensor, dim: usize, k: usize, what: Pick) -> Result<(Tensor, Tensor)> {
     let sizes = with_length(x, dim, k);
     let same_order = matches!(what, Pick::Sorted { .. });
+    if x.device().is_cuda() && x.numel() > 0 {
+        let (values, indices) = cuda::pick::pick_along(x, dim, what)?;
+        let like = same_order.then_some(x);
+        return Ok((cuda::pick::laid_out(values, like)?, cuda::pick::laid_out(indices, like)?));
+    }
     let empty = |dtype: DType| match same_order {
         true => Tensor::empty_dense(&sizes, x.layout().dense_like(), dtype),
         false => Tensor::empty(&sizes, dtype),

@@ -10,10 +10,11 @@ use crate::cpu::loops::Loops;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Layout, Show, Strides, checked_numel, sizes_from, wrap_dim};
-use crate::ops::copy;
+use crate::ops::arithmetic::{add, mul};
 use crate::ops::registry::{Args, Op};
 use crate::ops::view::{self, view_as_dtype, view_of};
-use crate::storage::Storage;
+use crate::ops::{copy, creation, index};
+use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
 /// A view with strides of the caller's choice. The layout must lie within the storage.
@@ -70,10 +71,8 @@ impl BaseGeometry {
 
     /// Zeroed memory that holds both, seen as the base.
     fn zeroed(&self, dtype: DType) -> Result<Tensor> {
-        let storage = Storage::new(self.bytes.max(16))?;
-        // SAFETY: the storage is fresh; all-zero bytes are zero in every dtype.
-        unsafe { std::ptr::write_bytes(storage.ptr(), 0, storage.bytes()) };
-        Tensor::from_storage(storage, self.whole.clone(), dtype)
+        let bytes = creation::zeros(&[self.bytes.max(16)], DType::U8)?;
+        Tensor::from_storage(bytes.storage().clone(), self.whole.clone(), dtype)
     }
 
     /// A copy of a gradient of the base, in the base's own strides.
@@ -111,11 +110,29 @@ impl BaseGeometry {
 
 /// Adds `g` into a layout whose indices may reach an element more than once. No tape.
 fn add_overlapping(target: &Tensor, g: &Tensor) -> Result<()> {
+    if target.device().is_cuda() {
+        return autograd::no_grad(|| add_overlapping_on_gpu(target, &g.detached()));
+    }
     let size = target.dtype().size();
     let loops = Loops::new(target.sizes(), &[(target.strides(), size), (g.strides(), size)]);
     // SAFETY: both layouts lie within their storages, which are not the same.
     unsafe { cpu::index::add_overlapping(target.operand(), g.ptr(), &loops) };
     Ok(())
+}
+
+/// The same by the places in memory that the layout's indices reach.
+fn add_overlapping_on_gpu(target: &Tensor, g: &Tensor) -> Result<()> {
+    let layout = target.layout();
+    let mut places = creation::zeros(&[1; 0], DType::I64)?;
+    for (&size, &stride) in layout.sizes.iter().zip(&layout.strides) {
+        let steps = creation::arange(Scalar::Int(0), Scalar::Int(size as i64), Scalar::Int(1), DType::I64)?;
+        places = add(&view::unsqueeze(&places, -1)?, &mul(&steps, Scalar::Int(stride as i64))?)?;
+    }
+    let (_, end) = layout.extent().unwrap_or((layout.offset, layout.offset));
+    let mut line = Layout::contiguous(&[end - layout.offset]);
+    line.offset = layout.offset;
+    let places = view::reshape(&places, &[-1])?;
+    index::put_at(&target.alias(line), vec![Some(places)], &view::reshape(g, &[-1])?, true).map(drop)
 }
 
 /// Whether two indices may reach one element: dimensions sorted by stride must step over each other.

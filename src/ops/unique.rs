@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::layout::wrap_dim;
 use crate::ops::registry::{Args, Op, Output};
 use crate::ops::search::elements;
-use crate::ops::{copy, index, sort, view};
+use crate::ops::{copy, cuda, index, sort, view};
 use crate::tensor::Tensor;
 
 /// What is wanted besides the different elements.
@@ -21,6 +21,9 @@ struct Wanted {
 /// The different rows of a contiguous matrix: the first of each, the number of each row's, how many.
 /// `sorted` looks at all rows in order, otherwise neighbours are compared.
 fn different_rows(rows: &Tensor, sorted: bool) -> Result<[Tensor; 3]> {
+    if rows.device().is_cuda() {
+        return cuda::unique::different_rows(rows, sorted);
+    }
     let (n, width) = (rows.size(0), rows.size(1));
     let mut order: Vec<i64> = vec_for(n)?;
     if sorted && width == 1 {

@@ -14,8 +14,9 @@ use crate::cuda::{compile, gpu, library};
 use crate::dtype::DType;
 use crate::ops;
 use crate::ops::cuda::index::Access;
+use crate::ops::cuda::sort::Step;
 use crate::ops::cuda::template::Instance;
-use crate::ops::cuda::{arg_extreme, index, matmul, reduce, softmax};
+use crate::ops::cuda::{arg_extreme, distance, index, mask, matmul, reduce, scan, search, softmax, sort};
 use crate::optim;
 use crate::python::gc::without_gil;
 
@@ -268,6 +269,7 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
         if !dtype.is_complex() {
             add("arg_extreme", dtype, arg_extreme::instance(dtype, true, true, |i| i.source()));
         }
+        scan_and_sort_kernels(dtype, &mut add);
         if dtype.is_floating() {
             for (group, gradient) in [(32, false), (256, false), (32, true), (256, true)] {
                 add("softmax", dtype, softmax::instance(dtype, group, gradient, gradient, |i| i.source()));
@@ -278,6 +280,52 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
         }
     }
     list
+}
+
+/// Those of scans, masks, sorting and searching for a dtype.
+fn scan_and_sort_kernels(dtype: DType, add: &mut impl FnMut(&str, DType, String)) {
+    use scan::{Scan, Stage};
+    let ordered = !dtype.is_complex();
+    for (kind, fits) in [
+        (Scan::Sum, true),
+        (Scan::Prod, true),
+        (Scan::LogSumExp, dtype.is_differentiable()),
+        (Scan::Max, ordered),
+        (Scan::Min, ordered),
+        (Scan::Recurrence, dtype.is_differentiable()),
+    ] {
+        if fits {
+            add("scan", dtype, scan::instance(kind, Stage::Whole, 1, dtype, |i| i.source()));
+            add("scan", dtype, scan::instance(kind, Stage::Whole, 256, dtype, |i| i.source()));
+        }
+    }
+    add("scan", dtype, scan::instance(Scan::Sum, Stage::Totals, 1, dtype, |i| i.source()));
+    add("scan", dtype, scan::instance(Scan::Prod, Stage::TotalsScan, 256, dtype, |i| i.source()));
+    add("scan", dtype, scan::instance(Scan::Sum, Stage::Whole, 32, dtype, |i| i.source()));
+    add("pack", dtype, mask::instance(mask::What::Pack(dtype.size()), |i| i.source()));
+    if ordered {
+        for step in [Step::Short(64), Step::Short(2048), Step::Values] {
+            add("sort", dtype, sort::instance(dtype, step, |i| i.source()));
+        }
+        for first in [true, false] {
+            add("sort", dtype, sort::instance(dtype, Step::Counts { first }, |i| i.source()));
+            add("sort", dtype, sort::instance(dtype, Step::Move { first }, |i| i.source()));
+            add("places", dtype, search::instance(dtype, first, !first, |i| i.source()));
+        }
+    }
+    match dtype {
+        DType::F32 | DType::F64 => {
+            for p in [0.0, 1.0, 2.0, 3.0, f64::INFINITY] {
+                add("distances", dtype, distance::instance(dtype, p, |i| i.source()));
+            }
+        }
+        DType::U8 => {
+            for what in [mask::What::Count, mask::What::Coordinates, mask::What::Spread(1)] {
+                add("mask", dtype, mask::instance(what, |i| i.source()));
+            }
+        }
+        _ => {}
+    }
 }
 
 /// The text that goes before every kernel.

@@ -17,7 +17,10 @@ use crate::error::Error;
 pub fn guarded(py: Python<'_>, body: impl FnOnce() -> PyResult<*mut ffi::PyObject>) -> *mut ffi::PyObject {
     let result = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         let panic = match panic.downcast::<Error>() {
-            Ok(error) => return Err((*error).into()),
+            Ok(error) => {
+                device::take_refused();
+                return Err((*error).into());
+            }
             Err(panic) => panic,
         };
         let text = panic
@@ -31,12 +34,35 @@ pub fn guarded(py: Python<'_>, body: impl FnOnce() -> PyResult<*mut ffi::PyObjec
         // A method of PyO3's knows only that there was a panic.
         let refused = error.is_instance_of::<pyo3::panic::PanicException>(py).then(device::take_refused);
         let error = match refused.flatten() {
-            Some(device) => Error::NoKernel(device).into(),
+            Some(refusal) => refusal.into(),
             None => error,
         };
         error.restore(py);
         std::ptr::null_mut()
     })
+}
+
+/// What a function of PyO3's returned. If that read or gave memory that is on another device, it panicked: the
+/// exception becomes one that says so.
+///
+/// # Safety
+/// `result` is a new reference, or null with an exception set.
+pub unsafe fn without_panic(py: Python<'_>, result: *mut ffi::PyObject, name: &str) -> *mut ffi::PyObject {
+    if result.is_null()
+        && let Some(refusal) = device::take_refused()
+    {
+        let panic = PyErr::fetch(py);
+        let error = match refusal {
+            _ if !panic.is_instance_of::<pyo3::panic::PanicException>(py) => panic,
+            Error::NoKernel(device) => Error::Unsupported(format!(
+                "'{name}' is not implemented for tensors on '{device}'; it runs on the CPU"
+            ))
+            .into(),
+            other => other.into(),
+        };
+        error.restore(py);
+    }
+    result
 }
 
 pub type Positional<'py> = SmallVec<[Bound<'py, PyAny>; 6]>;

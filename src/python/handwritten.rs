@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCFunction, PyDict, PyString, PyTuple};
 
-use crate::python::entry::{Entry, Positional, definition, entries, fast_arguments, guarded};
+use crate::python::entry::{Entry, Positional, definition, entries, fast_arguments, guarded, without_panic};
 use crate::python::tensor::PyTensor;
 use crate::python::{dispatch, profiler};
 
@@ -94,7 +94,7 @@ unsafe fn call(
         // Named so that it lasts until the call is over.
         let _span = span;
         match original.call {
-            Code::Fast(call) => call(this, args, count, names),
+            Code::Fast(call) => without_panic(py, call(this, args, count, names), &original.name),
             Code::Tuple(call) => guarded(py, || {
                 // Without arguments there may be no array.
                 let given = if count == 0 { &[] } else { std::slice::from_raw_parts(args, count as usize) };
@@ -103,7 +103,9 @@ unsafe fn call(
                 let named = named.as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
                 Ok(Bound::from_owned_ptr_or_err(py, call(this, positional.as_ptr(), named))?.into_ptr())
             }),
-            Code::NoArguments(call) if count == 0 && names.is_null() => call(this, std::ptr::null_mut()),
+            Code::NoArguments(call) if count == 0 && names.is_null() => {
+                without_panic(py, call(this, std::ptr::null_mut()), &original.name)
+            }
             Code::NoArguments(_) => guarded(py, || {
                 let of = if original.method { "Tensor." } else { "" };
                 let given = if names.is_null() { count } else { count + ffi::PyTuple_Size(names) };

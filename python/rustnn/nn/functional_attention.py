@@ -65,7 +65,7 @@ def _append(tensor: Tensor, more: Tensor | None, dim: int) -> Tensor:
     if more is None:
         sizes = list(tensor.shape)
         sizes[dim] = 1
-        more = _C.zeros(sizes, dtype=tensor.dtype)
+        more = _C.zeros(sizes, dtype=tensor.dtype, device=tensor.device)
     return _C.cat([tensor, more], dim)
 
 

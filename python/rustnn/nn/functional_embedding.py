@@ -77,7 +77,7 @@ def embedding_bag(
                 f"length sequences. However, found offsets of type {type(offsets)}"
             )
         bags, length = input.shape
-        offsets = _C.arange(0, bags, dtype=_C.int64) * length
+        offsets = _C.arange(0, bags, dtype=_C.int64, device=input.device) * length
         input = input.reshape(-1)
         if per_sample_weights is not None:
             per_sample_weights = per_sample_weights.reshape(-1)

@@ -3,12 +3,20 @@
 
 pub mod arg_extreme;
 pub mod copy;
+pub mod distance;
+pub mod histogram;
 pub mod index;
+pub mod mask;
 pub mod matmul;
+pub mod pick;
 pub mod pointwise;
 pub mod reduce;
+pub mod scan;
+pub mod search;
 pub mod softmax;
+pub mod sort;
 pub mod template;
+pub mod unique;
 
 use crate::bail;
 use crate::device::{self, Device};
