@@ -60,15 +60,38 @@ def fork_rng(
     _devices_kw: str = "devices",
     device_type: str | None = None,
 ) -> Iterator[None]:
-    """Within the ``with`` block random numbers may be drawn; after it all is as before."""
+    """Within the ``with`` block random numbers may be drawn; after it all is as before: on the CPU, and on the GPUs
+    among ``devices``, which are all of them if None (a warning if that is more than one)."""
+    kind = _C.device("cuda" if device_type is None else device_type).type
     if not enabled:
         yield
         return
-    state = _C.get_rng_state()
+    gpus = _gpus_of(devices, _caller, _devices_kw) if kind == "cuda" else []
+    state, others = _C.get_rng_state(), [gpu.get_state() for gpu in gpus]
     try:
         yield
     finally:
         _C.set_rng_state(state)
+        for gpu, other in zip(gpus, others, strict=True):
+            gpu.set_state(other)
+
+
+def _gpus_of(devices: Iterable[Any] | None, caller: str, keyword: str) -> list[_C.Generator]:
+    """The generators of these GPUs, of all if None."""
+    count = _C._cuda_device_count()
+    if devices is None:
+        if count > 1:
+            import warnings
+
+            warnings.warn(
+                f"CUDA reports that you have {count} available devices, and {caller} was called without saying "
+                f"which of them are used: the states of all of them are kept. Name them by `{keyword}`.",
+                stacklevel=4,
+            )
+        devices = range(count)
+    from rustnn.cuda import random
+
+    return [random._generator(d) for d in devices]
 
 
 def thread_safe_generator() -> _C.Generator | None:

@@ -78,16 +78,22 @@ class _RandomState:
     """The state of the random numbers, put back for a recomputation and restored after it."""
 
     def __init__(self, preserve: bool) -> None:
-        self.state = _C.get_rng_state() if preserve else None
+        self._generators: list[_C.Generator] = []
+        if preserve:
+            gpus = _C._cuda_device_count() if _C._cuda_is_initialized() else 0
+            self._generators = [_C.default_generator, *(_C._cuda_generator(i) for i in range(gpus))]
+        self._states = [g.get_state() for g in self._generators]
 
     def __enter__(self) -> None:
-        if self.state is not None:
-            self._after = _C.get_rng_state()
-            _C.set_rng_state(self.state)
+        self._after = [g.get_state() for g in self._generators]
+        self._set(self._states)
 
     def __exit__(self, *exception: object) -> None:
-        if self.state is not None:
-            _C.set_rng_state(self._after)
+        self._set(self._after)
+
+    def _set(self, states: list[Any]) -> None:
+        for generator, state in zip(self._generators, states, strict=True):
+            generator.set_state(state)
 
 
 def checkpoint(

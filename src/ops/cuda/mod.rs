@@ -6,6 +6,7 @@ pub mod copy;
 pub mod index;
 pub mod matmul;
 pub mod pointwise;
+pub mod random;
 pub mod reduce;
 pub mod softmax;
 pub mod template;
