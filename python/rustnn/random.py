@@ -94,6 +94,19 @@ def _gpus_of(devices: Iterable[Any] | None, caller: str, keyword: str) -> list[_
     return [random._generator(d) for d in devices]
 
 
+def _states() -> list[tuple[_C.Generator, Tensor]]:
+    """The default generators that are in use, with their states: the CPU's, and those of GPUs once one was used."""
+    gpus = _C._cuda_device_count() if _C._cuda_is_initialized() else 0
+    generators = [default_generator, *(_C._cuda_generator(i) for i in range(gpus))]
+    return [(generator, generator.get_state()) for generator in generators]
+
+
+def _restore(states: list[tuple[_C.Generator, Tensor]]) -> None:
+    """Puts back what ``_states`` returned."""
+    for generator, state in states:
+        generator.set_state(state)
+
+
 def thread_safe_generator() -> _C.Generator | None:
     """The generator of a data loader's worker thread; None anywhere else, which means the default one."""
     return None

@@ -1,14 +1,15 @@
 //! Draws from distributions, in PyTorch's order from PyTorch's stream.
 
 use crate::alloc;
+use crate::autograd;
 use crate::bail;
 use crate::dtype::{Cast, DType};
 use crate::error::Result;
 use crate::layout::{Show, broadcast};
-use crate::ops::cuda::random::{self as gpu, Distribution};
+use crate::ops::cuda::random::{self as gpu, Distribution, Rejection};
 use crate::ops::random::{fill_with, generator_of, in_place, without_slope};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, view};
+use crate::ops::{arithmetic, copy, extreme, parts, reduce, sort, table, view};
 use crate::random::{Generator, Mt19937, draw};
 use crate::tensor::Tensor;
 
@@ -218,8 +219,12 @@ fn gamma_draws(shapes: &Tensor, name: &str, generator: Option<&Generator>) -> Re
     if !matches!(shapes.dtype(), DType::F32 | DType::F64) {
         bail!(Unsupported, "\"{name}\" not implemented for '{}'", shapes.dtype().scalar_name());
     }
-    let mut values = copy::values::<f64>(shapes)?.into_iter();
     let out = Tensor::empty(shapes.sizes(), DType::F64)?;
+    if shapes.device().is_cuda() {
+        gpu::draw_by_rejection(&out, Rejection::Gamma, &shapes.detached(), None, generator)?;
+        return Ok(out);
+    }
+    let mut values = copy::values::<f64>(shapes)?.into_iter();
     draw(generator, |mt| fill_with(&out, || gamma_draw(values.next().unwrap_or(0.0), mt)))?;
     Ok(out)
 }
@@ -227,6 +232,11 @@ fn gamma_draws(shapes: &Tensor, name: &str, generator: Option<&Generator>) -> Re
 fn poisson(means: &Tensor, generator: Option<&Generator>) -> Result<Tensor> {
     if !means.dtype().is_floating() {
         bail!(Unsupported, "\"poisson_cpu\" not implemented for '{}'", means.dtype().scalar_name());
+    }
+    if means.device().is_cuda() {
+        let out = Tensor::empty(means.sizes(), means.dtype())?;
+        gpu::draw_by_rejection(&out, Rejection::Poisson, &means.detached(), None, generator)?;
+        return Ok(without_slope(out, "poisson", &[means]));
     }
     let values: Vec<f64> = copy::values(means)?;
     if values.iter().any(|&m| m < 0.0 || m.is_nan()) {
@@ -340,6 +350,12 @@ fn binomial(count: &Tensor, p: &Tensor, generator: Option<&Generator>) -> Result
         bail!(DType, "Found dtype {} but expected {}", p.dtype().scalar_name(), count.dtype().scalar_name());
     }
     let sizes = broadcast(count.sizes(), p.sizes())?;
+    if count.device().is_cuda() {
+        let out = Tensor::empty(&sizes, count.dtype())?;
+        let [trials, each] = [count, p].map(|t| view::expand_to(&t.detached(), &sizes));
+        gpu::draw_by_rejection(&out, Rejection::Binomial, &trials?, Some(&each?), generator)?;
+        return Ok(without_slope(out, "binomial", &[count, p]));
+    }
     let values = |t: &Tensor| copy::values::<f64>(&view::expand_to(&t.detached(), &sizes)?);
     let mut pairs = values(count)?.into_iter().zip(values(p)?);
     let out = Tensor::empty(&sizes, count.dtype())?;
@@ -388,6 +404,11 @@ fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: Option<&Gen
     if classes == 0 && rows > 0 {
         bail!(Autograd, "invalid multinomial distribution (sum of probabilities <= 0)");
     }
+    if p.device().is_cuda() {
+        return autograd::no_grad(|| {
+            multinomial_on_gpu(&p.detached(), count as usize, replacement, generator)
+        });
+    }
     let weights: Vec<f64> = copy::values(p)?;
     if let Some(bad) = weights.iter().find(|w| !w.is_finite() || **w < 0.0) {
         if replacement && count > 1 {
@@ -415,6 +436,36 @@ fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: Option<&Gen
     })?;
     let sizes: &[usize] = if p.ndim() == 2 { &[rows, drawn] } else { &[drawn] };
     Tensor::from_slice(&out, sizes)
+}
+
+fn multinomial_on_gpu(
+    p: &Tensor,
+    count: usize,
+    replacement: bool,
+    generator: Option<&Generator>,
+) -> Result<Tensor> {
+    // NaN is neither.
+    let proper =
+        reduce::all_nonzero(&table::ge(p, 0.0)?)? && reduce::all_nonzero(&table::lt(p, f64::INFINITY)?)?;
+    if !proper {
+        bail!(Autograd, "probability tensor contains either `inf`, `nan` or element < 0");
+    }
+    if !reduce::all_nonzero(&reduce::sum(p, Some(&[-1]), false, Some(DType::F64))?)? {
+        bail!(Autograd, "invalid multinomial distribution (sum of probabilities <= 0)");
+    }
+    if replacement && count > 1 {
+        let rows = if p.ndim() == 1 { view::unsqueeze(p, 0)? } else { p.clone() };
+        let drawn = gpu::draw_columns(&rows, count, generator)?;
+        return if p.ndim() == 1 { view::reshape(&drawn, &[count as i64]) } else { Ok(drawn) };
+    }
+    // As on the CPU: the largest of weight / exponential.
+    let scores = Tensor::empty(p.sizes(), p.dtype())?;
+    gpu::fill(&scores, Distribution::Exponential, [1.0, 0.0], generator)?;
+    let scores = arithmetic::div(p, &scores)?;
+    if count == 1 {
+        return extreme::argmax(&scores, Some(-1), true);
+    }
+    copy::contiguous(&parts::narrow(&sort::sort(&scores, -1, true)?.1, -1, 0, count as i64)?)
 }
 
 /// The largest of weight / exponential are a draw without replacement.

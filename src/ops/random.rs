@@ -1,5 +1,7 @@
 //! Random tensors, drawn in PyTorch's order from PyTorch's stream.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 use smallvec::SmallVec;
 
 use crate::alloc;
@@ -129,7 +131,8 @@ pub fn uniform_(t: &Tensor, low: f64, high: f64, generator: Option<&Generator>) 
         );
     }
     if t.device().is_cuda() {
-        return in_place(t, |t| gpu::fill(t, Distribution::Uniform, [low, high], generator));
+        let fill = |t: &Tensor| gpu::fill(t, Distribution::Uniform, [low, high], generator);
+        return in_place(t, |t| if t.dtype().is_complex() { fill(&parts_of(t)) } else { fill(t) });
     }
     in_place(t, |t| draw(generator, |mt| fill_uniform(t, low, high, mt)))
 }
@@ -209,7 +212,11 @@ pub fn normal_(t: &Tensor, mean: f64, std: f64, generator: Option<&Generator>) -
         bail!(Autograd, "normal expects std >= 0.0, but found std {std}");
     }
     if t.device().is_cuda() {
-        return in_place(t, |t| gpu::fill(t, Distribution::Normal, [mean, std], generator));
+        let fill = |t: &Tensor, std: f64| gpu::fill(t, Distribution::Normal, [mean, std], generator);
+        return in_place(t, |t| match t.dtype().is_complex() {
+            true => fill(&parts_of(t), std * FRAC_1_SQRT_2),
+            false => fill(t, std),
+        });
     }
     in_place(t, |t| draw(generator, |mt| fill_normal(t, mean, std, mt)))
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rustnn import _C
+from rustnn import _C, random
 from rustnn._C import Tensor
 from rustnn.func.trees import leaves, rebuild, tree_map
 
@@ -37,11 +37,10 @@ def vmap(
         dims = _dims_of(in_dims, args)
         flat = leaves(args)
         size = _batch_size(flat, dims)
-        state = _C.get_rng_state() if randomness == "same" else None
+        states = random._states() if randomness == "same" else []
         results = []
         for n in range(size):
-            if state is not None:
-                _C.set_rng_state(state)
+            random._restore(states)
             picked = [x if d is None else x.select(d, n) for x, d in zip(flat, dims, strict=True)]
             given = rebuild(args, picked)
             with_rows = tree_map(lambda t: t.select(0, n) if isinstance(t, Tensor) else t, kwargs)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 
-from rustnn import _C
+from rustnn import _C, random
 from rustnn._C import Tensor
 from rustnn.autograd import Function, enable_grad, no_grad
 from rustnn.autograd.graph import saved_tensors_hooks
@@ -78,22 +78,14 @@ class _RandomState:
     """The state of the random numbers, put back for a recomputation and restored after it."""
 
     def __init__(self, preserve: bool) -> None:
-        self._generators: list[_C.Generator] = []
-        if preserve:
-            gpus = _C._cuda_device_count() if _C._cuda_is_initialized() else 0
-            self._generators = [_C.default_generator, *(_C._cuda_generator(i) for i in range(gpus))]
-        self._states = [g.get_state() for g in self._generators]
+        self._states = random._states() if preserve else []
 
     def __enter__(self) -> None:
-        self._after = [g.get_state() for g in self._generators]
-        self._set(self._states)
+        self._after = random._states() if self._states else []
+        random._restore(self._states)
 
     def __exit__(self, *exception: object) -> None:
-        self._set(self._after)
-
-    def _set(self, states: list[Any]) -> None:
-        for generator, state in zip(self._generators, states, strict=True):
-            generator.set_state(state)
+        random._restore(self._after)
 
 
 def checkpoint(

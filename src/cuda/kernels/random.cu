@@ -112,10 +112,11 @@ template <int DISTRIBUTION, class T, class A> __device__ __forceinline__ void fi
         [=](long long i, T x) { out[i] = shaped<DISTRIBUTION, A>(x, a, b); });
 }
 
-// Integers of [low, low + range): a word each, or two where the range is large; 0 stands for all of 64 bits.
+// Integers of [low, low + range): a word each, or two where the range is large; 0 stands for
+// all 64-bit integers.
 template <bool WIDE, class A> __device__ __forceinline__ void fill_integers(A* out, long long n, Place from, long long low, unsigned long long range) {
     const auto write = [=](long long i, unsigned long long bits) {
-        out[i] = convert<A>((long long)((range == 0 ? bits : bits % range) + (unsigned long long)low));
+        out[i] = convert<A>((long long)(range == 0 ? bits : bits % range + (unsigned long long)low));
     };
     if constexpr (WIDE) {
         const auto pair = [](Words w) {
@@ -168,5 +169,53 @@ template <int WIDTH, class T, class A> __device__ __forceinline__ void dropout(A
             *(Pack<bool, WIDTH>*)(mask + i) = kept;
         }
     }
+}
+
+// Cumulative sums of rows of weights, a block a row.
+template <class A> __device__ __forceinline__ void cumulative_weights(double* out, const A* weights, long long columns) {
+    __shared__ double warps[8];
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    weights += blockIdx.x * columns;
+    out += blockIdx.x * columns;
+    double before = 0;
+    for (long long start = 0; start < columns; start += 256) {
+        const long long i = start + threadIdx.x;
+        double sum = i < columns ? convert<double>(weights[i]) : 0;
+#pragma unroll
+        for (int distance = 1; distance < 32; distance *= 2) {
+            const double lower = __shfl_up_sync(0xffffffffu, sum, distance);
+            if (lane >= distance) sum += lower;
+        }
+        if (lane == 31) warps[warp] = sum;
+        __syncthreads();
+        double lower = 0, all = 0;
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+            if (k < warp) lower += warps[k];
+            all += warps[k];
+        }
+        if (i < columns) out[i] = before + lower + sum;
+        before += all;
+        __syncthreads();
+    }
+}
+
+// Columns by their weights, `count` of each row: where a uniform number falls among the cumulative sums.
+template <class A> __device__ __forceinline__ void draw_columns(long long* out, const double* sums, const A* weights, long long columns, long long count, long long n, Place from) {
+    each(n, from, [](Words w) { return uniform_of(w, 0.0); }, [=](long long i, double u) {
+        const double* sum = sums + i / count * columns;
+        const A* weight = weights + i / count * columns;
+        const double target = u * sum[columns - 1];
+        long long low = 0, high = columns - 1;   // the first sum that reaches the target
+        while (low < high) {
+            const long long middle = low + (high - low) / 2;
+            if (sum[middle] < target) low = middle + 1;
+            else high = middle;
+        }
+        // Rounding may have lifted a sum where nothing was added.
+        while (low + 1 < columns && convert<double>(weight[low]) == 0) low++;
+        while (low > 0 && convert<double>(weight[low]) == 0) low--;
+        out[i] = low;
+    });
 }
 }  // namespace rn

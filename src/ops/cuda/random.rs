@@ -4,6 +4,7 @@
 use smallvec::{SmallVec, smallvec};
 
 use crate::autograd;
+use crate::bail;
 use crate::cpu::pointwise::Formula;
 use crate::cuda::formula::{computed, stored};
 use crate::cuda::gpu::Gpu;
@@ -20,6 +21,9 @@ use crate::tensor::Tensor;
 
 const TEXT: &str = include_str!("../../cuda/kernels/random.cu");
 
+const REJECTION: &str =
+    concat!(include_str!("../../cuda/kernels/random.cu"), include_str!("../../cuda/kernels/rejection.cu"));
+
 const THREADS: u64 = 256;
 /// Numbers of 32 bits that a call of Philox gives.
 const WORDS: u64 = 4;
@@ -33,6 +37,14 @@ pub enum Distribution {
     Geometric,
     Cauchy,
     Bernoulli,
+}
+
+/// Those that are drawn by rejection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    Poisson,
+    Gamma,
+    Binomial,
 }
 
 /// Blocks for `n` elements, and how many numbers each thread takes from the stream, `at_once` by a call of Philox.
@@ -136,6 +148,71 @@ pub fn bernoulli(t: &Tensor, p: &Tensor, generator: Option<&Generator>) -> Resul
         [argument(&mut to), argument(&mut probabilities), argument(&mut n), argument(&mut from)];
     // SAFETY: the instance was made for these dtypes; both tensors are contiguous with n elements.
     unsafe { gpu.launch(kernel, grid(n as u64, 4)?, THREADS as u32, &mut arguments) }
+}
+
+/// Columns drawn by weight with replacement, `count` for each row of `weights`, which has two dimensions.
+pub fn draw_columns(weights: &Tensor, count: usize, generator: Option<&Generator>) -> Result<Tensor> {
+    let (rows, columns) = (weights.size(0), weights.size(1));
+    let weights = copy::contiguous(weights)?;
+    let out = Tensor::empty(&[rows, count], DType::I64)?;
+    if out.numel() == 0 {
+        return Ok(out);
+    }
+    let gpu = gpu_of(&weights)?;
+    let sums = Tensor::empty(&[rows, columns], DType::F64)?;
+    let mut places = [out.device_address(), sums.device_address(), weights.device_address()];
+    let [to, between, from] = &mut places;
+    let mut sizes = [columns as i64, count as i64, out.numel() as i64];
+    let [columns, count, n] = &mut sizes;
+    let Ok(blocks) = u32::try_from(rows) else {
+        bail!(Unsupported, "{rows} rows are too many for one CUDA kernel");
+    };
+    let kernel = columns_instance(weights.dtype(), false, |i| i.kernel(gpu))?;
+    let mut arguments = [argument(between), argument(from), argument(columns)];
+    // SAFETY: the instance was made for this dtype; both tensors are contiguous with rows x columns elements.
+    unsafe { gpu.launch(kernel, [blocks, 1, 1], THREADS as u32, &mut arguments)? };
+    let kernel = columns_instance(weights.dtype(), true, |i| i.kernel(gpu))?;
+    let (grid, numbers) = geometry(gpu, *n as u64, WORDS / 2);
+    let mut stream = place(take(generator, gpu.index, numbers)?);
+    let mut arguments = [
+        argument(to),
+        argument(between),
+        argument(from),
+        argument(columns),
+        argument(count),
+        argument(n),
+        argument(&mut stream),
+    ];
+    // SAFETY: as above; the result has rows x count elements.
+    unsafe { gpu.launch(kernel, grid, THREADS as u32, &mut arguments)? };
+    Ok(out)
+}
+
+/// Fills a contiguous tensor with numbers whose parameters are the elements of `a`, and of `b` for two: tensors of
+/// the same sizes and of one dtype.
+pub fn draw_by_rejection(
+    t: &Tensor,
+    distribution: Rejection,
+    a: &Tensor,
+    b: Option<&Tensor>,
+    generator: Option<&Generator>,
+) -> Result<()> {
+    // How many numbers an element takes is not known: room for more than any of them will.
+    const ROOM: u64 = 1 << 20;
+    if t.numel() == 0 {
+        return Ok(());
+    }
+    let gpu = gpu_of(t)?;
+    let kernel = rejection_instance(distribution, t.dtype(), a.dtype(), |i| i.kernel(gpu))?;
+    let (a, b) = (copy::contiguous(a)?, b.map(copy::contiguous).transpose()?);
+    let (grid, rows) = geometry(gpu, t.numel() as u64, 1);
+    let mut from = place(take(generator, gpu.index, rows * ROOM)?);
+    let mut places = [t.device_address(), a.device_address(), b.as_ref().map_or(0, Tensor::device_address)];
+    let mut n = t.numel() as i64;
+    let mut arguments: Vec<_> = places.iter_mut().map(argument).collect();
+    arguments.extend([argument(&mut n), argument(&mut from)]);
+    // SAFETY: the instance was made for these dtypes; all tensors are contiguous with n elements.
+    unsafe { gpu.launch(kernel, grid, THREADS as u32, &mut arguments) }
 }
 
 /// Plain dropout in one launch, 0 < p < 1.
@@ -249,6 +326,45 @@ pub fn bernoulli_instance<R>(dtype: DType, p: DType, then: impl FnOnce(&Instance
         types: &|| format!("{e}, {p_type}"),
         parameters: &|| format!("{e}* out, const {p_type}* p, long long n, rn::Place from"),
         variant: &[dtype as u8, p as u8],
+    })
+}
+
+/// The kernel of draws by rejection.
+pub fn rejection_instance<R>(
+    distribution: Rejection,
+    out: DType,
+    parameters: DType,
+    then: impl FnOnce(&Instance) -> R,
+) -> R {
+    let name = match distribution {
+        Rejection::Poisson => "POISSON",
+        Rejection::Gamma => "GAMMA",
+        Rejection::Binomial => "BINOMIAL",
+    };
+    let (o, a) = (stored(out), stored(parameters));
+    then(&Instance {
+        text: REJECTION,
+        function: "draw_by_rejection",
+        types: &|| format!("rn::{name}, {o}, {a}"),
+        parameters: &|| format!("{o}* out, const {a}* a, const {a}* b, long long n, rn::Place from"),
+        variant: &[distribution as u8, out as u8, parameters as u8],
+    })
+}
+
+/// The kernels of draws by weight: of the cumulative sums, and of the draws.
+pub fn columns_instance<R>(weights: DType, draws: bool, then: impl FnOnce(&Instance) -> R) -> R {
+    let e = stored(weights);
+    then(&Instance {
+        text: TEXT,
+        function: if draws { "draw_columns" } else { "cumulative_weights" },
+        types: &|| e.to_owned(),
+        parameters: &|| match draws {
+            true => format!(
+                "long long* out, const double* sums, const {e}* weights, long long columns, long long count, long long n, rn::Place from"
+            ),
+            false => format!("double* out, const {e}* weights, long long columns"),
+        },
+        variant: &[weights as u8],
     })
 }
 
