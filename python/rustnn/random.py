@@ -60,8 +60,8 @@ def fork_rng(
     _devices_kw: str = "devices",
     device_type: str | None = None,
 ) -> Iterator[None]:
-    """Within the ``with`` block random numbers may be drawn; after it all is as before: on the CPU, and on the GPUs
-    among ``devices``, which are all of them if None (a warning if that is more than one)."""
+    """Within the ``with`` block random numbers may be drawn; after it all is as before, on the CPU and on the
+    GPUs among ``devices``, which are all of them if None (a warning if that is more than one)."""
     kind = _C.device("cuda" if device_type is None else device_type).type
     if not enabled:
         yield
@@ -84,8 +84,8 @@ def _gpus_of(devices: Iterable[Any] | None, caller: str, keyword: str) -> list[_
             import warnings
 
             warnings.warn(
-                f"CUDA reports that you have {count} available devices, and {caller} was called without saying "
-                f"which of them are used: the states of all of them are kept. Name them by `{keyword}`.",
+                f"CUDA reports that you have {count} available devices, and {caller} was called without "
+                f"saying which are used: the states of all are kept. Name them by `{keyword}`.",
                 stacklevel=4,
             )
         devices = range(count)
@@ -95,7 +95,7 @@ def _gpus_of(devices: Iterable[Any] | None, caller: str, keyword: str) -> list[_
 
 
 def _states() -> list[tuple[_C.Generator, Tensor]]:
-    """The default generators that are in use, with their states: the CPU's, and those of GPUs once one was used."""
+    """The default generators in use, with their states: the CPU's, and those of GPUs once one was used."""
     gpus = _C._cuda_device_count() if _C._cuda_is_initialized() else 0
     generators = [default_generator, *(_C._cuda_generator(i) for i in range(gpus))]
     return [(generator, generator.get_state()) for generator in generators]

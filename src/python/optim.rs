@@ -4,6 +4,7 @@ use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
+use crate::ops::cuda::beside;
 use crate::optim::{self, Optimizer, Parameters, loss_scale};
 use crate::python::convert::tensor_of;
 use crate::python::gc::without_gil;
@@ -61,7 +62,8 @@ fn _cuda_unscale(
     inverse: &Bound<'_, PyAny>,
     found: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
-    Ok(loss_scale::unscale(&tensors(grads)?, &one_tensor(inverse)?, &one_tensor(found)?)?)
+    let (grads, inverse, found) = (tensors(grads)?, one_tensor(inverse)?, one_tensor(found)?);
+    Ok(beside(&[&found], || loss_scale::unscale(&grads, &inverse, &found))?)
 }
 
 /// Changes a loss scale and its tracker on a GPU by what was found.
@@ -75,7 +77,8 @@ fn _cuda_update_scale(
     interval: i32,
 ) -> PyResult<()> {
     let [scale, tracker, found] = [one_tensor(scale)?, one_tensor(tracker)?, one_tensor(found)?];
-    Ok(loss_scale::update_scale([&scale, &tracker, &found], growth, backoff, interval)?)
+    let all = [&scale, &tracker, &found];
+    Ok(beside(&all, || loss_scale::update_scale(all, growth, backoff, interval))?)
 }
 
 fn one_tensor(value: &Bound<'_, PyAny>) -> PyResult<Tensor> {

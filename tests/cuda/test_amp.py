@@ -102,9 +102,23 @@ def test_products_are_short_and_sums_are_not() -> None:
             assert not torch.is_autocast_enabled("cpu")
             y = x @ w
             assert y.dtype == short
-            for product in (torch.mm(x, w), x.matmul(w), F.linear(x, w.t()), torch.addmm(torch.ones(5, device="cuda"), x, w)):
+            for product in (
+                torch.mm(x, w),
+                x.matmul(w),
+                F.linear(x, w.t()),
+                torch.addmm(torch.ones(5, device="cuda"), x, w),
+            ):
                 assert product.dtype == short
-            for precise in (y.sum(), y.softmax(1), F.log_softmax(y, 1), y.exp(), y.pow(2), y**2, 1 / y, y.log()):
+            for precise in (
+                y.sum(),
+                y.softmax(1),
+                F.log_softmax(y, 1),
+                y.exp(),
+                y.pow(2),
+                y**2,
+                1 / y,
+                y.log(),
+            ):
                 assert precise.dtype == torch.float32
             for as_given in (y + y, y.relu(), y * 2, y.mean()):
                 assert as_given.dtype == short

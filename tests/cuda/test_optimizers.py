@@ -16,7 +16,11 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "Adamax": [{}, {"betas": (0.4, 0.6), "weight_decay": 0.1}, {"maximize": True}],
     "ASGD": [{}, {"lr": 0.1, "lambd": 0.1, "t0": 3, "weight_decay": 0.1}, {"alpha": 0.5, "maximize": True}],
     "NAdam": [{}, {"weight_decay": 0.1, "decoupled_weight_decay": True}, {"momentum_decay": 0.1}],
-    "RAdam": [{}, {"weight_decay": 0.1, "decoupled_weight_decay": True}, {"betas": (0.4, 0.6), "maximize": True}],
+    "RAdam": [
+        {},
+        {"weight_decay": 0.1, "decoupled_weight_decay": True},
+        {"betas": (0.4, 0.6), "maximize": True},
+    ],
     "RMSprop": [
         {},
         {"centered": True},
@@ -24,7 +28,11 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"centered": True, "momentum": 0.9, "alpha": 0.4, "maximize": True},
     ],
     "Rprop": [{}, {"lr": 0.1, "etas": (0.4, 1.3), "step_sizes": (1e-3, 0.5)}, {"maximize": True}],
-    "SGD": [{}, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}, {"momentum": 0.9, "dampening": 0.2}],
+    "SGD": [
+        {},
+        {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
+        {"momentum": 0.9, "dampening": 0.2},
+    ],
 }
 SHAPES = [(1500,), (3, 5), (), (0,), (7,)]
 STEPS = 12

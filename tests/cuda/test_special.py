@@ -10,7 +10,27 @@ import pytest
 import rustnn as torch
 
 INF, NAN = float("inf"), float("nan")
-EVERYWHERE = [-INF, -50.5, -20.3, -7.7, -3.2, -2.0, -1.0, -0.5, -1e-6, -0.0, 0.0, 1e-6, 0.3, 0.5, 1.0, 1.9, 2.1, 3.7, 4.2]
+EVERYWHERE = [
+    -INF,
+    -50.5,
+    -20.3,
+    -7.7,
+    -3.2,
+    -2.0,
+    -1.0,
+    -0.5,
+    -1e-6,
+    -0.0,
+    0.0,
+    1e-6,
+    0.3,
+    0.5,
+    1.0,
+    1.9,
+    2.1,
+    3.7,
+    4.2,
+]
 EVERYWHERE += [7.9, 10.5, 19.9, 20.1, 45.0, 300.0, INF, NAN]
 WITHIN = [-1.5, -1.0, -0.999, -0.7, -0.5, -0.1, 0.0, 0.2, 0.5, 0.51, 0.9, 0.99999, 1.0, 2.0, NAN]
 PROBABILITIES = [-0.1, 0.0, 1e-30, 0.001, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99999, 1.0, 1.5, NAN]
@@ -36,7 +56,19 @@ FUNCTIONS: dict[str, tuple[Callable[[Any], Any], list[float]]] = {
     "spherical_j0": (torch.special.spherical_bessel_j0, EVERYWHERE),
     "mvlgamma": (lambda x: torch.mvlgamma(x, 3), [1.5, 2.0, 7.3]),
 }
-DIFFERENTIABLE = {"digamma", "lgamma", "erfinv", "erfcx", "ndtri", "log_ndtr", "i0", "i0e", "i1", "i1e", "mvlgamma"}
+DIFFERENTIABLE = {
+    "digamma",
+    "lgamma",
+    "erfinv",
+    "erfcx",
+    "ndtri",
+    "log_ndtr",
+    "i0",
+    "i0e",
+    "i1",
+    "i1e",
+    "mvlgamma",
+}
 POLYNOMIALS = (
     ["chebyshev_polynomial_" + kind for kind in "tuvw"]
     + ["shifted_chebyshev_polynomial_" + kind for kind in "tuvw"]
@@ -64,7 +96,9 @@ def test_gradients(name: str) -> None:
     function, points = FUNCTIONS[name]
     grads = []
     for device in ("cpu", "cuda"):
-        x = torch.tensor([p for p in points if abs(p) < 8], dtype=torch.float64, device=device, requires_grad=True)
+        x = torch.tensor(
+            [p for p in points if abs(p) < 8], dtype=torch.float64, device=device, requires_grad=True
+        )
         function(x).backward(torch.linspace(1, 2, len(x), dtype=torch.float64).to(device))
         grads.append(x.grad)
     same(grads[0], grads[1], 1e-11)

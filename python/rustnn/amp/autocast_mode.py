@@ -37,6 +37,7 @@ __all__ = [
 
 _SHORT = (_C.bfloat16, _C.float16)
 
+
 class _Nesting(threading.local):
     """How many ``autocast`` are around what a thread runs: the kept casts are a thread's own, too."""
 

@@ -35,7 +35,7 @@ def _generator(device: Any) -> _C.Generator:
 
 
 def get_rng_state(device: Any = "cuda") -> Tensor:
-    """The state of a GPU's generator: 16 bytes, its seed and how far it has come. RuntimeError without a GPU."""
+    """The state of a GPU's generator, 16 bytes: its seed and how far it has come. RuntimeError without it."""
     return _generator(device).get_state()
 
 

@@ -212,7 +212,7 @@ class RNNBase(Module):
         )
         autocast, short, _ = _C._autocast_state(data.is_cuda)
         if autocast:
-            # On the CPU computed in float32; the state keeps its dtype, but for plain cells, which are products.
+            # The CPU computes in float32; the state keeps its dtype, but for plain cells, which are products.
             dtype = short if data.is_cuda or self.mode.startswith("RNN") else state[0].dtype
             parts = [part if part.dtype == _C.float64 else part.to(dtype) for part in parts]
         return parts
