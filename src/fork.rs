@@ -82,14 +82,14 @@ fn watch_forks() {
 mod tests {
     use super::*;
     use crate::alloc::Block;
-    use crate::random::Generator;
+    use crate::random::DEFAULT;
 
     /// Children allocate and draw although other threads of their parent did so all the time.
     #[test]
     fn a_forked_child_finds_all_locks_open() {
         static DONE: AtomicBool = AtomicBool::new(false);
         let work = || {
-            Generator::default_generator().with(|mt| (0..10_000).for_each(|_| _ = mt.random()));
+            DEFAULT.with(|mt| (0..10_000).for_each(|_| _ = mt.random()));
             (0..20).for_each(|i| drop(Block::new(100_000 + i * 70_000).unwrap()));
         };
         let threads: Vec<_> = (0..2)

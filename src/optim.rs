@@ -9,6 +9,7 @@ mod adam;
 mod adamax;
 mod asgd;
 pub mod gpu;
+pub mod loss_scale;
 mod nadam;
 mod radam;
 mod rmsprop;
@@ -129,6 +130,11 @@ impl Count {
 /// A setting in the precision of the update.
 pub fn constant<C: Real>(x: f64) -> C {
     C::from(x).unwrap_or_else(C::nan)
+}
+
+/// A setting that is on or off, as texts for GPUs read it.
+pub fn flag<C: Real>(on: bool) -> C {
+    if on { C::one() } else { C::zero() }
 }
 
 /// What a gradient is multiplied by: -1 to climb.

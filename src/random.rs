@@ -1,7 +1,12 @@
-//! PyTorch's CPU stream of random numbers, bit for bit: the same seed gives the same numbers.
+//! Streams of random numbers: PyTorch's for the CPU, bit for bit, so that the same seed gives the same numbers; and
+//! for GPUs the places of streams that their kernels draw from.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
+use crate::bail;
+use crate::cuda::gpu::MAX_GPUS;
+use crate::device::Device;
+use crate::error::Result;
 use crate::fork::Section;
 
 const N: usize = 624;
@@ -210,40 +215,115 @@ impl Mt19937 {
     }
 }
 
-/// A generator that several places can draw from.
-#[derive(Clone)]
-pub struct Generator(Arc<Mutex<Mt19937>>);
+/// The stream of a GPU: Philox (Salmon and others, 2011) makes any place of it at once, so that there is no state but
+/// a place. The seed is the key; each thread of a kernel has a part of its own, in which `offset` numbers are used up.
+#[derive(Clone, Copy)]
+pub struct Philox {
+    pub seed: u64,
+    /// A multiple of 4: numbers are made by fours.
+    pub offset: u64,
+}
 
-static DEFAULT: LazyLock<Generator> = LazyLock::new(|| Generator::new(DEFAULT_SEED));
-
-impl Generator {
-    pub fn new(seed: u64) -> Generator {
-        Generator(Arc::new(Mutex::new(Mt19937::new(seed))))
+impl Philox {
+    pub fn new(seed: u64) -> Philox {
+        Philox { seed, offset: 0 }
     }
 
-    /// A generator that goes on from a state.
-    pub fn from_state(state: Mt19937) -> Generator {
-        Generator(Arc::new(Mutex::new(state)))
+    /// Where to draw from, if each thread takes `count` numbers.
+    pub fn take(&mut self, count: u64) -> Philox {
+        let here = *self;
+        self.offset = self.offset.wrapping_add(count.next_multiple_of(4));
+        here
     }
 
-    /// The one that is used where no generator is named.
-    pub fn default_generator() -> &'static Generator {
-        &DEFAULT
+    /// The state in the layout of PyTorch's `get_rng_state`: 16 bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [self.seed.to_le_bytes(), self.offset.to_le_bytes()].concat()
+    }
+
+    /// Reads what [`Philox::to_bytes`] wrote, or a seed alone; `None` if it is not such a state.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Philox> {
+        let (seed, rest) = bytes.split_first_chunk()?;
+        let offset = if rest.is_empty() { 0 } else { u64::from_le_bytes(rest.try_into().ok()?) };
+        offset.is_multiple_of(4).then_some(Philox { seed: u64::from_le_bytes(*seed), offset })
+    }
+}
+
+/// A stream that several places can draw from.
+pub struct Stream<S>(Arc<Mutex<S>>);
+
+impl<S> Clone for Stream<S> {
+    fn clone(&self) -> Stream<S> {
+        Stream(Arc::clone(&self.0))
+    }
+}
+
+impl<S> Stream<S> {
+    pub fn new(state: S) -> Stream<S> {
+        Stream(Arc::new(Mutex::new(state)))
     }
 
     /// Runs `body` with the stream to itself.
-    pub fn with<R>(&self, body: impl FnOnce(&mut Mt19937) -> R) -> R {
+    pub fn with<R>(&self, body: impl FnOnce(&mut S) -> R) -> R {
         let _section = Section::begin();
         let mut stream = self.0.lock().unwrap_or_else(|e| e.into_inner());
         body(&mut stream)
     }
+}
 
-    pub fn manual_seed(&self, seed: u64) {
-        self.with(|mt| *mt = Mt19937::new(seed));
+/// The stream of the CPU that is used where no generator is named.
+pub static DEFAULT: LazyLock<Stream<Mt19937>> = LazyLock::new(|| Stream::new(Mt19937::new(DEFAULT_SEED)));
+
+/// Those of the GPUs. Nobody can foresee their seeds unless they are seeded, as in PyTorch.
+pub static GPUS: LazyLock<[Stream<Philox>; MAX_GPUS]> =
+    LazyLock::new(|| std::array::from_fn(|_| Stream::new(Philox::new(unforeseen_seed()))));
+
+/// A seed that nobody can foresee.
+pub fn unforeseen_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let hasher = std::collections::hash_map::RandomState::new().build_hasher();
+    hasher.finish() & ((1 << 53) - 1)
+}
+
+/// A generator: a stream of the CPU or of a GPU.
+#[derive(Clone)]
+pub enum Generator {
+    Cpu(Stream<Mt19937>),
+    Cuda(u8, Stream<Philox>),
+}
+
+impl Generator {
+    pub fn device(&self) -> Device {
+        match self {
+            Generator::Cpu(_) => Device::Cpu,
+            Generator::Cuda(index, _) => Device::Cuda(*index),
+        }
     }
+}
 
-    pub fn is(&self, other: &Generator) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+/// Draws on the CPU, from the default stream if no generator is named.
+pub fn draw<R>(generator: Option<&Generator>, body: impl FnOnce(&mut Mt19937) -> Result<R>) -> Result<R> {
+    match generator {
+        None => DEFAULT.with(body),
+        Some(Generator::Cpu(stream)) => stream.with(body),
+        Some(Generator::Cuda(..)) => {
+            bail!(Autograd, "Expected a 'cpu' device type for generator but found 'cuda'")
+        }
+    }
+}
+
+/// Takes `count` numbers a thread from the stream of a GPU, from its default one if no generator is named.
+pub fn take(generator: Option<&Generator>, gpu: u8, count: u64) -> Result<Philox> {
+    match generator {
+        None => Ok(GPUS[gpu as usize].with(|philox| philox.take(count))),
+        Some(Generator::Cuda(index, stream)) if *index == gpu => Ok(stream.with(|philox| philox.take(count))),
+        Some(Generator::Cuda(index, _)) => bail!(
+            Autograd,
+            "Expected a generator of 'cuda:{gpu}', where the tensor is, but found one of 'cuda:{index}'"
+        ),
+        Some(Generator::Cpu(_)) => {
+            bail!(Autograd, "Expected a 'cuda' device type for generator but found 'cpu'")
+        }
     }
 }
 
@@ -267,5 +347,15 @@ mod tests {
         assert_eq!(again.normal_f64(), mt.normal_f64());
         assert_eq!(again.random64(), mt.random64());
         assert!(Mt19937::from_bytes(&[0; 5056]).is_none());
+    }
+
+    #[test]
+    fn places_of_philox_round_trip() {
+        let mut philox = Philox::new(7);
+        assert_eq!([philox.take(4).offset, philox.take(5).offset, philox.offset], [0, 4, 12]);
+        let again = Philox::from_bytes(&philox.to_bytes()).unwrap();
+        assert_eq!((again.seed, again.offset), (7, 12));
+        assert_eq!(Philox::from_bytes(&9u64.to_le_bytes()).unwrap().seed, 9);
+        assert!(Philox::from_bytes(&[0; 7]).is_none() && Philox::from_bytes(&[1; 16]).is_none());
     }
 }

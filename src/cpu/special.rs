@@ -7,7 +7,7 @@ use std::f64::consts::{FRAC_2_SQRT_PI, PI, SQRT_2};
 const EPS: f64 = f64::EPSILON;
 
 /// Bernoulli numbers B(2k) / (2k)!, k = 1..: the corrections of Euler and Maclaurin.
-const BERNOULLI_OVER_FACTORIAL: [f64; 10] = [
+pub const BERNOULLI_OVER_FACTORIAL: [f64; 10] = [
     1.0 / 12.0,
     -1.0 / 720.0,
     1.0 / 30_240.0,

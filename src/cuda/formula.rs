@@ -1,7 +1,9 @@
 //! Turns a formula of the table into the text of a kernel.
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 
+use crate::cpu::{bessel, special};
 use crate::cuda::compile::PROLOGUE;
 use crate::dtype::DType;
 
@@ -91,22 +93,44 @@ fn translate(formula: &str) -> String {
     out
 }
 
+/// Goes before formulas that call a function of it: tables of coefficients, which are the CPU's, and functions.
+fn special() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let tables: [(&str, &[f64]); 6] = [
+            ("BERNOULLI_OVER_FACTORIAL", &special::BERNOULLI_OVER_FACTORIAL),
+            ("K0", &bessel::K0),
+            ("K1", &bessel::K1),
+            ("AIRY_LARGE", &bessel::AIRY_LARGE),
+            ("AIRY_MIDDLE", &bessel::AIRY_MIDDLE),
+            ("AIRY_NEGATIVE", &bessel::AIRY_NEGATIVE),
+        ];
+        let mut text = String::from("namespace rn {\n");
+        for (name, values) in tables {
+            let list: Vec<String> = values.iter().map(|v| format!("{v:e}")).collect();
+            let _ = writeln!(text, "__constant__ double {name}[{}] = {{{}}};", list.len(), list.join(", "));
+        }
+        text + "}\n" + include_str!("kernels/special.cu")
+    });
+    &TEXT
+}
+
+/// The names of the functions that a formula calls.
+fn calls(formula: &str) -> impl Iterator<Item = &str> {
+    formula.match_indices('(').filter_map(|(open, _)| {
+        let before = &formula[..open];
+        let start = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |i| i + 1);
+        Some(&before[start..]).filter(|name| !name.is_empty())
+    })
+}
+
+/// Whether a text defines a function.
+fn defines(text: &str, function: &str) -> bool {
+    text.contains(&format!(" {function}(")) || text.contains(&format!("({function},"))
+}
+
 /// A function that a formula calls and that has no twin for GPUs.
 pub fn missing_function(formula: &str) -> Option<&str> {
-    let mut at = 0;
-    while let Some(open) = formula[at..].find('(') {
-        let before = &formula[..at + open];
-        let start = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |i| i + 1);
-        let name = &before[start..];
-        if !name.is_empty()
-            && !PROLOGUE.contains(&format!(" {name}("))
-            && !PROLOGUE.contains(&format!("({name},"))
-        {
-            return Some(name);
-        }
-        at += open + 1;
-    }
-    None
+    calls(formula).find(|name| !defines(PROLOGUE, name) && !defines(special(), name))
 }
 
 impl Kernel<'_> {
@@ -115,8 +139,9 @@ impl Kernel<'_> {
         let t = computed_name(self.compute);
         let result = if self.to_bool { "bool" } else { t };
         let parameters: Vec<String> = self.names.iter().map(|n| format!("{t} {n}")).collect();
+        let before = if calls(self.formula).any(|name| !defines(PROLOGUE, name)) { special() } else { "" };
         let mut text = format!(
-            "namespace rn {{ typedef {t} T;\n__device__ __forceinline__ {result} formula({}) {{ return {result}({}); }} }}\n",
+            "{before}namespace rn {{ typedef {t} T;\n__device__ __forceinline__ {result} formula({}) {{ return {result}({}); }} }}\n",
             parameters.join(", "),
             translate(self.formula),
         );
@@ -208,7 +233,8 @@ mod tests {
     #[test]
     fn functions_without_a_twin_are_named() {
         assert_eq!(missing_function("x * sigmoid(x)"), None);
-        assert_eq!(missing_function("exp(digamma(x))"), Some("digamma"));
+        assert_eq!(missing_function("exp(digamma(x))"), None);
+        assert_eq!(missing_function("exp(unheard_of(x))"), Some("unheard_of"));
         assert_eq!(missing_function("(a + b)"), None);
     }
 }

@@ -180,14 +180,22 @@ fn rrelu(a: &Args) -> Result<Tensor> {
     if !a.bool(3) {
         return leaky_relu(x, (lower + upper) / 2.0);
     }
+    if x.device().is_cuda() {
+        let slopes = crate::autograd::no_grad(|| -> Result<Tensor> {
+            let slopes = Tensor::empty(x.sizes(), x.dtype())?;
+            random::uniform_(&slopes, lower, upper, a.generator(4))?;
+            crate::ops::cuda::random::slopes_below_zero(&slopes, x)?;
+            Ok(slopes)
+        })?;
+        return crate::ops::arithmetic::mul(x, &slopes);
+    }
     // One draw for each element that is not positive, in row-major order, as in PyTorch.
     let slopes = crate::autograd::no_grad(|| -> Result<Tensor> {
         let negative = crate::ops::table::le(x, 0.0)?;
         let count = crate::ops::reduce::sum(&negative, None, false, None)?;
         let count = crate::ops::reduce::item(&count)?.to_i64() as usize;
         let drawn = Tensor::empty(&[count], DType::F64)?;
-        let generator = a.generator(4).unwrap_or_else(|| crate::random::Generator::default_generator());
-        random::uniform_(&drawn, lower, upper, generator)?;
+        random::uniform_(&drawn, lower, upper, a.generator(4))?;
         let slopes = crate::ops::creation::full(x.sizes(), Scalar::Int(1), x.dtype())?;
         index::set(&slopes, &[index::Index::Tensor(negative)], &copy::to_dtype(&drawn, x.dtype())?)?;
         Ok(slopes)

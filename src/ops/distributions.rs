@@ -1,29 +1,34 @@
 //! Draws from distributions, in PyTorch's order from PyTorch's stream.
 
 use crate::alloc;
+use crate::autograd;
 use crate::bail;
 use crate::dtype::{Cast, DType};
 use crate::error::Result;
 use crate::layout::{Show, broadcast};
+use crate::ops::cuda::random::{self as gpu, Distribution, Rejection};
 use crate::ops::random::{fill_with, generator_of, in_place, without_slope};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, view};
-use crate::random::{Generator, Mt19937};
+use crate::ops::{arithmetic, copy, extreme, parts, reduce, sort, table, view};
+use crate::random::{Generator, Mt19937, draw};
 use crate::tensor::Tensor;
 
 /// 1 with probability `p`, else 0, in place.
-pub fn bernoulli_(t: &Tensor, p: f64, generator: &Generator) -> Result<Tensor> {
+pub fn bernoulli_(t: &Tensor, p: f64, generator: Option<&Generator>) -> Result<Tensor> {
     if t.dtype().is_complex() {
         bail!(Unsupported, "\"bernoulli_scalar_cpu_\" not implemented for '{}'", t.dtype().scalar_name());
     }
     if !(0.0..=1.0).contains(&p) {
         bail!(Autograd, "bernoulli_ expects p to be in [0, 1], but got p={p}");
     }
-    in_place(t, |t| generator.with(|mt| fill_with(t, || (mt.uniform_f64() < p) as u8)))
+    if t.device().is_cuda() {
+        return in_place(t, |t| gpu::fill(t, Distribution::Bernoulli, [p, 0.0], generator));
+    }
+    in_place(t, |t| draw(generator, |mt| fill_with(t, || (mt.uniform_f64() < p) as u8)))
 }
 
 /// A draw for each probability, in place; `p` is expanded to the tensor.
-fn bernoulli_by(t: &Tensor, p: &Tensor, generator: &Generator) -> Result<Tensor> {
+fn bernoulli_by(t: &Tensor, p: &Tensor, generator: Option<&Generator>) -> Result<Tensor> {
     if t.dtype().is_complex() {
         bail!(
             Unsupported,
@@ -35,6 +40,12 @@ fn bernoulli_by(t: &Tensor, p: &Tensor, generator: &Generator) -> Result<Tensor>
         bail!(Unsupported, "\"bernoulli_tensor_cpu_p_\" not implemented for '{}'", p.dtype().scalar_name());
     }
     let p = view::expand_to(&p.detached(), t.sizes())?;
+    if t.device().is_cuda() {
+        // Out of order by a view: what `p` says of an element has to be where the element is.
+        let drawn = Tensor::empty(t.sizes(), t.dtype())?;
+        gpu::bernoulli(&drawn, &copy::contiguous(&p)?, generator)?;
+        return in_place(t, |t| copy::write(t, &drawn));
+    }
     let values = in_memory_order(&p, t)?;
     if let Some(bad) = values.iter().find(|p| !(0.0..=1.0).contains(*p)) {
         bail!(Autograd, "Expected p_in >= 0 && p_in <= 1 to be true, but got {bad}");
@@ -42,7 +53,7 @@ fn bernoulli_by(t: &Tensor, p: &Tensor, generator: &Generator) -> Result<Tensor>
     let double = p.dtype() == DType::F64;
     let drawn = Tensor::empty_dense(t.sizes(), t.layout().dense_like(), DType::U8)?;
     let mut values = values.into_iter();
-    generator.with(|mt| {
+    draw(generator, |mt| {
         fill_with(&drawn, || {
             let u = if double { mt.uniform_f64() } else { mt.uniform_f32() as f64 };
             (u < values.next().unwrap_or(0.0)) as u8
@@ -58,7 +69,7 @@ fn in_memory_order(x: &Tensor, like: &Tensor) -> Result<Vec<f64>> {
     copy::values(&x.alias(x.layout().permute(&order)))
 }
 
-fn bernoulli(p: &Tensor, generator: &Generator) -> Result<Tensor> {
+fn bernoulli(p: &Tensor, generator: Option<&Generator>) -> Result<Tensor> {
     let out = Tensor::empty(p.sizes(), p.dtype())?;
     bernoulli_by(&out, p, generator)?;
     Ok(without_slope(out, "bernoulli", &[p]))
@@ -80,33 +91,42 @@ fn exponential(mt: &mut Mt19937) -> f64 {
     -(-mt.uniform_f64()).ln_1p()
 }
 
-fn exponential_(t: &Tensor, rate: f64, generator: &Generator) -> Result<Tensor> {
+fn exponential_(t: &Tensor, rate: f64, generator: Option<&Generator>) -> Result<Tensor> {
     check_continuous(t, "Exponential", t.dtype().scalar_name())?;
     if rate <= 0.0 || rate.is_nan() {
         bail!(Autograd, "exponential_ expects lambda > 0.0, but found lambda={rate}");
     }
-    in_place(t, |t| generator.with(|mt| fill_with(t, || exponential(mt) / rate)))
+    if t.device().is_cuda() {
+        return in_place(t, |t| gpu::fill(t, Distribution::Exponential, [rate, 0.0], generator));
+    }
+    in_place(t, |t| draw(generator, |mt| fill_with(t, || exponential(mt) / rate)))
 }
 
 /// The number of the first success among trials.
-fn geometric_(t: &Tensor, p: f64, generator: &Generator) -> Result<Tensor> {
+fn geometric_(t: &Tensor, p: f64, generator: Option<&Generator>) -> Result<Tensor> {
     if !(p > 0.0 && p < 1.0) {
         bail!(Autograd, "geometric_ expects p to be in (0, 1), but got p={p}");
     }
     if t.dtype() == DType::Bool || t.dtype().is_complex() {
         bail!(Unsupported, "\"geometric_cpu\" not implemented for '{}'", t.dtype().scalar_name());
     }
+    if t.device().is_cuda() {
+        return in_place(t, |t| gpu::fill(t, Distribution::Geometric, [p, 0.0], generator));
+    }
     let scale = (-p).ln_1p();
-    in_place(t, |t| generator.with(|mt| fill_with(t, || (mt.uniform_f64().ln() / scale).ceil())))
+    in_place(t, |t| draw(generator, |mt| fill_with(t, || (mt.uniform_f64().ln() / scale).ceil())))
 }
 
-fn cauchy_(t: &Tensor, median: f64, sigma: f64, generator: &Generator) -> Result<Tensor> {
+fn cauchy_(t: &Tensor, median: f64, sigma: f64, generator: Option<&Generator>) -> Result<Tensor> {
     check_continuous(t, "Cauchy", t.dtype().c_name())?;
     if sigma <= 0.0 || sigma.is_nan() {
         bail!(Autograd, "cauchy_ expects sigma > 0.0, but found sigma={sigma}");
     }
+    if t.device().is_cuda() {
+        return in_place(t, |t| gpu::fill(t, Distribution::Cauchy, [median, sigma], generator));
+    }
     in_place(t, |t| {
-        generator.with(|mt| {
+        draw(generator, |mt| {
             fill_with(t, || {
                 let u = mt.uniform_f64().clamp(f64::EPSILON, 1.0 - f64::EPSILON);
                 median + sigma * (std::f64::consts::PI * (u - 0.5)).tan()
@@ -115,14 +135,17 @@ fn cauchy_(t: &Tensor, median: f64, sigma: f64, generator: &Generator) -> Result
     })
 }
 
-fn log_normal_(t: &Tensor, mean: f64, std: f64, generator: &Generator) -> Result<Tensor> {
+fn log_normal_(t: &Tensor, mean: f64, std: f64, generator: Option<&Generator>) -> Result<Tensor> {
     if std <= 0.0 || std.is_nan() {
         bail!(Autograd, "log_normal_ expects std > 0.0, but found std={std}");
     }
     if !t.dtype().is_floating() {
         bail!(Unsupported, "\"log_normal_cpu\" not implemented for '{}'", t.dtype().scalar_name());
     }
-    in_place(t, |t| generator.with(|mt| fill_with(t, || (mt.normal_f64() * std + mean).exp())))
+    if t.device().is_cuda() {
+        return in_place(t, |t| gpu::fill(t, Distribution::LogNormal, [mean, std], generator));
+    }
+    in_place(t, |t| draw(generator, |mt| fill_with(t, || (mt.normal_f64() * std + mean).exp())))
 }
 
 /// One draw of the Poisson distribution: by transformed rejection (PTRS, Hörmann, 1993) from a mean of 10
@@ -192,19 +215,28 @@ fn gamma_draw(shape: f64, mt: &mut Mt19937) -> f64 {
 }
 
 /// In double precision, whatever the shapes' dtype.
-fn gamma_draws(shapes: &Tensor, name: &str, generator: &Generator) -> Result<Tensor> {
+fn gamma_draws(shapes: &Tensor, name: &str, generator: Option<&Generator>) -> Result<Tensor> {
     if !matches!(shapes.dtype(), DType::F32 | DType::F64) {
         bail!(Unsupported, "\"{name}\" not implemented for '{}'", shapes.dtype().scalar_name());
     }
-    let mut values = copy::values::<f64>(shapes)?.into_iter();
     let out = Tensor::empty(shapes.sizes(), DType::F64)?;
-    generator.with(|mt| fill_with(&out, || gamma_draw(values.next().unwrap_or(0.0), mt)))?;
+    if shapes.device().is_cuda() {
+        gpu::draw_by_rejection(&out, Rejection::Gamma, &shapes.detached(), None, generator)?;
+        return Ok(out);
+    }
+    let mut values = copy::values::<f64>(shapes)?.into_iter();
+    draw(generator, |mt| fill_with(&out, || gamma_draw(values.next().unwrap_or(0.0), mt)))?;
     Ok(out)
 }
 
-fn poisson(means: &Tensor, generator: &Generator) -> Result<Tensor> {
+fn poisson(means: &Tensor, generator: Option<&Generator>) -> Result<Tensor> {
     if !means.dtype().is_floating() {
         bail!(Unsupported, "\"poisson_cpu\" not implemented for '{}'", means.dtype().scalar_name());
+    }
+    if means.device().is_cuda() {
+        let out = Tensor::empty(means.sizes(), means.dtype())?;
+        gpu::draw_by_rejection(&out, Rejection::Poisson, &means.detached(), None, generator)?;
+        return Ok(without_slope(out, "poisson", &[means]));
     }
     let values: Vec<f64> = copy::values(means)?;
     if values.iter().any(|&m| m < 0.0 || m.is_nan()) {
@@ -212,7 +244,7 @@ fn poisson(means: &Tensor, generator: &Generator) -> Result<Tensor> {
     }
     let out = Tensor::empty(means.sizes(), means.dtype())?;
     let mut values = values.into_iter();
-    generator.with(|mt| fill_with(&out, || poisson_draw(values.next().unwrap_or(0.0), mt)))?;
+    draw(generator, |mt| fill_with(&out, || poisson_draw(values.next().unwrap_or(0.0), mt)))?;
     Ok(without_slope(out, "poisson", &[means]))
 }
 
@@ -304,7 +336,7 @@ fn binomial_draw(count: f64, p: f64, mt: &mut Mt19937) -> f64 {
 }
 
 /// Successes among `count` trials of probability `p` each; the two are broadcast.
-fn binomial(count: &Tensor, p: &Tensor, generator: &Generator) -> Result<Tensor> {
+fn binomial(count: &Tensor, p: &Tensor, generator: Option<&Generator>) -> Result<Tensor> {
     for (name, t) in [("count", count), ("prob", p)] {
         if !t.dtype().is_floating() {
             bail!(
@@ -318,10 +350,16 @@ fn binomial(count: &Tensor, p: &Tensor, generator: &Generator) -> Result<Tensor>
         bail!(DType, "Found dtype {} but expected {}", p.dtype().scalar_name(), count.dtype().scalar_name());
     }
     let sizes = broadcast(count.sizes(), p.sizes())?;
+    if count.device().is_cuda() {
+        let out = Tensor::empty(&sizes, count.dtype())?;
+        let [trials, each] = [count, p].map(|t| view::expand_to(&t.detached(), &sizes));
+        gpu::draw_by_rejection(&out, Rejection::Binomial, &trials?, Some(&each?), generator)?;
+        return Ok(without_slope(out, "binomial", &[count, p]));
+    }
     let values = |t: &Tensor| copy::values::<f64>(&view::expand_to(&t.detached(), &sizes)?);
     let mut pairs = values(count)?.into_iter().zip(values(p)?);
     let out = Tensor::empty(&sizes, count.dtype())?;
-    generator.with(|mt| {
+    draw(generator, |mt| {
         fill_with(&out, || {
             let (count, p) = pairs.next().unwrap_or_default();
             binomial_draw(count, p, mt)
@@ -341,7 +379,7 @@ fn rounded(x: f64, dtype: DType) -> f64 {
 }
 
 /// Rows of indices drawn by weight.
-fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: &Generator) -> Result<Tensor> {
+fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: Option<&Generator>) -> Result<Tensor> {
     if p.ndim() == 0 || p.ndim() > 2 {
         bail!(Autograd, "prob_dist must be 1 or 2 dim, but got a tensor of shape {}", Show(p.sizes()));
     }
@@ -366,6 +404,11 @@ fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: &Generator)
     if classes == 0 && rows > 0 {
         bail!(Autograd, "invalid multinomial distribution (sum of probabilities <= 0)");
     }
+    if p.device().is_cuda() {
+        return autograd::no_grad(|| {
+            multinomial_on_gpu(&p.detached(), count as usize, replacement, generator)
+        });
+    }
     let weights: Vec<f64> = copy::values(p)?;
     if let Some(bad) = weights.iter().find(|w| !w.is_finite() || **w < 0.0) {
         if replacement && count > 1 {
@@ -381,7 +424,7 @@ fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: &Generator)
     }
     let drawn = count as usize;
     let mut out: Vec<i64> = alloc::vec_for(rows.saturating_mul(drawn))?;
-    generator.with(|mt| {
+    draw(generator, |mt| {
         for row in weights.chunks(classes.max(1)) {
             if !replacement || drawn == 1 {
                 draw_without_replacement(row, drawn, p.dtype(), mt, &mut out);
@@ -389,9 +432,40 @@ fn multinomial(p: &Tensor, count: i64, replacement: bool, generator: &Generator)
                 draw_with_replacement(row, drawn, p.dtype(), mt, &mut out);
             }
         }
-    });
+        Ok(())
+    })?;
     let sizes: &[usize] = if p.ndim() == 2 { &[rows, drawn] } else { &[drawn] };
     Tensor::from_slice(&out, sizes)
+}
+
+fn multinomial_on_gpu(
+    p: &Tensor,
+    count: usize,
+    replacement: bool,
+    generator: Option<&Generator>,
+) -> Result<Tensor> {
+    // NaN is neither.
+    let proper =
+        reduce::all_nonzero(&table::ge(p, 0.0)?)? && reduce::all_nonzero(&table::lt(p, f64::INFINITY)?)?;
+    if !proper {
+        bail!(Autograd, "probability tensor contains either `inf`, `nan` or element < 0");
+    }
+    if !reduce::all_nonzero(&reduce::sum(p, Some(&[-1]), false, Some(DType::F64))?)? {
+        bail!(Autograd, "invalid multinomial distribution (sum of probabilities <= 0)");
+    }
+    if replacement && count > 1 {
+        let rows = if p.ndim() == 1 { view::unsqueeze(p, 0)? } else { p.clone() };
+        let drawn = gpu::draw_columns(&rows, count, generator)?;
+        return if p.ndim() == 1 { view::reshape(&drawn, &[count as i64]) } else { Ok(drawn) };
+    }
+    // As on the CPU: the largest of weight / exponential.
+    let scores = Tensor::empty(p.sizes(), p.dtype())?;
+    gpu::fill(&scores, Distribution::Exponential, [1.0, 0.0], generator)?;
+    let scores = arithmetic::div(p, &scores)?;
+    if count == 1 {
+        return extreme::argmax(&scores, Some(-1), true);
+    }
+    copy::contiguous(&parts::narrow(&sort::sort(&scores, -1, true)?.1, -1, 0, count as i64)?)
 }
 
 /// The largest of weight / exponential are a draw without replacement.

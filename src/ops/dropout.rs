@@ -5,9 +5,9 @@ use crate::error::Result;
 use crate::layout::Sizes;
 use crate::ops::arithmetic::{add, div, mul};
 use crate::ops::creation;
+use crate::ops::cuda::random as gpu;
 use crate::ops::distributions::bernoulli_;
 use crate::ops::registry::{Args, Op, Output};
-use crate::random::Generator;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -30,6 +30,9 @@ fn dropout(x: &Tensor, p: f64, train: bool, kind: Kind) -> Result<Tensor> {
     if p == 1.0 {
         return mul(x, &creation::scalar(Scalar::Int(0), x.dtype())?);
     }
+    if x.device().is_cuda() && !kind.feature && !kind.alpha && x.dtype().is_floating() {
+        return gpu::dropout(x, p);
+    }
     let noise = if kind.feature {
         if x.ndim() < 2 {
             bail!(Autograd, "Feature dropout requires at least 2 dimensions in the input");
@@ -39,7 +42,7 @@ fn dropout(x: &Tensor, p: f64, train: bool, kind: Kind) -> Result<Tensor> {
     } else {
         Tensor::empty_dense(x.sizes(), x.layout().dense_like(), x.dtype())?
     };
-    bernoulli_(&noise, 1.0 - p, Generator::default_generator())?;
+    bernoulli_(&noise, 1.0 - p, None)?;
     if !x.dtype().is_differentiable() {
         bail!(
             DType,

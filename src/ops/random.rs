@@ -1,5 +1,7 @@
 //! Random tensors, drawn in PyTorch's order from PyTorch's stream.
 
+use std::f64::consts::FRAC_1_SQRT_2;
+
 use smallvec::SmallVec;
 
 use crate::alloc;
@@ -9,9 +11,10 @@ use crate::cpu::box_muller::box_muller;
 use crate::dtype::{Cast, DType, Element};
 use crate::error::Result;
 use crate::layout::{Sizes, memory_order, sizes_from};
+use crate::ops::cuda::random::{self as gpu, Distribution};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, reduce, table};
-use crate::random::{Generator, Mt19937};
+use crate::ops::{copy, creation, reduce, sort, table};
+use crate::random::{Generator, Mt19937, draw};
 use crate::scalar::default_dtype;
 use crate::tensor::Tensor;
 
@@ -113,7 +116,7 @@ fn below<T: PartialEq>(x: T, low: T, high: T) -> T {
 }
 
 /// Uniform on [low, high), in place.
-pub fn uniform_(t: &Tensor, low: f64, high: f64, generator: &Generator) -> Result<Tensor> {
+pub fn uniform_(t: &Tensor, low: f64, high: f64, generator: Option<&Generator>) -> Result<Tensor> {
     if !t.dtype().is_differentiable() {
         bail!(Unsupported, "\"check_uniform_bounds\" not implemented for '{}'", t.dtype().scalar_name());
     }
@@ -127,7 +130,11 @@ pub fn uniform_(t: &Tensor, low: f64, high: f64, generator: &Generator) -> Resul
             t.dtype().scalar_name()
         );
     }
-    in_place(t, |t| generator.with(|mt| fill_uniform(t, low, high, mt)))
+    if t.device().is_cuda() {
+        let fill = |t: &Tensor| gpu::fill(t, Distribution::Uniform, [low, high], generator);
+        return in_place(t, |t| if t.dtype().is_complex() { fill(&parts_of(t)) } else { fill(t) });
+    }
+    in_place(t, |t| draw(generator, |mt| fill_uniform(t, low, high, mt)))
 }
 
 /// Runs a filler with the checks of an operation in place. Returns the tensor.
@@ -197,14 +204,21 @@ fn fill_normal(t: &Tensor, mean: f64, std: f64, mt: &mut Mt19937) -> Result<()> 
 }
 
 /// Normal with the given mean and deviation, in place.
-pub fn normal_(t: &Tensor, mean: f64, std: f64, generator: &Generator) -> Result<Tensor> {
+pub fn normal_(t: &Tensor, mean: f64, std: f64, generator: Option<&Generator>) -> Result<Tensor> {
     if !t.dtype().is_differentiable() {
         bail!(Unsupported, "\"normal_kernel_cpu\" not implemented for '{}'", t.dtype().scalar_name());
     }
     if std < 0.0 || std.is_nan() {
         bail!(Autograd, "normal expects std >= 0.0, but found std {std}");
     }
-    in_place(t, |t| generator.with(|mt| fill_normal(t, mean, std, mt)))
+    if t.device().is_cuda() {
+        let fill = |t: &Tensor, std: f64| gpu::fill(t, Distribution::Normal, [mean, std], generator);
+        return in_place(t, |t| match t.dtype().is_complex() {
+            true => fill(&parts_of(t), std * FRAC_1_SQRT_2),
+            false => fill(t, std),
+        });
+    }
+    in_place(t, |t| draw(generator, |mt| fill_normal(t, mean, std, mt)))
 }
 
 /// Integers from `low` on, `range` of them; 0 stands for all 64-bit integers.
@@ -233,7 +247,7 @@ fn integers_of(dtype: DType) -> (i64, i64) {
 }
 
 /// Overwritten with integers of [low, high), or from low to the last one of the dtype.
-fn random_from(t: &Tensor, low: i64, high: Option<i64>, generator: &Generator) -> Result<Tensor> {
+fn random_from(t: &Tensor, low: i64, high: Option<i64>, generator: Option<&Generator>) -> Result<Tensor> {
     let dtype = t.dtype();
     if let Some(high) = high
         && low >= high
@@ -269,20 +283,35 @@ fn random_from(t: &Tensor, low: i64, high: Option<i64>, generator: &Generator) -
         );
     }
     let range = (last as u64).wrapping_sub(low as u64).wrapping_add(1);
-    in_place(t, |t| generator.with(|mt| fill_integers(t, low, range, mt)))
+    if t.device().is_cuda() {
+        return in_place(t, |t| gpu::fill_integers(t, low, range, false, generator));
+    }
+    in_place(t, |t| draw(generator, |mt| fill_integers(t, low, range, mt)))
 }
 
-fn randint(low: i64, high: i64, sizes: &[i64], dtype: DType, generator: &Generator) -> Result<Tensor> {
+fn randint(
+    low: i64,
+    high: i64,
+    sizes: &[i64],
+    dtype: DType,
+    generator: Option<&Generator>,
+) -> Result<Tensor> {
     random_from(&Tensor::empty(&sizes_from(sizes)?, dtype)?, low, Some(high), generator)
 }
 
 /// Overwritten with integers from 0 to the last one of the dtype.
-fn random_(t: &Tensor, generator: &Generator) -> Result<Tensor> {
+fn random_(t: &Tensor, generator: Option<&Generator>) -> Result<Tensor> {
     if t.dtype().is_complex() {
         bail!(Unsupported, "\"random_kernel_cpu\" not implemented for '{}'", t.dtype().scalar_name());
     }
+    if t.device().is_cuda() {
+        let dtype = t.dtype();
+        let range = (integers_of(dtype).1 as u64).wrapping_add(1);
+        let wide = matches!(dtype, DType::I64 | DType::F64);
+        return in_place(t, |t| gpu::fill_integers(t, 0, range, wide, generator));
+    }
     in_place(t, |t| {
-        generator.with(|mt| match t.dtype() {
+        draw(generator, |mt| match t.dtype() {
             DType::I64 => fill_with(t, || (mt.random64() & (i64::MAX as u64)) as i64),
             DType::F64 => fill_with(t, || (mt.random64() % ((1 << 53) + 1)) as i64),
             DType::Bool => fill_with(t, || (mt.random() & 1) as i64),
@@ -294,7 +323,7 @@ fn random_(t: &Tensor, generator: &Generator) -> Result<Tensor> {
     })
 }
 
-fn randperm(n: i64, dtype: DType, generator: &Generator) -> Result<Tensor> {
+fn randperm(n: i64, dtype: DType, generator: Option<&Generator>) -> Result<Tensor> {
     if n < 0 {
         bail!(Autograd, "Trying to create tensor with negative dimension {n}: [{n}]");
     }
@@ -309,32 +338,39 @@ fn randperm(n: i64, dtype: DType, generator: &Generator) -> Result<Tensor> {
         bail!(Autograd, "value cannot be converted to type {} without overflow", dtype.fixed_width_name());
     }
     let t = Tensor::empty(&[n as usize], DType::I64)?;
+    if t.device().is_cuda() {
+        // The order of as many random keys. Of 64 bits two are hardly ever the same.
+        gpu::fill_integers(&t, 0, 0, true, generator)?;
+        return copy::to_dtype(&sort::sort(&t, 0, false)?.1, dtype);
+    }
     // SAFETY: the storage is fresh and contiguous with n elements.
     let values = unsafe { std::slice::from_raw_parts_mut(t.ptr().cast::<i64>(), n as usize) };
     values.iter_mut().enumerate().for_each(|(i, v)| *v = i as i64);
-    generator.with(|mt| {
+    draw(generator, |mt| {
         for i in 0..values.len().saturating_sub(1) {
             let left = (values.len() - i) as u64;
-            let draw = if left < u32::MAX as u64 { mt.random() as u64 } else { mt.random64() };
-            values.swap(i, i + (draw % left) as usize);
+            let drawn = if left < u32::MAX as u64 { mt.random() as u64 } else { mt.random64() };
+            values.swap(i, i + (drawn % left) as usize);
         }
-    });
+        Ok(())
+    })?;
     copy::to_dtype(&t, dtype)
 }
 
-pub fn generator_of<'a>(a: &'a Args, i: usize) -> &'a Generator {
-    a.generator(i).unwrap_or_else(|| Generator::default_generator())
+/// The generator that a call names.
+pub fn generator_of<'a>(a: &'a Args, i: usize) -> Option<&'a Generator> {
+    a.generator(i)
 }
 
 fn floating(dtype: Option<DType>) -> DType {
     dtype.unwrap_or_else(default_dtype)
 }
 
-fn rand_sizes(sizes: &[i64], dtype: DType, generator: &Generator) -> Result<Tensor> {
+fn rand_sizes(sizes: &[i64], dtype: DType, generator: Option<&Generator>) -> Result<Tensor> {
     uniform_(&Tensor::empty(&sizes_from(sizes)?, dtype)?, 0.0, 1.0, generator)
 }
 
-fn randn_sizes(sizes: &[i64], dtype: DType, generator: &Generator) -> Result<Tensor> {
+fn randn_sizes(sizes: &[i64], dtype: DType, generator: Option<&Generator>) -> Result<Tensor> {
     normal_(&Tensor::empty(&sizes_from(sizes)?, dtype)?, 0.0, 1.0, generator)
 }
 

@@ -1,5 +1,6 @@
 //! Adadelta: steps in the unit of the parameter (Zeiler, 2012).
 
+use super::gpu::SETTINGS;
 use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -19,6 +20,16 @@ pub struct AdadeltaRule<C> {
     old: C,
     new: C,
     eps: C,
+}
+
+impl Adadelta {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "T g = v[1] * s[0];
+    if (s[1] != T(0)) g = g + s[1] * v[0];
+    v[2] = v[2] * s[3] + s[4] * g * g;
+    const T delta = sqrt(v[3] + s[5]) / sqrt(v[2] + s[5]) * g;
+    v[3] = v[3] * s[3] + s[4] * delta * delta;
+    v[0] = v[0] - s[2] * delta;";
 }
 
 impl Optimizer for Adadelta {
@@ -51,5 +62,13 @@ impl<C: Real> Rule<C> for AdadeltaRule<C> {
         values[2] = square;
         values[3] = values[3] * self.old + self.new * delta * delta;
         values[0] = values[0] - self.lr * delta;
+    }
+
+    const TEXT: Option<&'static str> = Some(Adadelta::TEXT);
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        s[..6].copy_from_slice(&[self.sign, self.weight_decay, self.lr, self.old, self.new, self.eps]);
+        s
     }
 }

@@ -1,5 +1,6 @@
 //! Adagrad: steps that shrink with the sum of squares (Duchi, Hazan and Singer, 2011).
 
+use super::gpu::SETTINGS;
 use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -18,6 +19,14 @@ pub struct AdagradRule<C> {
     /// -lr / (1 + (t - 1) * lr_decay)
     step: C,
     eps: C,
+}
+
+impl Adagrad {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "T g = v[1] * s[0];
+    if (s[1] != T(0)) g = g + s[1] * v[0];
+    v[2] = v[2] + g * g;
+    v[0] = v[0] + s[2] * g / (sqrt(v[2]) + s[3]);";
 }
 
 impl Optimizer for Adagrad {
@@ -46,5 +55,13 @@ impl<C: Real> Rule<C> for AdagradRule<C> {
         let sum = values[2] + g * g;
         values[2] = sum;
         values[0] = values[0] + self.step * g / (sum.sqrt() + self.eps);
+    }
+
+    const TEXT: Option<&'static str> = Some(Adagrad::TEXT);
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        s[..4].copy_from_slice(&[self.sign, self.weight_decay, self.step, self.eps]);
+        s
     }
 }

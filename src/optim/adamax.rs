@@ -1,5 +1,6 @@
 //! Adamax: Adam by the largest gradient instead of the mean square (Kingma and Ba, 2015).
 
+use super::gpu::SETTINGS;
 use super::{Count, Optimizer, Real, Rule, constant, lerp, maximum, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -21,6 +22,15 @@ pub struct AdamaxRule<C> {
     /// -lr / (1 - beta1^t)
     step: C,
     eps: C,
+}
+
+impl Adamax {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "T g = v[1] * s[0];
+    if (s[1] != T(0)) g = g + s[1] * v[0];
+    v[2] = s[2] + s[2] < T(1) ? v[2] + s[2] * (g - v[2]) : g - (g - v[2]) * (T(1) - s[2]);
+    v[3] = maximum(v[3] * s[3], abs(g) + s[5]);
+    v[0] = v[0] + s[4] * v[2] / v[3];";
 }
 
 impl Optimizer for Adamax {
@@ -53,5 +63,20 @@ impl<C: Real> Rule<C> for AdamaxRule<C> {
         values[2] = mean;
         values[3] = largest;
         values[0] = values[0] + self.step * mean / largest;
+    }
+
+    const TEXT: Option<&'static str> = Some(Adamax::TEXT);
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        s[..6].copy_from_slice(&[
+            self.sign,
+            self.weight_decay,
+            self.new_mean,
+            self.beta2,
+            self.step,
+            self.eps,
+        ]);
+        s
     }
 }

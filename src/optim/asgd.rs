@@ -1,5 +1,6 @@
 //! ASGD: gradient descent and the mean of the places it came by (Polyak and Juditsky, 1992).
 
+use super::gpu::SETTINGS;
 use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -19,6 +20,14 @@ pub struct AsgdRule<C> {
     shrink: C,
     eta: C,
     mu: C,
+}
+
+impl Asgd {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "T g = v[1] * s[0];
+    if (s[1] != T(0)) g = g + s[1] * v[0];
+    v[0] = v[0] * s[2] - s[3] * g;
+    v[2] = s[4] == T(1) ? v[0] : v[2] + (v[0] - v[2]) * s[4];";
 }
 
 impl Optimizer for Asgd {
@@ -55,5 +64,13 @@ impl<C: Real> Rule<C> for AsgdRule<C> {
         let p = values[0] * self.shrink - self.eta * g;
         values[0] = p;
         values[2] = if self.mu == C::one() { p } else { values[2] + (p - values[2]) * self.mu };
+    }
+
+    const TEXT: Option<&'static str> = Some(Asgd::TEXT);
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        s[..5].copy_from_slice(&[self.sign, self.weight_decay, self.shrink, self.eta, self.mu]);
+        s
     }
 }

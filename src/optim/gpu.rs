@@ -13,7 +13,7 @@ use crate::ops::cuda::template::computed_type;
 use crate::tensor::Tensor;
 
 /// As `rn::TENSORS` and `rn::PER_BLOCK` have it.
-const TENSORS: usize = 24;
+pub const TENSORS: usize = 24;
 const PER_BLOCK: usize = 1024;
 /// Settings that a rule can have.
 pub const SETTINGS: usize = 10;
@@ -70,28 +70,7 @@ impl Pending {
             "update_step",
             || Ok(source(rule, dtype, n)),
         )?;
-        // `rn::Group`: a count and 25 numbers of 32 bits, then numbers of 64.
-        let mut head = [0u32; TENSORS + 2];
-        head[0] = waiting.len() as u32;
-        let mut blocks = 0u32;
-        for (i, slots) in waiting.iter().enumerate() {
-            head[1 + i] = blocks;
-            let Ok(own) = u32::try_from(slots[0].numel().div_ceil(PER_BLOCK)) else {
-                bail!(
-                    Unsupported,
-                    "a parameter of {} elements is too large for one CUDA kernel",
-                    slots[0].numel()
-                );
-            };
-            blocks += own;
-        }
-        head[1 + waiting.len()] = blocks;
-        let mut group: Vec<u64> = head.chunks(2).map(|w| u64::from(w[0]) | u64::from(w[1]) << 32).collect();
-        let padded = |i: usize| waiting.get(i);
-        group.extend((0..TENSORS).map(|i| padded(i).map_or(0, |s| s[0].numel() as u64)));
-        for i in 0..TENSORS {
-            group.extend((0..n).map(|k| padded(i).map_or(0, |s| s[k].device_address())));
-        }
+        let (mut group, blocks) = pack_group(&waiting)?;
         let mut single = self.settings.map(|s| s as f32);
         let settings: *mut c_void = match dtype {
             DType::F64 => self.settings.as_mut_ptr().cast(),
@@ -103,11 +82,37 @@ impl Pending {
     }
 }
 
+/// `rn::Group` as words, and how many blocks the tensors take: a count and 25 numbers of 32 bits, then numbers of 64.
+pub fn pack_group(waiting: &[Vec<Tensor>]) -> Result<(Vec<u64>, u32)> {
+    let mut head = [0u32; TENSORS + 2];
+    head[0] = waiting.len() as u32;
+    let mut blocks = 0u32;
+    for (i, slots) in waiting.iter().enumerate() {
+        head[1 + i] = blocks;
+        let Ok(own) = u32::try_from(slots[0].numel().div_ceil(PER_BLOCK)) else {
+            bail!(
+                Unsupported,
+                "a parameter of {} elements is too large for one CUDA kernel",
+                slots[0].numel()
+            );
+        };
+        blocks += own;
+    }
+    head[1 + waiting.len()] = blocks;
+    let mut group: Vec<u64> = head.chunks(2).map(|w| u64::from(w[0]) | u64::from(w[1]) << 32).collect();
+    group.extend((0..TENSORS).map(|i| waiting.get(i).map_or(0, |s| s[0].numel() as u64)));
+    for i in 0..TENSORS {
+        let slots = waiting[0].len();
+        group.extend((0..slots).map(|k| waiting.get(i).map_or(0, |s| s[k].device_address())));
+    }
+    Ok((group, blocks))
+}
+
 /// The text of a rule's kernel.
 pub fn source(rule: &str, dtype: DType, slots: usize) -> String {
     let (t, a) = (computed_type(dtype), stored(dtype));
     format!(
         "namespace rn {{ template <int N, class T> __device__ __forceinline__ void rule(T* v, const T* s) {{ {rule} }} }}\n{}\nextern \"C\" __global__ void __launch_bounds__(256) update_step(rn::Group<{a}, {slots}> group, rn::Settings<{t}> settings) {{ rn::update<{slots}>(group, settings); }}\n",
-        include_str!("../cuda/kernels/optim.cu")
+        concat!(include_str!("../cuda/kernels/tensor_group.cu"), include_str!("../cuda/kernels/optim.cu"))
     )
 }

@@ -1,5 +1,6 @@
 //! NAdam: Adam that looks one step ahead (Dozat, 2016).
 
+use super::gpu::SETTINGS;
 use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -28,6 +29,16 @@ pub struct NadamRule<C> {
     along_gradient: C,
     along_mean: C,
     eps: C,
+}
+
+impl Nadam {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "const T p = v[0] * s[2];
+    T g = v[1] * s[0];
+    if (s[1] != T(0)) g = g + s[1] * p;
+    v[2] = s[3] + s[3] < T(1) ? v[2] + s[3] * (g - v[2]) : g - (g - v[2]) * (T(1) - s[3]);
+    v[3] = v[3] * s[4] + s[5] * g * g;
+    v[0] = p + (s[7] * g + s[8] * v[2]) / (sqrt(v[3] / s[6]) + s[9]);";
 }
 
 impl Optimizer for Nadam {
@@ -75,5 +86,24 @@ impl<C: Real> Rule<C> for NadamRule<C> {
         values[3] = square;
         let denominator = (square / self.correction).sqrt() + self.eps;
         values[0] = p + (self.along_gradient * g + self.along_mean * mean) / denominator;
+    }
+
+    const TEXT: Option<&'static str> = Some(Nadam::TEXT);
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        s[..10].copy_from_slice(&[
+            self.sign,
+            self.weight_decay,
+            self.shrink,
+            self.new_mean,
+            self.old_square,
+            self.new_square,
+            self.correction,
+            self.along_gradient,
+            self.along_mean,
+            self.eps,
+        ]);
+        s
     }
 }

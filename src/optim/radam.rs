@@ -1,6 +1,7 @@
 //! RAdam: Adam that waits until it knows the variance (Liu et al., 2020).
 
-use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, sign, with_decay};
+use super::gpu::SETTINGS;
+use super::{Count, Optimizer, Real, Rule, constant, decay, flag, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Radam {
@@ -28,6 +29,16 @@ pub struct RadamRule<C> {
     rectified: bool,
     rectification: C,
     eps: C,
+}
+
+impl Radam {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "const T p = v[0] * s[2];
+    T g = v[1] * s[0];
+    if (s[1] != T(0)) g = g + s[1] * p;
+    v[2] = s[3] + s[3] < T(1) ? v[2] + s[3] * (g - v[2]) : g - (g - v[2]) * (T(1) - s[3]);
+    v[3] = v[3] * s[4] + s[5] * g * g;
+    v[0] = p + s[6] * v[2] * (s[7] != T(0) ? s[8] / (sqrt(v[3]) + s[9]) : T(1));";
 }
 
 impl Optimizer for Radam {
@@ -72,5 +83,24 @@ impl<C: Real> Rule<C> for RadamRule<C> {
         values[3] = square;
         let adapted = if self.rectified { self.rectification / (square.sqrt() + self.eps) } else { C::one() };
         values[0] = p + self.step * mean * adapted;
+    }
+
+    const TEXT: Option<&'static str> = Some(Radam::TEXT);
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        s[..10].copy_from_slice(&[
+            self.sign,
+            self.weight_decay,
+            self.shrink,
+            self.new_mean,
+            self.old_square,
+            self.new_square,
+            self.step,
+            flag(self.rectified),
+            self.rectification,
+            self.eps,
+        ]);
+        s
     }
 }

@@ -1,6 +1,7 @@
 //! RMSprop: steps by the root of the mean square (Hinton, 2012), or of the variance (Graves, 2013).
 
-use super::{Count, Optimizer, Real, Rule, constant, lerp, sign, with_decay};
+use super::gpu::SETTINGS;
+use super::{Count, Optimizer, Real, Rule, constant, flag, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct RmsProp {
@@ -23,6 +24,21 @@ pub struct RmsPropRule<C> {
     eps: C,
     momentum: C,
     centered: bool,
+}
+
+impl RmsProp {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "T g = v[1] * s[0];
+    if (s[1] != T(0)) g = g + s[1] * v[0];
+    v[2] = v[2] * s[3] + s[4] * g * g;
+    T variance = v[2];
+    if constexpr (N > 3) if (s[7] != T(0)) {
+        v[3] = s[4] + s[4] < T(1) ? v[3] + s[4] * (g - v[3]) : g - (g - v[3]) * (T(1) - s[4]);
+        variance = variance - v[3] * v[3];
+    }
+    T step = g / (sqrt(variance) + s[5]);
+    if constexpr (N > 3) if (N == 5 || s[7] == T(0)) step = v[N - 1] = v[N - 1] * s[6] + step;
+    v[0] = v[0] - s[2] * step;";
 }
 
 impl Optimizer for RmsProp {
@@ -73,5 +89,22 @@ impl<C: Real> Rule<C> for RmsPropRule<C> {
             values[N - 1] = step;
         }
         values[0] = values[0] - self.lr * step;
+    }
+
+    const TEXT: Option<&'static str> = Some(RmsProp::TEXT);
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        s[..8].copy_from_slice(&[
+            self.sign,
+            self.weight_decay,
+            self.lr,
+            self.old,
+            self.new,
+            self.eps,
+            self.momentum,
+            flag(self.centered),
+        ]);
+        s
     }
 }

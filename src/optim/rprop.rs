@@ -1,5 +1,6 @@
 //! Rprop: a step size for each element, by the signs of its gradient (Riedmiller and Braun, 1993).
 
+use super::gpu::SETTINGS;
 use super::{Count, Optimizer, Real, Rule, constant, sign};
 
 #[derive(Clone, Copy)]
@@ -18,6 +19,19 @@ pub struct RpropRule<C> {
     eta_plus: C,
     least: C,
     most: C,
+}
+
+impl Rprop {
+    /// The rule below, for GPUs.
+    pub const TEXT: &str = "T g = v[1] * s[0];
+    const T agreement = g * v[2];
+    T size = v[3] * (agreement > T(0) ? s[2] : agreement < T(0) ? s[1] : T(1));
+    size = size < s[3] ? s[3] : size;
+    size = size > s[4] ? s[4] : size;
+    if (agreement < T(0)) g = T(0);
+    v[0] = v[0] - sign(g) * size;
+    v[2] = g;
+    v[3] = size;";
 }
 
 impl Optimizer for Rprop {
@@ -62,5 +76,13 @@ impl<C: Real> Rule<C> for RpropRule<C> {
         values[0] = values[0] - direction * size;
         values[2] = g;
         values[3] = size;
+    }
+
+    const TEXT: Option<&'static str> = Some(Rprop::TEXT);
+
+    fn settings(&self) -> [C; SETTINGS] {
+        let mut s = [C::zero(); SETTINGS];
+        s[..5].copy_from_slice(&[self.sign, self.eta_minus, self.eta_plus, self.least, self.most]);
+        s
     }
 }

@@ -1,7 +1,7 @@
 //! Stochastic gradient descent, with momentum.
 
 use super::gpu::SETTINGS;
-use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
+use super::{Count, Optimizer, Real, Rule, constant, flag, sign, with_decay};
 
 #[derive(Clone, Copy)]
 pub struct Sgd {
@@ -75,8 +75,14 @@ impl<C: Real> Rule<C> for SgdRule<C> {
 
     fn settings(&self) -> [C; SETTINGS] {
         let mut s = [C::zero(); SETTINGS];
-        let nesterov = if self.nesterov { C::one() } else { C::zero() };
-        s[..6].copy_from_slice(&[self.sign, self.lr, self.momentum, self.keep, self.weight_decay, nesterov]);
+        s[..6].copy_from_slice(&[
+            self.sign,
+            self.lr,
+            self.momentum,
+            self.keep,
+            self.weight_decay,
+            flag(self.nesterov),
+        ]);
         s
     }
 }

@@ -2,20 +2,25 @@
 
 use pyo3::prelude::*;
 
-use crate::autocast::{self, Autocast};
+use crate::autocast::{self, Autocast, Switch};
 use crate::python::dtype::{self, PyDType};
 
-/// (enabled, dtype, whether casts of parameters are kept) of this thread.
+/// (enabled, dtype, whether casts of parameters are kept) of this thread, for the CPU or for GPUs.
 #[pyfunction]
-fn _autocast_state(py: Python<'_>) -> (bool, Py<PyDType>, bool) {
+#[pyo3(signature = (cuda=false))]
+fn _autocast_state(py: Python<'_>, cuda: bool) -> (bool, Py<PyDType>, bool) {
     let state = autocast::state();
-    (state.enabled, dtype::object(py, state.dtype), state.caches)
+    let switch = state.switches[usize::from(cuda)];
+    (switch.enabled, dtype::object(py, switch.dtype), state.caches)
 }
 
 /// Sets what `_autocast_state` returns.
 #[pyfunction]
-fn _set_autocast_state(enabled: bool, dtype: &Bound<'_, PyDType>, caches: bool) -> PyResult<()> {
-    autocast::set_state(Autocast { enabled, dtype: dtype.get().own()?, caches });
+#[pyo3(signature = (enabled, dtype, caches, cuda=false))]
+fn _set_autocast_state(enabled: bool, dtype: &Bound<'_, PyDType>, caches: bool, cuda: bool) -> PyResult<()> {
+    let mut state = autocast::state();
+    state.switches[usize::from(cuda)] = Switch { enabled, dtype: dtype.get().own()? };
+    autocast::set_state(Autocast { caches, ..state });
     Ok(())
 }
 

@@ -14,10 +14,11 @@ use crate::cuda::{compile, gpu, library};
 use crate::dtype::DType;
 use crate::ops;
 use crate::ops::cuda::index::Access;
+use crate::ops::cuda::random::{self, Distribution, Rejection};
 use crate::ops::cuda::sort::Step;
 use crate::ops::cuda::template::Instance;
 use crate::ops::cuda::{arg_extreme, distance, index, mask, matmul, reduce, scan, search, softmax, sort};
-use crate::optim;
+use crate::optim::{self, loss_scale};
 use crate::python::gc::without_gil;
 
 /// Number of GPUs; 0 where there is no driver.
@@ -267,6 +268,9 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
         }
         add("index_read", dtype, index::instance(Access::Read, 2, dtype, |i| i.source()));
         if !dtype.is_complex() {
+            for wide in [false, true] {
+                add("integers", dtype, random::integers_instance(dtype, wide, |i| i.source()));
+            }
             add("arg_extreme", dtype, arg_extreme::instance(dtype, true, true, |i| i.source()));
         }
         scan_and_sort_kernels(dtype, &mut add);
@@ -274,9 +278,48 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
             for (group, gradient) in [(32, false), (256, false), (32, true), (256, true)] {
                 add("softmax", dtype, softmax::instance(dtype, group, gradient, gradient, |i| i.source()));
             }
-            for (rule, slots) in [(optim::Sgd::TEXT, 2), (optim::Sgd::TEXT, 3), (optim::Adam::TEXT, 5)] {
+            for (rule, slots) in [
+                (optim::Sgd::TEXT, 2),
+                (optim::Sgd::TEXT, 3),
+                (optim::Adam::TEXT, 5),
+                (optim::Adadelta::TEXT, 4),
+                (optim::Adagrad::TEXT, 3),
+                (optim::Adamax::TEXT, 4),
+                (optim::Asgd::TEXT, 3),
+                (optim::Nadam::TEXT, 4),
+                (optim::Radam::TEXT, 4),
+                (optim::RmsProp::TEXT, 3),
+                (optim::RmsProp::TEXT, 5),
+                (optim::Rprop::TEXT, 4),
+            ] {
                 add("update_step", dtype, optim::gpu::source(rule, dtype, slots));
             }
+            add("unscale", dtype, loss_scale::unscale_instance(dtype, |i| i.source()));
+            for distribution in [
+                Distribution::Uniform,
+                Distribution::Normal,
+                Distribution::LogNormal,
+                Distribution::Exponential,
+                Distribution::Geometric,
+                Distribution::Cauchy,
+                Distribution::Bernoulli,
+            ] {
+                add("random", dtype, random::fill_instance(distribution, dtype, |i| i.source()));
+            }
+            for rejection in [Rejection::Poisson, Rejection::Gamma, Rejection::Binomial] {
+                let source = random::rejection_instance(rejection, dtype, dtype, |i| i.source());
+                add("rejection", dtype, source);
+            }
+            for draws in [false, true] {
+                add("columns", dtype, random::columns_instance(dtype, draws, |i| i.source()));
+            }
+            for width in [1, 2, 4] {
+                add("dropout", dtype, random::dropout_instance(dtype, width, |i| i.source()));
+            }
+            if dtype == DType::F32 {
+                add("update_scale", dtype, loss_scale::update_scale_instance(|i| i.source()));
+            }
+            add("bernoulli", dtype, random::bernoulli_instance(DType::I64, dtype, |i| i.source()));
         }
     }
     list

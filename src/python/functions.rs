@@ -11,7 +11,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyString};
 use smallvec::SmallVec;
 
-use crate::autocast::{self, Policy};
+use crate::autocast::{self, Policies, Policy};
 use crate::autograd;
 use crate::device::{self, Device};
 use crate::error::Error;
@@ -38,7 +38,7 @@ struct Group {
     /// What the nodes of its results are called, if not like the operation.
     node: Option<NodeName>,
     /// What mixed precision does with its arguments.
-    policy: Policy,
+    policies: Policies,
 }
 
 impl Group {
@@ -68,8 +68,9 @@ fn groups(py: Python<'_>) -> &'static [Group] {
                 Some(group) => group.overloads.push(entry),
                 None => {
                     let node = ops::node_names::of(op.name()).filter(|_| !inplace);
-                    let policy = if inplace { Policy::Neutral } else { autocast::policy_of(op.name()) };
-                    groups.push(Group { name, overloads: vec![entry], inplace, node, policy });
+                    let policies =
+                        if inplace { [Policy::Neutral; 2] } else { autocast::policies_of(op.name()) };
+                    groups.push(Group { name, overloads: vec![entry], inplace, node, policies });
                 }
             }
         };
@@ -255,8 +256,8 @@ fn call_group<'py>(
             Ok(extras) => {
                 if let Some(target) = &extras.out {
                     out::prepare(target.bind(py), op.name(), signature, &mut values)?;
-                } else if group.policy != Policy::Neutral && autocast::enabled() {
-                    autocast::cast_arguments(group.policy, &mut values)?;
+                } else if group.policies != [Policy::Neutral; 2] && autocast::enabled() {
+                    autocast::cast_arguments(group.policies, &mut values)?;
                 }
                 return run(py, group, op, &values, extras, this, call);
             }

@@ -3,15 +3,16 @@
 use pyo3::exceptions::{PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
+use crate::device::{self, Device};
 use crate::dtype::DType;
 use crate::python::convert::{self, wrap};
-use crate::random::{DEFAULT_SEED, Generator, Mt19937};
+use crate::random::{DEFAULT, DEFAULT_SEED, GPUS, Generator, Mt19937, Philox, Stream, unforeseen_seed};
 use crate::tensor::Tensor;
 
 #[pyclass(name = "Generator", module = "rustnn", frozen)]
 pub struct PyGenerator(pub Generator);
 
-/// What a pickle says of a generator: its seed, no offset, the bytes of its state.
+/// What a pickle says of a generator: its seed, a GPU's offset, the bytes of its state.
 type State = (u64, Option<u64>, Py<PyAny>);
 
 /// A seed as PyTorch takes it: negative ones wrap around.
@@ -30,31 +31,48 @@ fn seed_of(value: &Bound<'_, PyAny>) -> PyResult<u64> {
     seed_of(&number)
 }
 
-/// A seed that nobody can foresee.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    let hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    hasher.finish() & ((1 << 53) - 1)
-}
-
 fn state_tensor(py: Python<'_>, generator: &Generator) -> PyResult<Py<PyAny>> {
-    let bytes = generator.with(|mt| mt.to_bytes());
-    Ok(wrap(py, Tensor::from_slice(&bytes, &[bytes.len()])?)?.unbind())
+    let bytes = match generator {
+        Generator::Cpu(stream) => stream.with(|mt| mt.to_bytes()),
+        Generator::Cuda(_, stream) => stream.with(|philox| philox.to_bytes()),
+    };
+    Ok(wrap(py, device::at(Device::Cpu, || Tensor::from_slice(&bytes, &[bytes.len()]))?)?.unbind())
 }
 
 fn load_state(generator: &Generator, state: &Bound<'_, PyAny>) -> PyResult<()> {
-    let state = state_of(state)?;
-    generator.with(|own| *own = state);
-    Ok(())
-}
-
-fn state_of(state: &Bound<'_, PyAny>) -> PyResult<Mt19937> {
-    let tensor = convert::tensor_of(state).filter(|t| t.dtype() == DType::U8);
+    let tensor = convert::tensor_of(state).filter(|t| t.dtype() == DType::U8 && !t.device().is_cuda());
     let Some(tensor) = tensor else {
         return Err(PyTypeError::new_err("RNG state must be a torch.ByteTensor"));
     };
-    Mt19937::from_bytes(&tensor.to_vec::<u8>())
-        .ok_or_else(|| PyRuntimeError::new_err("Invalid mt19937 state"))
+    let bytes = tensor.to_vec::<u8>();
+    match generator {
+        Generator::Cpu(stream) => {
+            let state = Mt19937::from_bytes(&bytes)
+                .ok_or_else(|| PyRuntimeError::new_err("Invalid mt19937 state"))?;
+            stream.with(|own| *own = state);
+        }
+        Generator::Cuda(_, stream) => {
+            let state = Philox::from_bytes(&bytes)
+                .ok_or_else(|| PyRuntimeError::new_err("RNG state is wrong size"))?;
+            stream.with(|own| *own = state);
+        }
+    }
+    Ok(())
+}
+
+fn reseed(generator: &Generator, seed: u64) {
+    match generator {
+        Generator::Cpu(stream) => stream.with(|mt| *mt = Mt19937::new(seed)),
+        Generator::Cuda(_, stream) => stream.with(|philox| *philox = Philox::new(seed)),
+    }
+}
+
+/// The stream of a GPU's generator; the CPU's has no offset.
+fn with_offset(generator: &Generator) -> PyResult<&Stream<Philox>> {
+    match generator {
+        Generator::Cpu(_) => Err(PyRuntimeError::new_err("CPU Generator does not use offset")),
+        Generator::Cuda(_, stream) => Ok(stream),
+    }
 }
 
 #[pymethods]
@@ -62,24 +80,28 @@ impl PyGenerator {
     #[new]
     #[pyo3(signature = (device=None))]
     fn new(device: Option<&Bound<'_, PyAny>>) -> PyResult<PyGenerator> {
-        if let Some(device) = device {
-            super::device::only_cpu(device)?;
-        }
-        Ok(PyGenerator(Generator::new(DEFAULT_SEED)))
+        let device = device.map(super::device::read).transpose()?.flatten().unwrap_or_default();
+        Ok(PyGenerator(match device {
+            Device::Cpu => Generator::Cpu(Stream::new(Mt19937::new(DEFAULT_SEED))),
+            Device::Cuda(index) => Generator::Cuda(index, Stream::new(Philox::new(DEFAULT_SEED))),
+        }))
     }
 
     fn manual_seed<'py>(slf: Bound<'py, Self>, seed: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
-        slf.get().0.manual_seed(seed_of(seed)?);
+        reseed(&slf.get().0, seed_of(seed)?);
         Ok(slf)
     }
 
     fn initial_seed(&self) -> u64 {
-        self.0.with(|mt| mt.seed())
+        match &self.0 {
+            Generator::Cpu(stream) => stream.with(|mt| mt.seed()),
+            Generator::Cuda(_, stream) => stream.with(|philox| philox.seed),
+        }
     }
 
     fn seed(&self) -> u64 {
-        let seed = random_seed();
-        self.0.manual_seed(seed);
+        let seed = unforeseen_seed();
+        reseed(&self.0, seed);
         seed
     }
 
@@ -94,7 +116,10 @@ impl PyGenerator {
 
     /// A generator of its own in the same state.
     fn clone_state(&self) -> PyGenerator {
-        PyGenerator(self.0.with(|mt| Generator::from_state(mt.clone())))
+        PyGenerator(match &self.0 {
+            Generator::Cpu(stream) => Generator::Cpu(Stream::new(stream.with(|mt| mt.clone()))),
+            Generator::Cuda(index, stream) => Generator::Cuda(*index, Stream::new(stream.with(|p| *p))),
+        })
     }
 
     fn graphsafe_get_state(&self) -> PyResult<PyGenerator> {
@@ -107,19 +132,23 @@ impl PyGenerator {
     }
 
     fn get_offset(&self) -> PyResult<u64> {
-        Err(PyRuntimeError::new_err("CPU Generator does not use offset"))
+        Ok(with_offset(&self.0)?.with(|philox| philox.offset))
     }
 
     fn set_offset(&self, offset: u64) -> PyResult<()> {
-        let _ = offset;
-        Err(PyRuntimeError::new_err("CPU Generator does not use offset"))
+        let stream = with_offset(&self.0)?;
+        if !offset.is_multiple_of(4) {
+            return Err(PyRuntimeError::new_err("offset must be a multiple of 4"));
+        }
+        stream.with(|philox| philox.offset = offset);
+        Ok(())
     }
 
     /// As PyTorch pickles it: the class, its device, and (seed, offset, state).
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>, State)> {
         let this = slf.get();
-        let device = (this.device(slf.py()),).into_pyobject(slf.py())?.into_any();
-        let state = (this.initial_seed(), None, this.get_state(slf.py())?);
+        let device = (this.device(slf.py())?,).into_pyobject(slf.py())?.into_any();
+        let state = (this.initial_seed(), this.get_offset().ok(), this.get_state(slf.py())?);
         Ok((slf.get_type().into_any(), device, state))
     }
 
@@ -128,43 +157,65 @@ impl PyGenerator {
     }
 
     #[getter]
-    fn device(&self, py: Python<'_>) -> Py<super::device::PyDevice> {
-        super::device::cpu(py)
+    fn device(&self, py: Python<'_>) -> PyResult<Py<super::device::PyDevice>> {
+        super::device::object(py, self.0.device())
     }
 }
 
-/// Seeds the default generator and returns it.
+/// The CPU's default generator.
+fn default_generator() -> Generator {
+    Generator::Cpu(DEFAULT.clone())
+}
+
+/// Seeds the default generators of the CPU and of all GPUs, and returns the CPU's.
 #[pyfunction]
 fn manual_seed<'py>(py: Python<'py>, seed: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    Generator::default_generator().manual_seed(seed_of(seed)?);
+    let seed = seed_of(seed)?;
+    reseed(&default_generator(), seed);
+    seed_gpus(seed);
     py.import("rustnn._C")?.getattr("default_generator")
+}
+
+fn seed_gpus(seed: u64) {
+    GPUS.iter().for_each(|stream| stream.with(|philox| *philox = Philox::new(seed)));
 }
 
 #[pyfunction]
 fn initial_seed() -> u64 {
-    Generator::default_generator().with(|mt| mt.seed())
+    DEFAULT.with(|mt| mt.seed())
 }
 
 #[pyfunction]
 fn seed() -> u64 {
-    let seed = random_seed();
-    Generator::default_generator().manual_seed(seed);
+    let seed = unforeseen_seed();
+    reseed(&default_generator(), seed);
+    seed_gpus(seed);
     seed
 }
 
 #[pyfunction]
 fn get_rng_state(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    state_tensor(py, Generator::default_generator())
+    state_tensor(py, &default_generator())
 }
 
 #[pyfunction]
 fn set_rng_state(new_state: &Bound<'_, PyAny>) -> PyResult<()> {
-    load_state(Generator::default_generator(), new_state)
+    load_state(&default_generator(), new_state)
+}
+
+/// The default generator of a GPU; it can be seeded before anybody looks whether there is such a GPU.
+#[pyfunction]
+fn _cuda_generator(index: u8) -> PyResult<PyGenerator> {
+    match GPUS.get(index as usize) {
+        Some(stream) => Ok(PyGenerator(Generator::Cuda(index, stream.clone()))),
+        None => Err(PyRuntimeError::new_err(format!("CUDA error: invalid device ordinal: cuda:{index}"))),
+    }
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyGenerator>()?;
-    m.add("default_generator", Py::new(m.py(), PyGenerator(Generator::default_generator().clone()))?)?;
+    m.add("default_generator", Py::new(m.py(), PyGenerator(default_generator()))?)?;
+    m.add_function(wrap_pyfunction!(_cuda_generator, m)?)?;
     m.add_function(wrap_pyfunction!(manual_seed, m)?)?;
     m.add_function(wrap_pyfunction!(initial_seed, m)?)?;
     m.add_function(wrap_pyfunction!(seed, m)?)?;

@@ -150,6 +150,21 @@ fn swapped(row: &'static Row) -> impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sy
     move |a, b| apply(row, &[b, a])
 }
 
+/// `compute` on what mixed precision makes of the operands of the operation of that name.
+fn under_autocast(
+    name: &'static str,
+    compute: impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync,
+) -> impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync {
+    move |a, b| {
+        if !autocast::enabled() {
+            return compute(a, b);
+        }
+        let cast = |arg: Arg| arg.tensor().map(|t| autocast::cast_operand(name, t)).transpose();
+        let (left, right) = (cast(a)?, cast(b)?);
+        compute(left.as_ref().map_or(a, Arg::Tensor), right.as_ref().map_or(b, Arg::Tensor))
+    }
+}
+
 fn into_left(row: &'static Row) -> impl Fn(Arg, Arg) -> Result<Tensor> + Send + Sync {
     move |a, b| apply_inplace(row, &[a, b])
 }
@@ -215,7 +230,7 @@ impl PyTensor {
         if numpy::is_array(other)? {
             return slf.call_method0("reciprocal")?.mul(other);
         }
-        binary("__rtruediv__", slf, other, swapped(&rows::div::ROW))
+        binary("__rtruediv__", slf, other, under_autocast("reciprocal", swapped(&rows::div::ROW)))
     }
 
     fn __pow__<'py>(
@@ -224,7 +239,7 @@ impl PyTensor {
         modulo: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = modulo;
-        binary("__pow__", slf, exponent, |a, b| arithmetic::pow(a, b))
+        binary("__pow__", slf, exponent, under_autocast("pow", |a, b| arithmetic::pow(a, b)))
     }
 
     fn __rpow__<'py>(
@@ -233,7 +248,7 @@ impl PyTensor {
         modulo: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = modulo;
-        binary("__rpow__", slf, base, |a, b| arithmetic::pow(b, a))
+        binary("__rpow__", slf, base, under_autocast("pow", |a, b| arithmetic::pow(b, a)))
     }
 
     fn __ipow__<'py>(
@@ -295,8 +310,8 @@ impl PyTensor {
         let Some(other) = tensor_of(other) else { return Ok(py.NotImplemented().into_bound(py)) };
         let (mut this, mut other) = (handle(slf), other);
         if autocast::enabled() {
-            let short = autocast::state().dtype;
-            (this, other) = (autocast::cast(&this, short)?, autocast::cast(&other, short)?);
+            let cast = |t: &Tensor| autocast::cast_operand("matmul", t);
+            (this, other) = (cast(&this)?, cast(&other)?);
         }
         let result = if this.numel().saturating_add(other.numel()) > RELEASE_GIL {
             without_gil(py, || beside(&[&this, &other], || matmul::matmul(&this, &other)))

@@ -4,7 +4,8 @@ use pyo3::exceptions::{PyKeyError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
-use crate::optim::{self, Optimizer, Parameters};
+use crate::ops::cuda::beside;
+use crate::optim::{self, Optimizer, Parameters, loss_scale};
 use crate::python::convert::tensor_of;
 use crate::python::gc::without_gil;
 use crate::tensor::Tensor;
@@ -54,6 +55,36 @@ fn step(
     Ok(if elements > RELEASE_GIL { without_gil(params.py(), work) } else { work() }?)
 }
 
+/// Multiplies gradients on a GPU by a number there; `found` becomes 1 if one of them is not finite.
+#[pyfunction]
+fn _cuda_unscale(
+    grads: &Bound<'_, PyList>,
+    inverse: &Bound<'_, PyAny>,
+    found: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let (grads, inverse, found) = (tensors(grads)?, one_tensor(inverse)?, one_tensor(found)?);
+    Ok(beside(&[&found], || loss_scale::unscale(&grads, &inverse, &found))?)
+}
+
+/// Changes a loss scale and its tracker on a GPU by what was found.
+#[pyfunction]
+fn _cuda_update_scale(
+    scale: &Bound<'_, PyAny>,
+    tracker: &Bound<'_, PyAny>,
+    found: &Bound<'_, PyAny>,
+    growth: f64,
+    backoff: f64,
+    interval: i32,
+) -> PyResult<()> {
+    let [scale, tracker, found] = [one_tensor(scale)?, one_tensor(tracker)?, one_tensor(found)?];
+    let all = [&scale, &tracker, &found];
+    Ok(beside(&all, || loss_scale::update_scale(all, growth, backoff, interval))?)
+}
+
+fn one_tensor(value: &Bound<'_, PyAny>) -> PyResult<Tensor> {
+    tensor_of(value).ok_or_else(|| PyTypeError::new_err("expected a tensor"))
+}
+
 /// Each optimizer's function: parameters, gradients, states, and the settings by their names.
 macro_rules! steps {
     ($($function:ident: $optimizer:ident($($setting:ident: $type:ty),*);)*) => {
@@ -72,7 +103,8 @@ macro_rules! steps {
 
         pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
             $(m.add_function(wrap_pyfunction!($function, m)?)?;)*
-            Ok(())
+            m.add_function(wrap_pyfunction!(_cuda_unscale, m)?)?;
+            m.add_function(wrap_pyfunction!(_cuda_update_scale, m)?)
         }
     };
 }

@@ -37,9 +37,6 @@ __all__ = [
 
 _SHORT = (_C.bfloat16, _C.float16)
 
-# What is remembered for a GPU, which is not there.
-_gpu = {"enabled": False, "dtype": _C.float16}
-
 
 class _Nesting(threading.local):
     """How many ``autocast`` are around what a thread runs: the kept casts are a thread's own, too."""
@@ -64,32 +61,28 @@ def is_autocast_available(device_type: str) -> bool:
 
 def is_autocast_enabled(device_type: str = "cuda") -> bool:
     """Whether mixed precision is on for a kind of device."""
-    return bool(_C._autocast_state()[0] if _kind(device_type) == "cpu" else _gpu["enabled"])
+    return _C._autocast_state(_kind(device_type) != "cpu")[0]
 
 
 def set_autocast_enabled(device_type: str | bool, enabled: bool | None = None) -> None:
     """Switch mixed precision on or off for a kind of device ("cuda" where only ``enabled`` is given)."""
     if enabled is None:
         device_type, enabled = "cuda", bool(device_type)
-    if _kind(device_type) == "cpu":  # type: ignore[arg-type]
-        _, dtype, caches = _C._autocast_state()
-        _C._set_autocast_state(enabled, dtype, caches)
-    else:
-        _gpu["enabled"] = enabled
+    cuda = _kind(device_type) != "cpu"  # type: ignore[arg-type]
+    _, dtype, caches = _C._autocast_state(cuda)
+    _C._set_autocast_state(enabled, dtype, caches, cuda)
 
 
 def get_autocast_dtype(device_type: str) -> _C.dtype:
     """The short dtype of a kind of device."""
-    return _C._autocast_state()[1] if _kind(device_type) == "cpu" else _gpu["dtype"]  # type: ignore[return-value]
+    return _C._autocast_state(_kind(device_type) != "cpu")[1]
 
 
 def set_autocast_dtype(device_type: str, dtype: _C.dtype) -> None:
     """Choose the short dtype of a kind of device."""
-    if _kind(device_type) == "cpu":
-        enabled, _, caches = _C._autocast_state()
-        _C._set_autocast_state(enabled, dtype, caches)
-    else:
-        _gpu["dtype"] = dtype
+    cuda = _kind(device_type) != "cpu"
+    enabled, _, caches = _C._autocast_state(cuda)
+    _C._set_autocast_state(enabled, dtype, caches, cuda)
 
 
 def is_autocast_cache_enabled() -> bool:
@@ -187,10 +180,15 @@ class autocast:
                 stacklevel=2,
             )
             enabled = False
-        if device_type == "cuda" and enabled:
-            if _C._cuda_device_count():
-                raise NotImplementedError("autocast is not implemented for CUDA devices")
+        if device_type == "cuda" and enabled and not _C._cuda_device_count():
             warnings.warn("CUDA is not available or torch_xla is imported. Disabling autocast.", stacklevel=2)
+            enabled = False
+        if device_type == "cuda" and enabled and self.fast_dtype not in _SHORT:
+            warnings.warn(
+                "In CUDA autocast, but the target dtype is not supported. Disabling autocast.\nCUDA Autocast "
+                "only supports dtypes of torch.float16, torch.bfloat16 currently.",
+                stacklevel=2,
+            )
             enabled = False
         self._enabled = enabled
         self._cache_enabled = is_autocast_cache_enabled() if cache_enabled is None else cache_enabled

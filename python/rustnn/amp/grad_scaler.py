@@ -23,6 +23,19 @@ def _refresh_per_optimizer_state() -> dict[str, Any]:
     return {}
 
 
+def _unscaled(grads: list[Tensor], inverse: Tensor) -> Tensor:
+    """Multiplies gradients of one device by a number there: 1 if one of them was not finite, else 0."""
+    found = _C.zeros((), dtype=_C.float32, device=inverse.device)
+    if inverse.is_cuda and not any(gradient.is_complex() for gradient in grads):
+        _C._cuda_unscale(grads, inverse, found)
+        return found
+    for gradient in grads:
+        if not gradient.isfinite().all():
+            found.fill_(1)
+        gradient.mul_(inverse)
+    return found
+
+
 class GradScaler:
     """Scales losses, unscales gradients, and leaves out the steps whose gradients are not finite.
 
@@ -43,7 +56,7 @@ class GradScaler:
     ) -> None:
         self._device = device
         self._enabled = enabled
-        if enabled and device != "cpu":
+        if enabled and device != "cpu" and not (device == "cuda" and _C._cuda_device_count()):
             warnings.warn(
                 f"torch.{device}.amp.GradScaler is enabled, but {device.upper()} is not available.  "
                 "Disabling.",
@@ -65,7 +78,8 @@ class GradScaler:
         self._growth_tracker: Tensor | None = None
         # What happened to each optimizer since the last update: its stage, and whether it met infinities.
         self._stages: dict[int, str] = {}
-        self._found_inf: dict[int, float] = {}
+        # On GPUs the latter is a tensor on each of them, so that nobody has to wait for it.
+        self._found_inf: dict[int, list[Tensor]] = {}
 
     def _check_started(self, function: str) -> tuple[Tensor, Tensor]:
         fix = (
@@ -78,22 +92,22 @@ class GradScaler:
             raise AssertionError(f"Attempted {function} but _growth_tracker is None.  {fix}")
         return self._scale, self._growth_tracker
 
-    def _start(self) -> Tensor:
+    def _start(self, device: Any) -> Tensor:
         if self._growth_tracker is not None:
             raise AssertionError("_growth_tracker initialized before _scale")
-        self._scale = _C.tensor(self._init_scale, dtype=_C.float32)
-        self._growth_tracker = _C.tensor(self._init_growth_tracker, dtype=_C.int32)
+        self._scale = _C.tensor(self._init_scale, dtype=_C.float32, device=device)
+        self._growth_tracker = _C.tensor(self._init_growth_tracker, dtype=_C.int32, device=device)
         return self._scale
 
     def scale(self, outputs: Any) -> Any:
         """The outputs (a tensor, or an iterable of them) times the scale. ValueError for anything else."""
         if not self._enabled:
             return outputs
-        scale = self._scale if self._scale is not None else self._start()
 
         def scaled(value: Any) -> Any:
             if isinstance(value, Tensor):
-                return value * scale
+                scale = self._start(value.device) if self._scale is None else self._scale
+                return value * (scale if scale.device == value.device else scale.to(value.device))
             if isinstance(value, Iterable):
                 items = (scaled(item) for item in value)
                 return type(value)(items) if isinstance(value, (list, tuple)) else items
@@ -117,20 +131,20 @@ class GradScaler:
             )
         if stage == "stepped":
             raise RuntimeError("unscale_() is being called after step().")
-        found = 0.0
+        grads: dict[Any, list[Tensor]] = {}
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                gradient = parameter.grad
+                if gradient is None:
+                    continue
+                if gradient.dtype == _C.float16:
+                    raise ValueError("Attempting to unscale FP16 gradients.")
+                grads.setdefault(gradient.device, []).append(gradient)
         with no_grad():
             inverse = scale.double().reciprocal().float()
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    gradient = parameter.grad
-                    if gradient is None:
-                        continue
-                    if gradient.dtype == _C.float16:
-                        raise ValueError("Attempting to unscale FP16 gradients.")
-                    if not gradient.isfinite().all():
-                        found = 1.0
-                    gradient.mul_(inverse)
-        self._found_inf[id(optimizer)] = found
+            self._found_inf[id(optimizer)] = [
+                _unscaled(own, inverse.to(device)) for device, own in grads.items()
+            ]
         self._stages[id(optimizer)] = "unscaled"
 
     def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
@@ -150,7 +164,7 @@ class GradScaler:
         if stage == "ready":
             self.unscale_(optimizer)
         self._stages[id(optimizer)] = "stepped"
-        if self._found_inf[id(optimizer)]:
+        if any(found.item() for found in self._found_inf[id(optimizer)]):
             return None
         return optimizer.step(*args, **kwargs)
 
@@ -176,7 +190,14 @@ class GradScaler:
                     scale.fill_(new_scale)
             elif not self._found_inf:
                 raise AssertionError("No inf checks were recorded prior to update.")
-            elif any(self._found_inf.values()):
+            elif scale.is_cuda:
+                found = _C.zeros((), dtype=_C.float32, device=scale.device)
+                for one in (f for found_by_one in self._found_inf.values() for f in found_by_one):
+                    found.add_(one.to(scale.device))
+                _C._cuda_update_scale(
+                    scale, tracker, found, self._growth_factor, self._backoff_factor, self._growth_interval
+                )
+            elif any(f.item() for found_by_one in self._found_inf.values() for f in found_by_one):
                 scale.mul_(self._backoff_factor)
                 tracker.fill_(0)
             elif int(tracker.item()) + 1 == self._growth_interval:

@@ -28,7 +28,9 @@ __all__ = [
     "get_device_name",
     "get_device_properties",
     "get_rng_state",
+    "get_rng_state_all",
     "init",
+    "initial_seed",
     "ipc_collect",
     "is_available",
     "is_bf16_supported",
@@ -43,8 +45,11 @@ __all__ = [
     "memory_stats",
     "memory_summary",
     "reset_peak_memory_stats",
+    "seed",
+    "seed_all",
     "set_device",
     "set_rng_state",
+    "set_rng_state_all",
     "set_stream",
     "stream",
     "synchronize",
@@ -196,46 +201,6 @@ def synchronize(device: Any = None) -> None:
     _C._cuda_synchronize(_index(device))
 
 
-# ---- random numbers: a GPU's own generator is not there yet ----
-
-
-def manual_seed(seed: int) -> None:
-    """Seeds the generator of a GPU; without one, nothing happens, as in PyTorch."""
-
-
-def manual_seed_all(seed: int) -> None:
-    """Seeds the generators of all GPUs; without one, nothing happens, as in PyTorch."""
-
-
-def seed() -> None:
-    """Seeds the generator of the GPU anew; without one, nothing happens."""
-
-
-seed_all = seed
-
-
-def _no_generator(*args: Any, **kwargs: Any) -> NoReturn:
-    """The state of a GPU's generator. RuntimeError without a GPU, NotImplementedError with one."""
-    init()
-    raise NotImplementedError("random numbers on CUDA devices are not implemented yet")
-
-
-get_rng_state = _no_generator
-set_rng_state = _no_generator
-initial_seed = _no_generator
-
-
-def get_rng_state_all() -> list[Any]:
-    """The states of the generators of all GPUs."""
-    return [_no_generator() for _ in range(device_count())]
-
-
-def set_rng_state_all(new_states: Any) -> None:
-    """Sets the states of the generators of all GPUs; RuntimeError for more than there are."""
-    for state in new_states:
-        _no_generator(state)
-
-
 def _missing(*args: Any, **kwargs: Any) -> NoReturn:
     """Needs a GPU. RuntimeError if there is none, NotImplementedError otherwise."""
     init()
@@ -279,6 +244,17 @@ _MEMORY = {
     "reset_max_memory_cached",
     "reset_peak_memory_stats",
 }
+_RANDOM = {
+    "get_rng_state",
+    "get_rng_state_all",
+    "initial_seed",
+    "manual_seed",
+    "manual_seed_all",
+    "seed",
+    "seed_all",
+    "set_rng_state",
+    "set_rng_state_all",
+}
 _STREAMS = {"Event", "Stream", "StreamContext", "current_stream", "default_stream", "set_stream", "stream"}
 
 if TYPE_CHECKING:
@@ -291,6 +267,15 @@ if TYPE_CHECKING:
     from rustnn.cuda.memory import memory_stats as memory_stats
     from rustnn.cuda.memory import memory_summary as memory_summary
     from rustnn.cuda.memory import reset_peak_memory_stats as reset_peak_memory_stats
+    from rustnn.cuda.random import get_rng_state as get_rng_state
+    from rustnn.cuda.random import get_rng_state_all as get_rng_state_all
+    from rustnn.cuda.random import initial_seed as initial_seed
+    from rustnn.cuda.random import manual_seed as manual_seed
+    from rustnn.cuda.random import manual_seed_all as manual_seed_all
+    from rustnn.cuda.random import seed as seed
+    from rustnn.cuda.random import seed_all as seed_all
+    from rustnn.cuda.random import set_rng_state as set_rng_state
+    from rustnn.cuda.random import set_rng_state_all as set_rng_state_all
     from rustnn.cuda.streams import Event as Event
     from rustnn.cuda.streams import Stream as Stream
     from rustnn.cuda.streams import current_stream as current_stream
@@ -302,7 +287,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    for names, module in ((_MEMORY, "memory"), (_STREAMS, "streams")):
+    for names, module in ((_MEMORY, "memory"), (_RANDOM, "random"), (_STREAMS, "streams")):
         if name in names:
             value = getattr(import_module(f"rustnn.cuda.{module}"), name)
             globals()[name] = value
@@ -312,7 +297,9 @@ def __getattr__(name: str) -> Any:
 
         if name in CUDA_TYPES:
             return CUDA_TYPES[name]
-    if name in ("amp", "nvtx", "memory", "streams"):
+    if name == "default_generators":
+        return tuple(_C._cuda_generator(i) for i in range(device_count()))
+    if name in ("amp", "nvtx", "memory", "random", "streams"):
         return import_module(f"rustnn.cuda.{name}")
     if name == "OutOfMemoryError":
         from rustnn import OutOfMemoryError

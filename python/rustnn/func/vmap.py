@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rustnn import _C
+from rustnn import _C, random
 from rustnn._C import Tensor
 from rustnn.func.trees import leaves, rebuild, tree_map
 
@@ -38,18 +38,18 @@ def vmap(
         dims = _dims_of(in_dims, args)
         flat = leaves(args)
         size = _batch_size(flat, dims)
-        state = _C.get_rng_state()
+        states = [] if randomness == "different" else random._states()
         results = []
         for n in range(size):
             if randomness == "same":
-                _C.set_rng_state(state)
+                random._restore(states)
             picked = [x if d is None else x.select(d, n) for x, d in zip(flat, dims, strict=True)]
             given = rebuild(args, picked)
             with_rows = tree_map(lambda t: t.select(0, n) if isinstance(t, Tensor) else t, kwargs)
             results.append(func(*given, **with_rows))
             # What is drawn in one call is drawn in all.
-            if randomness == "error" and n == 0 and not _C.equal(state, _C.get_rng_state()):
-                _C.set_rng_state(state)
+            if randomness == "error" and n == 0 and random._moved_on(states):
+                random._restore(states)
                 raise RuntimeError(
                     "vmap: called random operation while in randomness error mode. Please either use the "
                     "'same' or 'different' randomness flags on vmap or perform the randomness operation out "

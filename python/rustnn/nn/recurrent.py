@@ -167,7 +167,7 @@ class RNNBase(Module):
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
         """ValueError for another dtype than the weights' without autocast, RuntimeError for another shape."""
         dtype = self.weight_ih_l0.dtype
-        if input.dtype != dtype and not _C._autocast_state()[0]:
+        if input.dtype != dtype and not _C._autocast_state(input.is_cuda)[0]:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({dtype}). "
                 f"Convert input: input.to({dtype}), or convert model: model.to({input.dtype})"
@@ -210,10 +210,10 @@ class RNNBase(Module):
         parts: list[Tensor] = list(
             _C._recurrence(inputs, list(state), w_hh, b_hh, projection, sizes, self.mode, bool(direction))
         )
-        autocast, short, _ = _C._autocast_state()
+        autocast, short, _ = _C._autocast_state(data.is_cuda)
         if autocast:
-            # Computed in float32; the state keeps its dtype, but for plain cells, which are products.
-            dtype = short if self.mode.startswith("RNN") else state[0].dtype
+            # The CPU computes in float32; the state keeps its dtype, but for plain cells, which are products.
+            dtype = short if data.is_cuda or self.mode.startswith("RNN") else state[0].dtype
             parts = [part if part.dtype == _C.float64 else part.to(dtype) for part in parts]
         return parts
 

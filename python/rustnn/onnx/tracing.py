@@ -225,7 +225,7 @@ class Tracer:
             return self.change_shape(name, args)
         if name in _VALUES:
             self.warn_of_value(args[0], name)
-        if _C._autocast_state()[0]:
+        if _C._autocast_state()[0] or _C._autocast_state(True)[0]:
             raise OnnxExporterError(
                 f"'{name}' is called under autocast, whose casts cannot be seen ({_place()}): convert the "
                 "model, by half() or bfloat16(), and export it without"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 
-from rustnn import _C
+from rustnn import _C, random
 from rustnn._C import Tensor
 from rustnn.autograd import Function, enable_grad, no_grad
 from rustnn.autograd.graph import saved_tensors_hooks
@@ -78,16 +78,14 @@ class _RandomState:
     """The state of the random numbers, put back for a recomputation and restored after it."""
 
     def __init__(self, preserve: bool) -> None:
-        self.state = _C.get_rng_state() if preserve else None
+        self._states = random._states() if preserve else []
 
     def __enter__(self) -> None:
-        if self.state is not None:
-            self._after = _C.get_rng_state()
-            _C.set_rng_state(self.state)
+        self._after = random._states() if self._states else []
+        random._restore(self._states)
 
     def __exit__(self, *exception: object) -> None:
-        if self.state is not None:
-            _C.set_rng_state(self._after)
+        random._restore(self._after)
 
 
 def checkpoint(

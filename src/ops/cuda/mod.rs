@@ -10,6 +10,7 @@ pub mod mask;
 pub mod matmul;
 pub mod pick;
 pub mod pointwise;
+pub mod random;
 pub mod reduce;
 pub mod scan;
 pub mod search;

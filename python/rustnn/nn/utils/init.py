@@ -24,10 +24,10 @@ def skip_init(module_cls: type[Module], *args: Any, **kwargs: Any) -> Module:
         raise RuntimeError(f"Expected a Module; got {module_cls}")
     if "device" not in inspect.signature(module_cls).parameters:
         raise RuntimeError("Module must support a 'device' arg to skip initialization")
-    from rustnn.random import get_rng_state, set_rng_state
+    from rustnn.random import _restore, _states
 
     # Initial values are made here and given up: what follows must draw what it draws in PyTorch.
-    state = get_rng_state()
+    states = _states()
     module = module_cls(*args, **kwargs)
-    set_rng_state(state)
+    _restore(states)
     return module
