@@ -15,7 +15,8 @@ use crate::dtype::DType;
 use crate::ops;
 use crate::ops::cuda::index::Access;
 use crate::ops::cuda::template::Instance;
-use crate::ops::cuda::{arg_extreme, index, matmul, reduce, softmax};
+use crate::ops::cuda::matmul::Tiling;
+use crate::ops::cuda::{arg_extreme, conv, index, matmul, reduce, softmax};
 use crate::optim;
 use crate::python::gc::without_gil;
 
@@ -258,7 +259,21 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
                 );
             }
         }
-        add("gemm", dtype, matmul::instance(dtype, |i| i.source()));
+        let half = matches!(dtype, DType::F16 | DType::BF16);
+        for (mma, r, by_depth) in [(half, 4, [true, true]), (half, 8, [true, false]), (false, 4, [false, false])] {
+            let r = if dtype.size() > 4 { 4 } else { r };
+            let tiling = Tiling { mma, r, parts: 1, part: 32 };
+            let source = |i: &Instance| i.source();
+            add("gemm", dtype, matmul::instance(dtype, dtype, tiling, by_depth, source));
+            if dtype != DType::Bool {
+                add("convolve", dtype, conv::instance(dtype, dtype, tiling, false, source));
+                add("convolve_weight", dtype, conv::instance(dtype, dtype, tiling, true, source));
+            }
+        }
+        if dtype != DType::Bool {
+            add("convolve_few", dtype, conv::few_instance(dtype, 2, |i| i.source()));
+            add("convolve_weight_few", dtype, conv::few_weight_instance(dtype, dtype, |i| i.source()));
+        }
         for put in [Put::Write, Put::Add, Put::Multiply, Put::Max, Put::Min] {
             if !dtype.is_complex() || matches!(put, Put::Write | Put::Add | Put::Multiply) {
                 add("index_put", dtype, index::instance(Access::Put(put), 1, dtype, |i| i.source()));

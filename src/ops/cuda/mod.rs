@@ -2,6 +2,7 @@
 //! would run a kernel; where they have none as yet, `device::refuse` makes an error of it.
 
 pub mod arg_extreme;
+pub mod conv;
 pub mod copy;
 pub mod index;
 pub mod matmul;
