@@ -14,8 +14,8 @@ use crate::cuda::{compile, gpu, library};
 use crate::dtype::DType;
 use crate::ops;
 use crate::ops::cuda::index::Access;
-use crate::ops::cuda::template::Instance;
 use crate::ops::cuda::matmul::Tiling;
+use crate::ops::cuda::template::Instance;
 use crate::ops::cuda::{arg_extreme, conv, index, matmul, reduce, softmax};
 use crate::optim;
 use crate::python::gc::without_gil;
@@ -260,7 +260,9 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
             }
         }
         let half = matches!(dtype, DType::F16 | DType::BF16);
-        for (mma, r, by_depth) in [(half, 4, [true, true]), (half, 8, [true, false]), (false, 4, [false, false])] {
+        for (mma, r, by_depth) in
+            [(half, 4, [true, true]), (half, 8, [true, false]), (false, 4, [false, false])]
+        {
             let r = if dtype.size() > 4 { 4 } else { r };
             let tiling = Tiling { mma, r, parts: 1, part: 32 };
             let source = |i: &Instance| i.source();

@@ -3,12 +3,6 @@
 // and tap t, which is nothing where it lies outside. The output of a convolution is that with taps that go forward; the
 // gradient of its input is that with taps that go backward, for each remainder of places modulo the stride.
 namespace rn {
-// n / by for n < 2^31, as a product (Granlund and Montgomery, 1994).
-struct Divisor {
-    unsigned by, factor, shift;
-    __device__ __forceinline__ int divide(int n) const { return (int)((__umulhi((unsigned)n, factor) + (unsigned)n) >> shift); }
-};
-
 struct Window {
     long long image, channel;     // elements of an image and of a channel that is read
     long long result, plane;      // elements of an image and of a channel that is written
@@ -26,17 +20,6 @@ struct Window {
     int vectors;
 };
 
-struct Places { int of[3]; };
-// i as ((n * sizes[0] + z) * sizes[1] + y) * sizes[2] + x.
-__device__ __forceinline__ int split(const Divisor* sizes, int i, Places& places) {
-#pragma unroll
-    for (int axis = 2; axis >= 0; axis--) {
-        const int rest = sizes[axis].divide(i);
-        places.of[axis] = i - rest * (int)sizes[axis].by;
-        i = rest;
-    }
-    return i;
-}
 // Where the places lie in a channel; negative if they are outside.
 __device__ __forceinline__ long long inside(const Window& w, const Places& a, const Places& b) {
     const int z = a.of[0] + b.of[0], y = a.of[1] + b.of[1], x = a.of[2] + b.of[2];

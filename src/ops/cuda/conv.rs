@@ -98,7 +98,9 @@ struct Sides {
 fn int(value: i64) -> Result<i32> {
     match i32::try_from(value) {
         Ok(value) => Ok(value),
-        Err(_) => bail!(Unsupported, "convolutions of sizes beyond 2^31 are not implemented for CUDA tensors"),
+        Err(_) => {
+            bail!(Unsupported, "convolutions of sizes beyond 2^31 are not implemented for CUDA tensors")
+        }
     }
 }
 
@@ -233,7 +235,13 @@ fn run(
     Ok(())
 }
 
-fn launch(gpu: &Gpu, kernel: Kernel, grid: [u32; 3], places: &mut [u64; 4], window: &mut Window) -> Result<()> {
+fn launch(
+    gpu: &Gpu,
+    kernel: Kernel,
+    grid: [u32; 3],
+    places: &mut [u64; 4],
+    window: &mut Window,
+) -> Result<()> {
     let mut arguments: Vec<_> = places.iter_mut().map(argument).collect();
     arguments.push(argument(window));
     // SAFETY: the instance was made for the dtypes of these contiguous tensors, whose sizes the window has.
@@ -311,11 +319,8 @@ pub fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geomet
     let remainders = [0, 1, 2].map(|i| g.stride[i].min(written[i]));
     let found: Vec<[(usize, usize, usize); 3]> = (0..remainders.iter().product())
         .map(|at: usize| {
-            let of = [
-                at / remainders[2] / remainders[1],
-                at / remainders[2] % remainders[1],
-                at % remainders[2],
-            ];
+            let of =
+                [at / remainders[2] / remainders[1], at / remainders[2] % remainders[1], at % remainders[2]];
             [0, 1, 2].map(|i| taps_of(of[i], kernel[i], &g, i))
         })
         .collect();
@@ -326,8 +331,7 @@ pub fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geomet
         if taps.iter().any(|&(_, _, count)| count == 0) {
             continue;
         }
-        let of =
-            [at / remainders[2] / remainders[1], at / remainders[2] % remainders[1], at % remainders[2]];
+        let of = [at / remainders[2] / remainders[1], at / remainders[2] % remainders[1], at % remainders[2]];
         let axis = |i: usize| {
             let (first, every, count) = taps[i];
             let (stride, dilation) = (g.stride[i] as i64, g.dilation[i] as i64);
@@ -385,13 +389,9 @@ pub fn weight_gradient(x: &Tensor, gy: &Tensor, w_sizes: &[usize], g: Geometry) 
     }
     window.cut(tiling)?;
     let to = if tiling.parts > 1 { computed(dtype) } else { dtype };
-    let partial =
-        if tiling.parts > 1 { Some(Tensor::empty(&[tiling.parts, gw.numel()], to)?) } else { None };
-    let mut places = [
-        partial.as_ref().unwrap_or(&gw).device_address(),
-        slopes.device_address(),
-        x.device_address(),
-    ];
+    let partial = if tiling.parts > 1 { Some(Tensor::empty(&[tiling.parts, gw.numel()], to)?) } else { None };
+    let mut places =
+        [partial.as_ref().unwrap_or(&gw).device_address(), slopes.device_address(), x.device_address()];
     let mut plane = Divisor::of(int(results.iter().product::<usize>() as i64)?);
     let mut arguments: Vec<_> = places.iter_mut().map(argument).collect();
     arguments.extend([argument(&mut plane), argument(&mut window)]);

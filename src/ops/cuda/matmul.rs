@@ -163,7 +163,9 @@ pub fn instance<R>(
     then(&Instance {
         text: TEXT,
         function: "gemm",
-        types: &|| format!("{mma}, {r}, {}, {}, {}, {e}, {o}", by_depth[0], by_depth[1], computed_type(dtype)),
+        types: &|| {
+            format!("{mma}, {r}, {}, {}, {}, {e}, {o}", by_depth[0], by_depth[1], computed_type(dtype))
+        },
         parameters: &|| format!("{o}* c, const {e}* a, const {e}* b, const {e}* addend, rn::Gemm s"),
         variant: &[dtype as u8, to as u8, mma as u8, r as u8, by_depth[0] as u8, by_depth[1] as u8],
     })
