@@ -5,18 +5,25 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::cpu::grid_sample::Interpolation;
 use crate::cpu::index::Put;
 use crate::cpu::pointwise::Typed;
+use crate::cpu::pool::Window;
+use crate::cpu::recurrent::Cell;
 use crate::cpu::reduce::Reduction;
 use crate::cuda::formula::{self, Kernel, Operand, Order};
 use crate::cuda::stream::Event;
 use crate::cuda::{compile, gpu, library};
 use crate::dtype::DType;
 use crate::ops;
+use crate::ops::cuda::grid_sample::Part;
 use crate::ops::cuda::index::Access;
 use crate::ops::cuda::matmul::Tiling;
+use crate::ops::cuda::pool::{Pick, Windows};
 use crate::ops::cuda::template::Instance;
-use crate::ops::cuda::{arg_extreme, conv, index, matmul, reduce, softmax};
+use crate::ops::cuda::{
+    arg_extreme, axis, conv, grid_sample, index, matmul, pool, recurrent, reduce, softmax,
+};
 use crate::optim;
 use crate::python::gc::without_gil;
 
@@ -282,6 +289,40 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
             }
         }
         add("index_read", dtype, index::instance(Access::Read, 2, dtype, |i| i.source()));
+        add("axis_map", dtype, axis::instance(dtype, true, |i| i.source()));
+        if dtype.is_floating() || dtype.is_complex() || dtype == DType::I64 {
+            add("axis_map", dtype, axis::instance(dtype, false, |i| i.source()));
+        }
+        if !dtype.is_complex() && dtype != DType::Bool {
+            let one = Window { kernel: 1, stride: 1, padding: 0, dilation: 1 };
+            for windows in [Windows::Sliding([one; 3]), Windows::Adaptive] {
+                for gradient in [false, true] {
+                    add("max_pool", dtype, pool::instance(dtype, &windows, gradient, |i| i.source()));
+                }
+            }
+        }
+        if matches!(dtype, DType::F32 | DType::F64) {
+            for pick in [Pick::Gather, Pick::Add, Pick::Write] {
+                add("pick", dtype, pool::pick_instance(dtype, pick, |i| i.source()));
+            }
+            for cell in [Cell::Tanh, Cell::Relu, Cell::Lstm, Cell::Gru] {
+                for gradient in [false, true] {
+                    add("recurrent", dtype, recurrent::instance(cell, dtype, gradient, |i| i.source()));
+                }
+            }
+            for (dims, interpolation) in
+                [(2, Interpolation::Linear), (3, Interpolation::Nearest), (2, Interpolation::Cubic)]
+            {
+                for part in [Part::Values, Part::Gradient, Part::Series] {
+                    let source = |i: &Instance| i.source();
+                    add(
+                        "grid_sample",
+                        dtype,
+                        grid_sample::instance(dtype, part, interpolation, dims, source),
+                    );
+                }
+            }
+        }
         if !dtype.is_complex() {
             add("arg_extreme", dtype, arg_extreme::instance(dtype, true, true, |i| i.source()));
         }

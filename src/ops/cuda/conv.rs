@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::layout::{Layout, Sizes, Strides};
 use crate::ops::conv_kernel::{Geometry, volume};
 use crate::ops::cuda::matmul::{Tiling, narrow};
+use crate::ops::cuda::places::{Divisor, each, int};
 use crate::ops::cuda::pointwise::gpu_of;
 use crate::ops::cuda::reduce;
 use crate::ops::cuda::template::{Instance, argument, types_of};
@@ -18,30 +19,12 @@ use crate::tensor::Tensor;
 const TEXT: &str = concat!(
     include_str!("../../cuda/kernels/reduce.cu"),
     include_str!("../../cuda/kernels/tile.cu"),
+    include_str!("../../cuda/kernels/places.cu"),
     include_str!("../../cuda/kernels/conv.cu")
 );
 
 /// Rows of a group up to which a tile would be mostly empty.
 const FEW: usize = 4;
-
-/// `rn::Divisor`.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct Divisor {
-    by: u32,
-    factor: u32,
-    shift: u32,
-}
-
-impl Divisor {
-    /// Of numbers below 2^31.
-    pub fn of(by: i32) -> Divisor {
-        let by = by.max(1) as u32;
-        let shift = 32 - (by - 1).leading_zeros();
-        let factor = (((1u64 << 32) * ((1u64 << shift) - u64::from(by))) / u64::from(by) + 1) as u32;
-        Divisor { by, factor, shift }
-    }
-}
 
 /// `rn::Window`.
 #[repr(C)]
@@ -93,23 +76,6 @@ struct Sides {
     groups: usize,
     channels: usize,
     rows: usize,
-}
-
-fn int(value: i64) -> Result<i32> {
-    match i32::try_from(value) {
-        Ok(value) => Ok(value),
-        Err(_) => {
-            bail!(Unsupported, "convolutions of sizes beyond 2^31 are not implemented for CUDA tensors")
-        }
-    }
-}
-
-fn each<T, R: Copy + Default>(values: &[T; 3], of: impl Fn(&T) -> Result<R>) -> Result<[R; 3]> {
-    let mut out = [R::default(); 3];
-    for (to, value) in out.iter_mut().zip(values) {
-        *to = of(value)?;
-    }
-    Ok(out)
 }
 
 impl Window {

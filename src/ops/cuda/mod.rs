@@ -2,11 +2,16 @@
 //! would run a kernel; where they have none as yet, `device::refuse` makes an error of it.
 
 pub mod arg_extreme;
+pub mod axis;
 pub mod conv;
 pub mod copy;
+pub mod grid_sample;
 pub mod index;
 pub mod matmul;
+pub mod places;
 pub mod pointwise;
+pub mod pool;
+pub mod recurrent;
 pub mod reduce;
 pub mod softmax;
 pub mod template;
