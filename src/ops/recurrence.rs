@@ -288,7 +288,7 @@ impl Recurrence {
         let bias = t.bias.map(Tensor::detached);
         let contribution = Tensor::empty(&[self.sizes[0], gates], dtype)?;
         if outputs.numel() > 0 {
-            for (_, first, rows) in self.steps() {
+            for (_, first, rows) in self.steps().into_iter().filter(|&(_, _, rows)| rows > 0) {
                 let head = |t: &Tensor| view::narrow(t, 0, 0, rows as i64);
                 cuda::matmul::product(&head(&contribution)?, &head(&state[0])?, &turned, bias.as_ref())?;
                 let step = cuda::recurrent::Forward {
@@ -332,7 +332,7 @@ impl Recurrence {
             for_gates.clone()
         };
         if for_gates.numel() > 0 {
-            for (_, first, rows) in self.steps().into_iter().rev() {
+            for (_, first, rows) in self.steps().into_iter().rev().filter(|&(_, _, rows)| rows > 0) {
                 let step = cuda::recurrent::Backward {
                     for_gates: &for_gates,
                     for_contribution: &for_contribution,

@@ -184,13 +184,13 @@ fn run(
     window.vectors = i32::from(depth % 8 == 0 && kernel.device_address().is_multiple_of(16));
     let grid = [tiling.tiles(rows, columns)?, tiling.parts as u32, sides.groups as u32];
     if tiling.parts == 1 {
-        let function = instance(dtype, dtype, tiling, false, |i| i.kernel(gpu))?;
+        let function = instance(dtype, dtype, tiling, false, |i| i.kernel_for(gpu, tiling.blocks()))?;
         return launch(gpu, function, grid, &mut places, &mut window);
     }
     let wide = computed(dtype);
     let partial = Tensor::empty(&[tiling.parts, y.numel()], wide)?;
     (places[0], places[3]) = (partial.device_address(), 0);
-    let function = instance(dtype, wide, tiling, false, |i| i.kernel(gpu))?;
+    let function = instance(dtype, wide, tiling, false, |i| i.kernel_for(gpu, tiling.blocks()))?;
     launch(gpu, function, grid, &mut places, &mut window)?;
     reduce::reduce(y, &partial, Reduction::Sum, 1)?;
     if let Some(bias) = bias {
@@ -365,7 +365,7 @@ pub fn weight_gradient(x: &Tensor, gy: &Tensor, w_sizes: &[usize], g: Geometry) 
         let function = few_weight_instance(dtype, to, |i| i.kernel(gpu))?;
         (function, [gw.numel() as u32, tiling.parts as u32, 1])
     } else {
-        let function = instance(dtype, to, tiling, true, |i| i.kernel(gpu))?;
+        let function = instance(dtype, to, tiling, true, |i| i.kernel_for(gpu, tiling.blocks()))?;
         (function, [tiling.tiles(rows, depth)?, tiling.parts as u32, g.groups as u32])
     };
     // SAFETY: the instance was made for the dtypes of these contiguous tensors, whose sizes the window has.

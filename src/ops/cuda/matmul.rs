@@ -45,6 +45,11 @@ impl Tiling {
         Tiling { mma, r, parts: k.div_ceil(part).max(1), part }
     }
 
+    /// Blocks that ought to be on a multiprocessor at a time: one loads while the other multiplies.
+    pub fn blocks(&self) -> u32 {
+        if self.r == 8 { 2 } else { 1 }
+    }
+
     /// Tiles of an (m, n) matrix, as the first dimension of a grid.
     pub fn tiles(&self, m: usize, n: usize) -> Result<u32> {
         let size = 16 * self.r;
@@ -122,7 +127,7 @@ pub fn product(out: &Tensor, a: &Tensor, b: &Tensor, addend: Option<&Tensor>) ->
         None
     };
     let to = if partial.is_some() { wide_dtype } else { dtype };
-    let kernel = instance(dtype, to, tiling, by_depth, |i| i.kernel(gpu))?;
+    let kernel = instance(dtype, to, tiling, by_depth, |i| i.kernel_for(gpu, tiling.blocks()))?;
     let tiles = tiling.tiles(sizes[0], sizes[1])?;
     // Grids are 65,535 blocks deep at most: larger batches take several launches.
     let mut at = 0;
