@@ -71,7 +71,7 @@ def test_transposed(x: tuple[int, ...], w: tuple[int, ...], options: dict[str, A
     )
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "complex64", "complex128"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "complex64"])
 @pytest.mark.parametrize("case", [1, 4, 6, 8], ids=str)
 def test_dtypes(dtype: str, case: int) -> None:
     torch.manual_seed(0)
@@ -82,7 +82,7 @@ def test_dtypes(dtype: str, case: int) -> None:
     check(lambda x, w, b: F.conv2d(x, w, b, **options), *data)
 
 
-@pytest.mark.parametrize("dtype", ["int64", "int32", "int8", "uint8"])
+@pytest.mark.parametrize("dtype", ["int64", "uint8"])
 def test_whole_numbers(dtype: str) -> None:
     torch.manual_seed(0)
     x = torch.randint(0, 9, (2, 3, 6, 6)).to(getattr(torch, dtype))
@@ -131,7 +131,7 @@ def test_bad_calls_are_refused_as_on_the_cpu() -> None:
         F.conv2d(x, torch.zeros(2, 3, 3, 3))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "complex64", "int32"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "complex128", "int32"])
 @pytest.mark.parametrize(
     ("m", "n", "k"), [(1, 1, 1), (70, 130, 40), (129, 3, 33), (3, 200, 64), (5, 6, 1100)], ids=str
 )
@@ -141,8 +141,10 @@ def test_products(dtype: str, m: int, n: int, k: int) -> None:
     own = getattr(torch, dtype)
     scale = 0.25 if own.is_floating_point or own.is_complex else 4
     a, b = (filled(m, k) * scale).to(own), (filled(k, n) * scale).to(own)
-    for turn_a in (False, True):
-        for turn_b in (False, True):
+    # Each way is a kernel to compile: all of them for two dtypes.
+    ways = (False, True) if dtype in ("float32", "bfloat16") else (False,)
+    for turn_a in ways:
+        for turn_b in ways:
             left = a.t().contiguous().t() if turn_a else a
             right = b.t().contiguous().t() if turn_b else b
             there = left.cuda() @ right.cuda()

@@ -50,7 +50,7 @@ def test_the_first_of_equals_and_nan_win() -> None:
     check(lambda x: F.max_pool2d(x, 2, return_indices=True), torch.full((1, 1, 4, 4), -float("inf")))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "int64", "int8", "uint8"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "int64", "uint8"])
 def test_max_pool_dtypes(dtype: str) -> None:
     x = (distinct(2, 3, 5, 6) * 100).to(getattr(torch, dtype))
     check(lambda x: F.max_pool2d(x, 3, 2, 1, return_indices=True), x)
@@ -71,7 +71,7 @@ def test_avg_pool(dims: int, options: dict[str, Any]) -> None:
     check(lambda x: AVG[dims](x, **options) ** 2, distinct(2, 3, *(7, 6, 8)[:dims]), second=True)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_avg_pool_dtypes(dtype: str) -> None:
     x = distinct(2, 3, 9, 8).to(getattr(torch, dtype))
     check(lambda x: F.avg_pool2d(x, 3, 2, 1), x)
@@ -125,7 +125,7 @@ def test_unpool_notices_bad_indices() -> None:
         torch.cuda.synchronize()
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 def test_fractional(dtype: str) -> None:
     own = getattr(torch, dtype)
     samples = torch.tensor([[[0.1, 0.7], [0.4, 0.9]]] * 2).to(own)
