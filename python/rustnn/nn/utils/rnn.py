@@ -163,7 +163,8 @@ def pack_padded_sequence(
     given: Tensor = lengths if isinstance(lengths, Tensor) else _C.as_tensor(list(lengths), dtype=_C.int64)
     if given.device.type != "cpu":
         raise RuntimeError(
-            f"'lengths' argument should be a 1D CPU int64 tensor, but got {given.dim()}D {given.device} tensor"
+            "'lengths' argument should be a 1D CPU int64 tensor, "
+            f"but got {given.dim()}D {given.device} tensor"
         )
     sorted_indices = None
     if not enforce_sorted:
