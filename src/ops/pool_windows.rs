@@ -178,9 +178,9 @@ fn fractional_max_pool(a: &Args, dims: usize) -> Result<Output> {
     if x.device().is_cuda() {
         let mut sizes: Sizes = x.sizes().into();
         let mut sides = [1; 3];
-        for i in 0..dims {
-            sizes[lead + i] = outputs[i] as usize;
-            sides[3 - dims + i] = kernel[i] as usize;
+        for (i, (&output, &side)) in outputs.iter().zip(&kernel).enumerate() {
+            sizes[lead + i] = output as usize;
+            sides[3 - dims + i] = side as usize;
         }
         let windows = cuda::pool::Windows::Fractional { kernel: sides, samples: samples.clone() };
         let (out, indices) = cuda::pool::max_pool(x, &sizes, dims, &windows)?;

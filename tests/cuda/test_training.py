@@ -142,7 +142,7 @@ PICTURE_MODELS: dict[str, Callable[[], nn.Module]] = {
 
 @pytest.mark.parametrize("name", PICTURE_MODELS)
 def test_models_of_pictures_learn_the_same(name: str) -> None:
-    found = []
+    found: list[list[float]] = []
     for device in ("cpu", "cuda"):
         torch.manual_seed(0)
         model = PICTURE_MODELS[name]()

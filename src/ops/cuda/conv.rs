@@ -181,7 +181,7 @@ fn run(
     }
     let tiling = Tiling::choose(gpu, dtype, [rows, columns, depth], sides.groups, whole);
     window.cut(tiling)?;
-    window.vectors = i32::from(depth % 8 == 0 && kernel.device_address().is_multiple_of(16));
+    window.vectors = i32::from(depth.is_multiple_of(8) && kernel.device_address().is_multiple_of(16));
     let grid = [tiling.tiles(rows, columns)?, tiling.parts as u32, sides.groups as u32];
     if tiling.parts == 1 {
         let function = instance(dtype, dtype, tiling, false, |i| i.kernel_for(gpu, tiling.blocks()))?;
@@ -275,7 +275,7 @@ pub fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geomet
         let mut window = Window::of(&[axis(0), axis(1), axis(2)], &sides)?;
         [window.rows] = narrow([rows * kernel.iter().product::<usize>()])?;
         window.scatters = 1;
-        window.row_step = each(&[0, 1, 2], |&i: &usize| int(g.dilation[i] as i64))?;
+        window.row_step = each(&g.dilation, |&d| int(d as i64))?;
         window.row_taps = each(&kernel, |&k| Ok(Divisor::of(int(k as i64)?)))?;
         let all = [0, 1, 2].map(|i| (0, 1, kernel[i]));
         run(&gx, gy, &kernel_of(all, false)?, None, window, &sides, false)?;
