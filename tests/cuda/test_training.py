@@ -94,15 +94,13 @@ class UNet(nn.Module):
         self.down = nn.Conv2d(2, 6, 3, padding=1)
         self.deep = nn.Conv2d(6, 8, 3, padding=1, groups=2)
         self.up = nn.ConvTranspose2d(8, 6, 2, stride=2)
-        self.last = nn.Conv2d(12 + 8, 1, 3, padding=1)
+        self.last = nn.Conv2d(12 + 8, 3, 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         fine = F.relu(self.down(x))
         deep = F.relu(self.deep(F.avg_pool2d(fine, 2)))
         coarse = F.interpolate(deep, scale_factor=2.0, mode="bilinear")
-        return (
-            self.last(torch.cat([self.up(deep), fine, coarse], 1)).mean((1, 2, 3)).unsqueeze(1).repeat(1, 3)
-        )
+        return self.last(torch.cat([self.up(deep), fine, coarse], 1)).mean((2, 3))
 
 
 class Reader(nn.Module):

@@ -218,7 +218,7 @@ def pad_packed_sequence(
     lengths = present.sum(0)
     shape = (total_length or longest, present.size(1), *data.shape[1:])
     padded = _C.full(shape, padding_value, dtype=data.dtype, device=data.device)
-    padded[:longest][_places(present, data)] = data
+    padded[_places(present, data)] = data
     if unsorted_indices is not None:
         padded = padded.index_select(1, unsorted_indices)
         lengths = lengths[unsorted_indices.cpu()]
