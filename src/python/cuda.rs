@@ -267,6 +267,8 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
             }
         }
         let half = matches!(dtype, DType::F16 | DType::BF16);
+        // Of large kernels one of each kind of dtype: they take a second each.
+        let some = matches!(dtype, DType::F16 | DType::BF16 | DType::F32 | DType::C128 | DType::I32);
         for (mma, r, by_depth) in
             [(half, 4, [true, true]), (half, 8, [true, false]), (false, 4, [false, false])]
         {
@@ -274,12 +276,12 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
             let tiling = Tiling { mma, r, parts: 1, part: 32 };
             let source = |i: &Instance| i.source();
             add("gemm", dtype, matmul::instance(dtype, dtype, tiling, by_depth, source));
-            if dtype != DType::Bool {
+            if some {
                 add("convolve", dtype, conv::instance(dtype, dtype, tiling, false, source));
                 add("convolve_weight", dtype, conv::instance(dtype, dtype, tiling, true, source));
             }
         }
-        if dtype != DType::Bool {
+        if some {
             add("convolve_few", dtype, conv::few_instance(dtype, 2, |i| i.source()));
             add("convolve_weight_few", dtype, conv::few_weight_instance(dtype, dtype, |i| i.source()));
         }
