@@ -73,6 +73,16 @@ impl AxisMap {
         self.starts.len() - 1
     }
 
+    /// Where the terms of each output start, and the source and weight of each term.
+    pub fn tables(&self) -> (&[usize], &[usize], &[f64]) {
+        (&self.starts, &self.sources, &self.weights)
+    }
+
+    /// Terms of all outputs.
+    pub fn terms(&self) -> usize {
+        self.sources.len()
+    }
+
     /// Whether it copies: no arithmetic, any dtype.
     pub fn selects(&self) -> bool {
         self.selects

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use crate::bail;
 use crate::cpu::axis::AxisMap;
 use crate::cpu::pool::out_size;
+use crate::device;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::Show;
@@ -109,6 +110,9 @@ fn avg_pool(x: &Tensor, dims: usize, p: &Average) -> Result<Tensor> {
 
 /// Whole sums over whole counts, rounded towards zero.
 fn divided(sums: &Tensor, counts: &[Vec<i64>], divisor: Option<i64>) -> Result<Tensor> {
+    if sums.device().is_cuda() {
+        device::refuse(sums.device());
+    }
     let mut values: Vec<i64> = copy::values(sums)?;
     for (at, value) in values.iter_mut().enumerate() {
         let (mut rest, mut count) = (at, 1i64);

@@ -10,7 +10,7 @@ use crate::cpu::axis::{self, AxisMap};
 use crate::dtype::{C64, C128, DType};
 use crate::error::Result;
 use crate::layout::{MemoryFormat, Sizes, checked_numel};
-use crate::ops::{copy, plane};
+use crate::ops::{copy, cuda, plane};
 use crate::tensor::Tensor;
 
 /// Maps and the dims that they go along.
@@ -55,6 +55,9 @@ fn compute(x: &Tensor, maps: &Maps) -> Result<Tensor> {
     checked_numel(&sizes)?;
     if sizes.contains(&0) {
         return Tensor::empty(&sizes, x.dtype());
+    }
+    if x.device().is_cuda() {
+        return cuda::axis::apply(&copy::contiguous(&x)?, maps);
     }
     // Halves are summed in float32 and rounded once.
     let half = matches!(x.dtype(), DType::F16 | DType::BF16) && !maps.iter().all(|(_, map)| map.selects());

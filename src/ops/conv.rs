@@ -62,7 +62,8 @@ fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry, firs
 
 /// The sum of a gradient over everything but channels.
 fn bias_gradient(gy: &Tensor) -> Result<Tensor> {
-    if autograd::grad_enabled() || gy.numel() == 0 || gy.dtype().is_complex() {
+    let composed = autograd::grad_enabled() || gy.dtype().is_complex() || gy.device().is_cuda();
+    if composed || gy.numel() == 0 {
         let others: Vec<i64> = (0..gy.ndim() as i64).filter(|&d| d != 1).collect();
         return reduce::sum(gy, Some(&others), false, None);
     }

@@ -10,7 +10,7 @@ use crate::cpu::conv::{self, Conv2dShape};
 use crate::dtype::{C64, C128, DType};
 use crate::error::{Error, Result};
 use crate::layout::{Layout, Sizes};
-use crate::ops::{arithmetic, copy, creation, matmul, view};
+use crate::ops::{arithmetic, copy, creation, cuda, matmul, view};
 use crate::tensor::Tensor;
 
 /// Strides, padding, dilation of a convolution along depth, rows and columns, and its groups. Axes that
@@ -24,7 +24,7 @@ pub struct Geometry {
 }
 
 /// Depth, rows and columns of (n, c, ...).
-fn volume(sizes: &[usize]) -> [usize; 3] {
+pub fn volume(sizes: &[usize]) -> [usize; 3] {
     let mut volume = [1; 3];
     volume[5 - sizes.len()..].copy_from_slice(&sizes[2..]);
     volume
@@ -198,9 +198,12 @@ macro_rules! typed {
 /// (n, oc, ...) from (n, c, ...), (oc, c / groups, ...) and (oc).
 pub fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry) -> Result<Tensor> {
     let s = Shape::of(x.sizes(), weight.sizes(), g);
-    let (input, kernel, offset) = (computed(x)?, computed(weight)?, bias.map(computed).transpose()?);
     let [n, oc, d, h, w] = s.out_sizes();
     let sizes: Sizes = [n, oc].into_iter().chain([d, h, w].into_iter().skip(5 - x.ndim())).collect();
+    if x.device().is_cuda() {
+        return cuda::conv::forward(x, weight, bias, g, &sizes);
+    }
+    let (input, kernel, offset) = (computed(x)?, computed(weight)?, bias.map(computed).transpose()?);
     if s.is_product() {
         let y =
             matmul::linear(&view::flatten(&input, 1, -1)?, &view::flatten(&kernel, 1, -1)?, offset.as_ref())?;
@@ -224,10 +227,13 @@ pub fn forward(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, g: Geometry) 
 /// What `gy` says about the input.
 pub fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geometry) -> Result<Tensor> {
     let s = Shape::of(x_sizes, weight.sizes(), g);
-    let (grad, kernel) = (computed(gy)?, computed(weight)?);
-    if gy.numel() == 0 || weight.numel() == 0 {
+    if gy.numel() == 0 || weight.numel() == 0 || gy.device().is_cuda() && x_sizes.contains(&0) {
         return creation::zeros(x_sizes, gy.dtype());
     }
+    if gy.device().is_cuda() {
+        return cuda::conv::input_gradient(gy, weight, x_sizes, g);
+    }
+    let (grad, kernel) = (computed(gy)?, computed(weight)?);
     if s.is_product() {
         let gx = matmul::matmul(&view::flatten(&grad, 1, -1)?, &view::flatten(&kernel, 1, -1)?)?;
         return Ok(copy::to_dtype(&gx, gy.dtype())?.alias(Layout::contiguous(x_sizes)));
@@ -263,10 +269,13 @@ pub fn input_gradient(gy: &Tensor, weight: &Tensor, x_sizes: &[usize], g: Geomet
 /// What `gy` says about the weight.
 pub fn weight_gradient(x: &Tensor, gy: &Tensor, w_sizes: &[usize], g: Geometry) -> Result<Tensor> {
     let s = Shape::of(x.sizes(), w_sizes, g);
-    let (input, grad) = (computed(x)?, computed(gy)?);
     if gy.numel() == 0 || x.numel() == 0 {
         return creation::zeros(w_sizes, gy.dtype());
     }
+    if gy.device().is_cuda() {
+        return cuda::conv::weight_gradient(x, gy, w_sizes, g);
+    }
+    let (input, grad) = (computed(x)?, computed(gy)?);
     if s.is_product() {
         let turned = view::transpose(&view::flatten(&grad, 1, -1)?, 0, 1)?;
         let gw = matmul::matmul(&turned, &view::flatten(&input, 1, -1)?)?;

@@ -4,6 +4,7 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::autograd;
 use crate::bail;
+use crate::device::{self, Device};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Layout, MemoryFormat, Show, Sizes, checked_numel, sizes_from};
@@ -315,7 +316,8 @@ fn coordinates(count: usize, align_corners: bool, dtype: DType) -> Result<Tensor
         return creation::zeros(&[1], dtype);
     }
     let end = if align_corners { 1.0 } else { (count as f64 - 1.0) / count as f64 };
-    creation::linspace(-end, end, count as i64, dtype)
+    // A short table, which the host makes.
+    device::at(Device::Cpu, || creation::linspace(-end, end, count as i64, dtype))?.at_place()
 }
 
 /// The sampling grid of an affine map: theta (n, d, d + 1), size (n, c, ...) to (n, ..., d).

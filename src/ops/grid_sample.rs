@@ -12,7 +12,7 @@ use crate::layout::{Show, Sizes};
 use crate::ops::arithmetic::{add, mul, sub};
 use crate::ops::gather::gather;
 use crate::ops::registry::{Args, Op};
-use crate::ops::{copy, creation, view};
+use crate::ops::{copy, creation, cuda, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -98,12 +98,17 @@ fn grid_sampler(a: &Args) -> Result<Tensor> {
     let (input, points) = (computed(x)?, computed(grid)?);
     let sizes: Sizes = x.sizes()[..2].iter().chain(&grid.sizes()[1..=s.dims]).copied().collect();
     let out = Tensor::empty(&sizes, input.dtype())?;
-    // SAFETY: contiguous tensors of the sizes that `s` says; the output is fresh.
-    unsafe {
-        if input.dtype() == DType::F64 {
-            kernel::forward::<f64>(&s, input.ptr().cast(), points.ptr().cast(), out.ptr().cast());
-        } else {
-            kernel::forward::<f32>(&s, input.ptr().cast(), points.ptr().cast(), out.ptr().cast());
+    if x.device().is_cuda() {
+        cuda::grid_sample::forward(&s, &input, &points, &out)?;
+    } else {
+        let [from, at, to] = [&input, &points, &out].map(Tensor::ptr);
+        // SAFETY: contiguous tensors of the sizes that `s` says; the output is fresh.
+        unsafe {
+            if input.dtype() == DType::F64 {
+                kernel::forward::<f64>(&s, from.cast(), at.cast(), to.cast());
+            } else {
+                kernel::forward::<f32>(&s, from.cast(), at.cast(), to.cast());
+            }
         }
     }
     let out = copy::to_dtype(&out, x.dtype())?;
@@ -124,15 +129,25 @@ fn gradients(g: &Tensor, x: &Tensor, grid: &Tensor, s: Sampling, wanted: [bool; 
     let fresh = |wanted: bool, like: &Tensor| {
         wanted.then(|| Tensor::empty_as(like, like.numel(), like.dtype())).transpose()
     };
-    let (gx, ggrid) = (fresh(wanted[0], &input)?, fresh(wanted[1], &points)?);
-    let [from, at, slope] = [&input, &points, &gy].map(Tensor::ptr);
-    let [to, moved] = [&gx, &ggrid].map(|t| t.as_ref().map_or(std::ptr::null_mut(), Tensor::ptr));
-    // SAFETY: contiguous tensors of the sizes that `s` says; the outputs are fresh, or null.
-    unsafe {
-        if input.dtype() == DType::F64 {
-            kernel::backward::<f64>(&s, from.cast(), at.cast(), slope.cast(), to.cast(), moved.cast());
-        } else {
-            kernel::backward::<f32>(&s, from.cast(), at.cast(), slope.cast(), to.cast(), moved.cast());
+    let on_gpu = g.device().is_cuda();
+    let gx = if wanted[0] && on_gpu {
+        Some(creation::zeros(input.sizes(), input.dtype())?)
+    } else {
+        fresh(wanted[0], &input)?
+    };
+    let ggrid = fresh(wanted[1], &points)?;
+    if on_gpu {
+        cuda::grid_sample::backward(&s, &input, &points, &gy, gx.as_ref(), ggrid.as_ref())?;
+    } else {
+        let [from, at, slope] = [&input, &points, &gy].map(Tensor::ptr);
+        let [to, moved] = [&gx, &ggrid].map(|t| t.as_ref().map_or(std::ptr::null_mut(), Tensor::ptr));
+        // SAFETY: contiguous tensors of the sizes that `s` says; the outputs are fresh, or null.
+        unsafe {
+            if input.dtype() == DType::F64 {
+                kernel::backward::<f64>(&s, from.cast(), at.cast(), slope.cast(), to.cast(), moved.cast());
+            } else {
+                kernel::backward::<f32>(&s, from.cast(), at.cast(), slope.cast(), to.cast(), moved.cast());
+            }
         }
     }
     let mut grads = Grads::new();
@@ -234,13 +249,17 @@ fn taps_along(coordinate: &Tensor, axis: usize, s: &Sampling) -> Result<Vec<(Ten
     let mut out = Vec::new();
     for tap in 0..taps {
         let index = Tensor::empty(at.sizes(), DType::I64)?;
-        let coefficients: Vec<Tensor> =
-            (0..terms).map(|_| Tensor::empty(at.sizes(), at.dtype())).collect::<Result<_>>()?;
-        if at.dtype() == DType::F64 {
-            write_series::<f64>(&at, &index, &coefficients, (tap, axis), s);
+        let rows: Sizes = [terms].iter().chain(at.sizes()).copied().collect();
+        let series = Tensor::empty(&rows, at.dtype())?;
+        if at.device().is_cuda() {
+            cuda::grid_sample::series(s, &at, (tap, axis), &index, &series)?;
+        } else if at.dtype() == DType::F64 {
+            write_series::<f64>(&at, &index, &series, (tap, axis), s);
         } else {
-            write_series::<f32>(&at, &index, &coefficients, (tap, axis), s);
+            write_series::<f32>(&at, &index, &series, (tap, axis), s);
         }
+        let coefficients: Vec<Tensor> =
+            (0..terms).map(|term| view::select(&series, 0, term as i64)).collect::<Result<_>>()?;
         // Horner's scheme.
         let mut weight = coefficients[terms - 1].clone();
         for coefficient in coefficients[..terms - 1].iter().rev() {
@@ -254,17 +273,18 @@ fn taps_along(coordinate: &Tensor, axis: usize, s: &Sampling) -> Result<Vec<(Ten
 fn write_series<T: kernel::Real>(
     at: &Tensor,
     index: &Tensor,
-    coefficients: &[Tensor],
+    series: &Tensor,
     (tap, axis): (usize, usize),
     s: &Sampling,
 ) {
-    for i in 0..at.numel() {
-        // SAFETY: all tensors are contiguous with as many elements as `at`, and of these types.
+    let n = at.numel();
+    for i in 0..n {
+        // SAFETY: all tensors are contiguous and of these types; a row of `series` has as many elements as `at`.
         unsafe {
-            let series = &s.series(*at.ptr().cast::<T>().add(i), axis)[tap];
-            index.ptr().cast::<i64>().add(i).write(series.index);
-            for (to, &value) in coefficients.iter().zip(&series.coefficients) {
-                to.ptr().cast::<T>().add(i).write(value);
+            let found = &s.series(*at.ptr().cast::<T>().add(i), axis)[tap];
+            index.ptr().cast::<i64>().add(i).write(found.index);
+            for (term, &value) in found.coefficients[..series.size(0)].iter().enumerate() {
+                series.ptr().cast::<T>().add(term * n + i).write(value);
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::Sizes;
 use crate::ops::arithmetic::add;
+use crate::ops::cuda::pool::{Pick, pick};
 use crate::ops::{copy, creation, table};
 use crate::tensor::Tensor;
 
@@ -44,11 +45,16 @@ pub fn gather(x: &Tensor, index: &Tensor, dims: usize) -> Result<Tensor> {
     let plane: Sizes = x.sizes()[x.ndim() - dims..].into();
     let (_, planes) = planes_of(index, dims, &plane);
     let (input, places) = (computed(x)?, copy::contiguous(&index.detached())?);
-    let out = Tensor::empty(index.sizes(), input.dtype())?;
-    typed!(input.dtype(), T => {
-        // SAFETY: contiguous with these extents; the output is fresh.
-        unsafe { plane::gather::<T>(planes, input.ptr().cast(), places.ptr().cast(), out.ptr().cast()) }
-    });
+    let out = if x.device().is_cuda() {
+        pick(Pick::Gather, &input, &places, &index.sizes().into(), [planes.n, planes.m], "gather")?
+    } else {
+        let out = Tensor::empty(index.sizes(), input.dtype())?;
+        typed!(input.dtype(), T => {
+            // SAFETY: contiguous with these extents; the output is fresh.
+            unsafe { plane::gather::<T>(planes, input.ptr().cast(), places.ptr().cast(), out.ptr().cast()) }
+        });
+        out
+    };
     let out = copy::to_dtype(&out, x.dtype())?;
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
@@ -64,16 +70,23 @@ pub fn gather(x: &Tensor, index: &Tensor, dims: usize) -> Result<Tensor> {
 pub fn scatter(x: &Tensor, index: &Tensor, dims: usize, plane: &[usize], sum: bool) -> Result<Tensor> {
     let (sizes, planes) = planes_of(index, dims, plane);
     let (input, places) = (computed(x)?, copy::contiguous(&index.detached())?);
-    let out = Tensor::empty(&sizes, input.dtype())?;
-    typed!(input.dtype(), T => {
-        // SAFETY: contiguous with these extents; the output is fresh.
-        unsafe { plane::scatter::<T>(planes, input.ptr().cast(), places.ptr().cast(), out.ptr().cast(), sum) }
-    });
+    let name = if sum { "scatter_add" } else { "scatter" };
+    let out = if x.device().is_cuda() {
+        let how = if sum { Pick::Add } else { Pick::Write };
+        pick(how, &input, &places, &sizes, [planes.m, planes.n], name)?
+    } else {
+        let out = Tensor::empty(&sizes, input.dtype())?;
+        let (from, to) = (input.ptr(), out.ptr());
+        typed!(input.dtype(), T => {
+            // SAFETY: contiguous with these extents; the output is fresh.
+            unsafe { plane::scatter::<T>(planes, from.cast(), places.ptr().cast(), to.cast(), sum) }
+        });
+        out
+    };
     let out = copy::to_dtype(&out, x.dtype())?;
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
-    let name = if sum { "scatter_add" } else { "scatter" };
     Ok(autograd::record(out, name, &[x], &[Save::Other(index)], move |cx| {
         let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
         Ok(smallvec![Some(gather(g, &cx.saved(0)?, dims)?)])

@@ -11,8 +11,9 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{MemoryFormat, Show, Sizes};
 use crate::ops::avg_pool::Names;
+use crate::ops::cuda::pool::Windows;
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, plane};
+use crate::ops::{copy, creation, cuda, plane};
 use crate::tensor::Tensor;
 
 const MAX: Names = ["max_pool1d", "max_pool2d", "max_pool3d"];
@@ -239,6 +240,34 @@ fn indices_of(places: &Tensor, s: PoolShape) -> Result<Tensor> {
     Tensor::from_slice(&indices, places.sizes())
 }
 
+/// The largest of the windows of the last `dims` dims, and their indices, in a format; not of fractional windows.
+pub fn max_pool_on_gpu(
+    x: &Tensor,
+    sizes: &[usize],
+    dims: usize,
+    windows: Windows,
+    name: &'static str,
+    format: MemoryFormat,
+) -> Result<(Tensor, Tensor)> {
+    let (out, places) = cuda::pool::max_pool(x, sizes, dims, &windows)?;
+    let (out, indices) = (copy::in_format(&out, format)?, copy::in_format(&places, format)?);
+    if !autograd::needs_grad(&[x]) {
+        return Ok((out, indices));
+    }
+    let x_sizes: Sizes = x.sizes().into();
+    let out = autograd::record(out, name, &[x], &[Save::Other(&places)], move |cx| {
+        let Some(gy) = cx.grad() else { return Ok(smallvec![None]) };
+        let places = cx.saved(0)?;
+        let gx = if autograd::needs_grad(&[gy]) {
+            plane::scatter(gy, &places, dims, &x_sizes[x_sizes.len() - dims..], true)?
+        } else {
+            cuda::pool::max_pool_gradient(gy, &places, &x_sizes, dims, &windows)?
+        };
+        Ok(smallvec![Some(plane::tied(gx, cx)?)])
+    });
+    Ok((out, indices))
+}
+
 /// The largest of each window and, `with_indices`, its flat index in the plane.
 fn max_pool(a: &Args, dims: usize, with_indices: bool) -> Result<(Tensor, Option<Tensor>)> {
     let (x, name) = (a.tensor(0), MAX[dims - 1]);
@@ -262,6 +291,14 @@ fn max_pool(a: &Args, dims: usize, with_indices: bool) -> Result<(Tensor, Option
             );
         };
         sizes[lead + i] = out;
+    }
+    if x.device().is_cuda() {
+        let mut windows = [ONE; 3];
+        windows[3 - dims..].copy_from_slice(&w);
+        let name = if dims < 3 { "MaxPool2DWithIndicesBackward0" } else { "MaxPool3DWithIndicesBackward0" };
+        let format = MemoryFormat::suggested_by(x.layout());
+        let (out, indices) = max_pool_on_gpu(x, &sizes, dims, Windows::Sliding(windows), name, format)?;
+        return Ok((out, Some(indices).filter(|_| with_indices)));
     }
     let planes: usize = x.sizes()[..lead].iter().product();
     match dims {

@@ -12,9 +12,9 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{MemoryFormat, Show, Sizes};
 use crate::ops::avg_pool::{Names, adaptive_sizes, adaptive_window};
-use crate::ops::pool::{axes, check_dims};
+use crate::ops::pool::{axes, check_dims, max_pool_on_gpu};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, plane};
+use crate::ops::{copy, cuda, plane};
 use crate::tensor::Tensor;
 
 const ADAPTIVE_NODES: Names =
@@ -90,6 +90,14 @@ fn adaptive_max_pool(a: &Args, dims: usize) -> Result<Output> {
     let outputs = adaptive_sizes(x, dims, a.ints(1), name)?;
     check_floating(x, name)?;
     let lead = x.ndim() - dims;
+    if x.device().is_cuda() {
+        let mut sizes: Sizes = x.sizes().into();
+        sizes[lead..].copy_from_slice(&outputs);
+        let format = if dims < 3 { MemoryFormat::suggested_by(x.layout()) } else { MemoryFormat::Contiguous };
+        let name = ADAPTIVE_NODES[dims - 1];
+        let (out, indices) = max_pool_on_gpu(x, &sizes, dims, cuda::pool::Windows::Adaptive, name, format)?;
+        return Ok(Output::Tensors(vec![out, indices]));
+    }
     if crate::layout::checked_numel(&outputs)? == 0 {
         return pool(x, dims, &outputs, ADAPTIVE_NODES[dims - 1], dims < 3, |_| Ok(Windows::default()));
     }
@@ -166,6 +174,18 @@ fn fractional_max_pool(a: &Args, dims: usize) -> Result<Output> {
             Show(&[batch, x.size(lead - 1), dims]),
             Show(samples.sizes())
         );
+    }
+    if x.device().is_cuda() {
+        let mut sizes: Sizes = x.sizes().into();
+        let mut sides = [1; 3];
+        for (i, (&output, &side)) in outputs.iter().zip(&kernel).enumerate() {
+            sizes[lead + i] = output as usize;
+            sides[3 - dims + i] = side as usize;
+        }
+        let windows = cuda::pool::Windows::Fractional { kernel: sides, samples: samples.clone() };
+        let (out, indices) = cuda::pool::max_pool(x, &sizes, dims, &windows)?;
+        let out = plane::picked(out, x, &indices, dims, FRACTIONAL_NODES[dims - 1]);
+        return Ok(Output::Tensors(vec![out, indices]));
     }
     let drawn: Vec<f64> = copy::values(samples)?;
     let (channels, per_image) = (x.size(lead - 1), samples.size(1));
@@ -266,9 +286,12 @@ fn max_unpool(a: &Args, dims: usize) -> Result<Tensor> {
     }
     check_floating(x, name)?;
     let volume = crate::layout::checked_numel(&sizes)?;
-    let places: Vec<i64> = copy::values(indices)?;
-    if let Some(bad) = places.iter().find(|&&i| i < 0 || i as usize >= volume) {
-        bail!(Shape, "Found an invalid max index: {bad} (output volumes are of size {}", Show(&sizes));
+    // On a GPU the kernel notices.
+    if !indices.device().is_cuda() {
+        let places: Vec<i64> = copy::values(indices)?;
+        if let Some(bad) = places.iter().find(|&&i| i < 0 || i as usize >= volume) {
+            bail!(Shape, "Found an invalid max index: {bad} (output volumes are of size {}", Show(&sizes));
+        }
     }
     let out = plane::scatter(x, indices, dims, &sizes, false)?;
     copy::in_format(&out, MemoryFormat::suggested_by(x.layout()))

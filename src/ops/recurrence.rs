@@ -21,10 +21,10 @@ use crate::error::Result;
 use crate::layout::Show;
 use crate::ops::arithmetic::{add, mul, sub};
 use crate::ops::joining::cat;
-use crate::ops::matmul::linear;
+use crate::ops::matmul::{linear, matmul};
 use crate::ops::norm::{computed, typed};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, reduce, table, view};
+use crate::ops::{copy, creation, cuda, reduce, table, view};
 use crate::tensor::Tensor;
 
 /// The steps of a call, without its tensors.
@@ -267,6 +267,92 @@ impl Recurrence {
         Ok((results, kept))
     }
 
+    /// The same on a GPU.
+    fn fused_on_gpu(&self, t: &Inputs) -> Result<(Vec<Tensor>, Kept)> {
+        let (w, gates) = (self.width, self.cell.gates() * self.width);
+        let dtype = t.x.dtype();
+        let rows: usize = self.sizes.iter().sum();
+        let empty =
+            |wanted: bool, width: usize| Tensor::empty(&[if wanted { rows } else { 0 }, width], dtype);
+        let (is_lstm, is_gru) = (self.cell == Cell::Lstm, self.cell == Cell::Gru);
+        let fresh = |s: &Tensor| copy::clone(&computed(s, dtype)?);
+        let kept = Kept {
+            gates: fresh(t.x)?,
+            hidden_before: empty(true, w)?,
+            cells_before: empty(is_lstm, w)?,
+            kept: empty(is_lstm || is_gru, w)?,
+        };
+        let outputs = empty(true, w)?;
+        let state = t.state.iter().map(fresh).collect::<Result<Vec<_>>>()?;
+        let turned = view::transpose(&t.weight.detached(), 0, 1)?;
+        let bias = t.bias.map(Tensor::detached);
+        let contribution = Tensor::empty(&[self.sizes[0], gates], dtype)?;
+        if outputs.numel() > 0 {
+            for (_, first, rows) in self.steps().into_iter().filter(|&(_, _, rows)| rows > 0) {
+                let head = |t: &Tensor| view::narrow(t, 0, 0, rows as i64);
+                cuda::matmul::product(&head(&contribution)?, &head(&state[0])?, &turned, bias.as_ref())?;
+                let step = cuda::recurrent::Forward {
+                    gates: &kept.gates,
+                    contribution: &contribution,
+                    hidden: &state[0],
+                    hidden_before: &kept.hidden_before,
+                    outputs: &outputs,
+                    cells: state.get(1),
+                    cells_before: &kept.cells_before,
+                    kept: &kept.kept,
+                };
+                cuda::recurrent::forward(self.cell, &step, first, rows)?;
+            }
+        }
+        let mut results = vec![outputs];
+        results.extend(state);
+        Ok((results, kept))
+    }
+
+    /// As `fused_backward`, on a GPU.
+    fn fused_backward_on_gpu(
+        &self,
+        cx: &Backprop,
+        kept: &Kept,
+        weight: &Tensor,
+    ) -> Result<(Tensor, Tensor, Vec<Tensor>)> {
+        let w = self.width;
+        let dtype = kept.gates.dtype();
+        let weight = computed(weight, dtype)?;
+        let for_output = cx.grads[0].as_ref().map(|g| computed(g, dtype)).transpose()?;
+        let start = |g: &Option<Tensor>| match g {
+            Some(g) => copy::clone(&computed(g, dtype)?),
+            None => creation::zeros(&[self.sizes[0], w], dtype),
+        };
+        let for_state = cx.grads[1..].iter().map(start).collect::<Result<Vec<_>>>()?;
+        let for_gates = Tensor::empty(kept.gates.sizes(), dtype)?;
+        let for_contribution = if self.cell == Cell::Gru {
+            Tensor::empty(kept.gates.sizes(), dtype)?
+        } else {
+            for_gates.clone()
+        };
+        if for_gates.numel() > 0 {
+            for (_, first, rows) in self.steps().into_iter().rev().filter(|&(_, _, rows)| rows > 0) {
+                let step = cuda::recurrent::Backward {
+                    for_gates: &for_gates,
+                    for_contribution: &for_contribution,
+                    for_hidden: &for_state[0],
+                    for_cells: for_state.get(1),
+                    for_output: for_output.as_ref(),
+                    gates: &kept.gates,
+                    kept: &kept.kept,
+                    hidden_before: &kept.hidden_before,
+                    cells_before: &kept.cells_before,
+                };
+                cuda::recurrent::backward(self.cell, &step, first, rows)?;
+                let through = view::narrow(&for_contribution, 0, first as i64, rows as i64)?;
+                let before = view::narrow(&for_state[0], 0, 0, rows as i64)?;
+                cuda::matmul::product(&before, &through, &weight, Some(&before))?;
+            }
+        }
+        Ok((for_gates, for_contribution, for_state))
+    }
+
     /// The gradients of the gates' sums, of the contributions of the states to them, and of the state
     /// that the layer was given.
     fn fused_backward<T: Gate + GemmElement>(
@@ -357,22 +443,28 @@ impl Recorded {
             kept: cx.saved(count + 3)?,
         };
         let weight = cx.saved(1 + states)?;
-        typed!(kept.gates.dtype(), T => {
-            let (for_gates, for_contribution, for_state) =
-                self.recurrence.fused_backward::<T>(cx, &kept, &weight)?;
-            let mut grads: Grads = smallvec![None; count];
-            if cx.needs(1 + states) {
-                grads[1 + states] = Some(for_weight::<T>(&for_contribution, &kept.hidden_before)?);
-            }
-            if self.has_bias && cx.needs(2 + states) {
-                grads[2 + states] = Some(reduce::sum(&for_contribution, Some(&[0]), false, None)?);
-            }
-            grads[0] = Some(for_gates);
-            for (i, g) in for_state.into_iter().enumerate() {
-                grads[1 + i] = Some(g);
-            }
-            Ok(grads)
-        })
+        let on_gpu = kept.gates.device().is_cuda();
+        let (for_gates, for_contribution, for_state) = if on_gpu {
+            self.recurrence.fused_backward_on_gpu(cx, &kept, &weight)?
+        } else {
+            typed!(kept.gates.dtype(), T => self.recurrence.fused_backward::<T>(cx, &kept, &weight))?
+        };
+        let mut grads: Grads = smallvec![None; count];
+        if cx.needs(1 + states) {
+            grads[1 + states] = Some(if on_gpu {
+                matmul(&view::transpose(&for_contribution, 0, 1)?, &kept.hidden_before)?
+            } else {
+                typed!(kept.gates.dtype(), T => for_weight::<T>(&for_contribution, &kept.hidden_before))?
+            });
+        }
+        if self.has_bias && cx.needs(2 + states) {
+            grads[2 + states] = Some(reduce::sum(&for_contribution, Some(&[0]), false, None)?);
+        }
+        grads[0] = Some(for_gates);
+        for (i, g) in for_state.into_iter().enumerate() {
+            grads[1 + i] = Some(g);
+        }
+        Ok(grads)
     }
 
     /// Through the graph of the composed layer. The inputs are told apart by views of them: one may have
@@ -432,7 +524,11 @@ fn recurrence(a: &Args) -> Result<Output> {
     if t.projection.is_some() || !matches!(dtype, DType::F32 | DType::F64) {
         return Ok(recurrence.composed(&t)?.into());
     }
-    let (results, kept) = typed!(dtype, T => recurrence.fused::<T>(&t))?;
+    let (results, kept) = if t.x.device().is_cuda() {
+        recurrence.fused_on_gpu(&t)?
+    } else {
+        typed!(dtype, T => recurrence.fused::<T>(&t))?
+    };
     let mut inputs: SmallVec<[&Tensor; 5]> = smallvec![t.x];
     inputs.extend(t.state);
     inputs.push(t.weight);

@@ -5,19 +5,28 @@ use std::path::PathBuf;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::cpu::grid_sample::Interpolation;
 use crate::cpu::index::Put;
 use crate::cpu::pointwise::Typed;
+use crate::cpu::pool::Window;
+use crate::cpu::recurrent::Cell;
 use crate::cpu::reduce::Reduction;
 use crate::cuda::formula::{self, Kernel, Operand, Order};
 use crate::cuda::stream::Event;
 use crate::cuda::{compile, gpu, library};
 use crate::dtype::DType;
 use crate::ops;
+use crate::ops::cuda::grid_sample::Part;
 use crate::ops::cuda::index::Access;
+use crate::ops::cuda::matmul::Tiling;
+use crate::ops::cuda::pool::{Pick, Windows};
 use crate::ops::cuda::random::{self, Distribution, Rejection};
 use crate::ops::cuda::sort::Step;
 use crate::ops::cuda::template::Instance;
-use crate::ops::cuda::{arg_extreme, distance, index, mask, matmul, reduce, scan, search, softmax, sort};
+use crate::ops::cuda::{
+    arg_extreme, axis, conv, distance, grid_sample, index, mask, matmul, pool, recurrent, reduce, scan,
+    search, softmax, sort,
+};
 use crate::optim::{self, loss_scale};
 use crate::python::gc::without_gil;
 
@@ -260,13 +269,65 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
                 );
             }
         }
-        add("gemm", dtype, matmul::instance(dtype, |i| i.source()));
+        let half = matches!(dtype, DType::F16 | DType::BF16);
+        // Of large kernels one of each kind of dtype: they take a second each.
+        let some = matches!(dtype, DType::F16 | DType::BF16 | DType::F32 | DType::C128 | DType::I32);
+        for (mma, r, by_depth) in
+            [(half, 4, [true, true]), (half, 8, [true, false]), (false, 4, [false, false])]
+        {
+            let r = if dtype.size() > 4 { 4 } else { r };
+            let tiling = Tiling { mma, r, parts: 1, part: 32 };
+            let source = |i: &Instance| i.source();
+            add("gemm", dtype, matmul::instance(dtype, dtype, tiling, by_depth, source));
+            if some {
+                add("convolve", dtype, conv::instance(dtype, dtype, tiling, false, source));
+                add("convolve_weight", dtype, conv::instance(dtype, dtype, tiling, true, source));
+            }
+        }
+        if some {
+            add("convolve_few", dtype, conv::few_instance(dtype, 2, |i| i.source()));
+            add("convolve_weight_few", dtype, conv::few_weight_instance(dtype, dtype, |i| i.source()));
+        }
         for put in [Put::Write, Put::Add, Put::Multiply, Put::Max, Put::Min] {
             if !dtype.is_complex() || matches!(put, Put::Write | Put::Add | Put::Multiply) {
                 add("index_put", dtype, index::instance(Access::Put(put), 1, dtype, |i| i.source()));
             }
         }
         add("index_read", dtype, index::instance(Access::Read, 2, dtype, |i| i.source()));
+        add("axis_map", dtype, axis::instance(dtype, true, |i| i.source()));
+        if dtype.is_floating() || dtype.is_complex() || dtype == DType::I64 {
+            add("axis_map", dtype, axis::instance(dtype, false, |i| i.source()));
+        }
+        if !dtype.is_complex() && dtype != DType::Bool {
+            let one = Window { kernel: 1, stride: 1, padding: 0, dilation: 1 };
+            for windows in [Windows::Sliding([one; 3]), Windows::Adaptive] {
+                for gradient in [false, true] {
+                    add("max_pool", dtype, pool::instance(dtype, &windows, gradient, |i| i.source()));
+                }
+            }
+        }
+        if matches!(dtype, DType::F32 | DType::F64) {
+            for pick in [Pick::Gather, Pick::Add, Pick::Write] {
+                add("pick", dtype, pool::pick_instance(dtype, pick, |i| i.source()));
+            }
+            for cell in [Cell::Tanh, Cell::Relu, Cell::Lstm, Cell::Gru] {
+                for gradient in [false, true] {
+                    add("recurrent", dtype, recurrent::instance(cell, dtype, gradient, |i| i.source()));
+                }
+            }
+            for (dims, interpolation) in
+                [(2, Interpolation::Linear), (3, Interpolation::Nearest), (2, Interpolation::Cubic)]
+            {
+                for part in [Part::Values, Part::Gradient, Part::Series] {
+                    let source = |i: &Instance| i.source();
+                    add(
+                        "grid_sample",
+                        dtype,
+                        grid_sample::instance(dtype, part, interpolation, dims, source),
+                    );
+                }
+            }
+        }
         if !dtype.is_complex() {
             for wide in [false, true] {
                 add("integers", dtype, random::integers_instance(dtype, wide, |i| i.source()));

@@ -68,3 +68,91 @@ def test_cross_entropy(options: dict[str, Any]) -> None:
         assert own.grad is not None
         results.append([loss.item(), *own.grad.flatten().tolist()])
     assert results[1] == pytest.approx(results[0], rel=1e-4, abs=1e-6)
+
+
+class Residual(nn.Module):
+    """A block of a ResNet, with a smaller and deeper picture behind it."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(after)
+        self.second = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(after)
+        self.short = nn.Conv2d(before, after, 1, stride=2, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(self.first_norm(self.first(x)))
+        return F.relu(self.second_norm(self.second(y)) + self.short(x))
+
+
+class UNet(nn.Module):
+    """Down, up by a transposed convolution and by interpolation, with the finer picture beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(2, 6, 3, padding=1)
+        self.deep = nn.Conv2d(6, 8, 3, padding=1, groups=2)
+        self.up = nn.ConvTranspose2d(8, 6, 2, stride=2)
+        self.last = nn.Conv2d(12 + 8, 3, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        fine = F.relu(self.down(x))
+        deep = F.relu(self.deep(F.avg_pool2d(fine, 2)))
+        coarse = F.interpolate(deep, scale_factor=2.0, mode="bilinear")
+        return self.last(torch.cat([self.up(deep), fine, coarse], 1)).mean((2, 3))
+
+
+class Reader(nn.Module):
+    """The last state of an LSTM over the rows of a picture."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(16, 9, num_layers=2, batch_first=True)
+        self.judge = nn.Linear(9, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.judge(self.lstm(x.flatten(2).transpose(1, 2).reshape(len(x), -1, 16))[0][:, -1])
+
+
+def cnn() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(8, 8, 3, padding=1, groups=8),
+        nn.Conv2d(8, 12, 1),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(48, 3),
+    )
+
+
+PICTURE_MODELS: dict[str, Callable[[], nn.Module]] = {
+    "CNN": cnn,
+    "ResNet": lambda: nn.Sequential(Residual(2, 8), Residual(8, 12), nn.Flatten(), nn.Linear(48, 3)),
+    "UNet": UNet,
+    "LSTM": Reader,
+}
+
+
+@pytest.mark.parametrize("name", PICTURE_MODELS)
+def test_models_of_pictures_learn_the_same(name: str) -> None:
+    found: list[list[float]] = []
+    for device in ("cpu", "cuda"):
+        torch.manual_seed(0)
+        model = PICTURE_MODELS[name]()
+        x, y = torch.randn(6, 2, 8, 8), torch.randint(0, 3, (6,))
+        model, x, y = model.to(device), x.to(device), y.to(device)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        found.append([])
+        for _ in range(5):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y)
+            loss.backward()
+            optimizer.step()
+            found[-1].append(loss.item())
+    assert found[0][-1] < found[0][0]
+    assert found[1] == pytest.approx(found[0], rel=1e-4)

@@ -2,15 +2,21 @@
 //! would run a kernel; where they have none as yet, `device::refuse` makes an error of it.
 
 pub mod arg_extreme;
+pub mod axis;
+pub mod conv;
 pub mod copy;
 pub mod distance;
+pub mod grid_sample;
 pub mod histogram;
 pub mod index;
 pub mod mask;
 pub mod matmul;
 pub mod pick;
+pub mod places;
 pub mod pointwise;
+pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 pub mod scan;
 pub mod search;

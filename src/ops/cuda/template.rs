@@ -26,11 +26,17 @@ pub struct Instance<'a> {
 
 impl Instance<'_> {
     pub fn source(&self) -> String {
+        self.source_for(1)
+    }
+
+    /// With registers for so many blocks on a multiprocessor at a time.
+    fn source_for(&self, blocks: u32) -> String {
         let parameters = (self.parameters)();
+        let bounds = if blocks > 1 { format!("{THREADS}, {blocks}") } else { THREADS.to_string() };
         let names: Vec<&str> =
             parameters.split(", ").filter_map(|p| p.rsplit_once(' ').map(|(_, name)| name)).collect();
         format!(
-            "{}\nextern \"C\" __global__ void __launch_bounds__({THREADS}) instance({parameters}) {{ rn::{}<{}>({}); }}\n",
+            "{}\nextern \"C\" __global__ void __launch_bounds__({bounds}) instance({parameters}) {{ rn::{}<{}>({}); }}\n",
             self.text,
             self.function,
             (self.types)(),
@@ -39,11 +45,16 @@ impl Instance<'_> {
     }
 
     pub fn kernel(&self, gpu: &Gpu) -> Result<Kernel> {
+        self.kernel_for(gpu, 1)
+    }
+
+    /// The kernel, of which so many blocks fit on a multiprocessor.
+    pub fn kernel_for(&self, gpu: &Gpu, blocks: u32) -> Result<Kernel> {
         let mut variant = [0; 12];
         variant[..self.variant.len()].copy_from_slice(self.variant);
         // Two functions of one file are told apart by their names' addresses.
         let key = KernelKey { text: self.function.as_ptr(), names: std::ptr::null(), variant };
-        gpu.kernel(key, "instance", || Ok(self.source()))
+        gpu.kernel(key, "instance", || Ok(self.source_for(blocks)))
     }
 }
 

@@ -30,17 +30,20 @@ fn convert<'py>(
     format: Option<MemoryFormat>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let t = handle(slf);
-    let mut result = device::guarded(|| {
+    let result = device::guarded(|| {
         // The smaller one of both dtypes travels.
         let first = device::at(t.device(), || match to.size() <= t.dtype().size() {
             true => copy::to_dtype(&t, to),
             false => Ok(t.clone()),
         })?;
-        device::at(device, || copy::to_dtype(&copy::to_device(&first, device)?, to))
+        device::at(device, || {
+            let there = copy::to_dtype(&copy::to_device(&first, device)?, to)?;
+            match format {
+                Some(format) => copy::in_format(&there, format),
+                None => Ok(there),
+            }
+        })
     })?;
-    if let Some(format) = format {
-        result = copy::in_format(&result, format)?;
-    }
     if result.is(&t) {
         return Ok(slf.as_any().clone());
     }

@@ -65,7 +65,10 @@ class PackedSequence(PackedSequence_):
         data = getattr(self.data, change)(*args, **kwargs)
         if data is self.data:
             return self
-        return type(self)(data, self.batch_sizes, self.sorted_indices, self.unsorted_indices)
+        order, undo = (
+            bind(t, lambda t: t.to(data.device)) for t in (self.sorted_indices, self.unsorted_indices)
+        )
+        return type(self)(data, self.batch_sizes, order, undo)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
         """As `Tensor.to`, of the data."""
@@ -140,8 +143,13 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 
 
 def _present(lengths: Tensor, longest: int) -> Tensor:
-    """(longest, N): whether a sequence has an element at a time."""
+    """(longest, N): whether a sequence has an element at a time. Lengths are the host's, and so is this."""
     return _C.arange(longest).unsqueeze(1) < lengths.unsqueeze(0)
+
+
+def _places(present: Tensor, like: Tensor) -> tuple[Tensor, ...]:
+    """Times and sequences of the elements that are there, where `like` is."""
+    return tuple(index.to(like.device) for index in present.nonzero(as_tuple=True))
 
 
 def pack_padded_sequence(
@@ -153,9 +161,15 @@ def pack_padded_sequence(
     RuntimeError for lengths that are not between 1 and T, of another number, or not sorted.
     """
     given: Tensor = lengths if isinstance(lengths, Tensor) else _C.as_tensor(list(lengths), dtype=_C.int64)
+    if given.device.type != "cpu":
+        raise RuntimeError(
+            "'lengths' argument should be a 1D CPU int64 tensor, "
+            f"but got {given.dim()}D {given.device} tensor"
+        )
     sorted_indices = None
     if not enforce_sorted:
         given, sorted_indices = _C.sort(given, descending=True)
+        sorted_indices = sorted_indices.to(input.device)
         input = input.index_select(0 if batch_first else 1, sorted_indices)
     if batch_first:
         input = input.transpose(0, 1)
@@ -180,7 +194,7 @@ def pack_padded_sequence(
     if counts[0] > input.size(0):
         raise RuntimeError(f"a length of {counts[0]} exceeds the {input.size(0)} elements of the input")
     present = _present(given.to(_C.int64), counts[0])
-    return PackedSequence(input[: counts[0]][present], present.sum(1), sorted_indices)
+    return PackedSequence(input[: counts[0]][_places(present, input)], present.sum(1), sorted_indices)
 
 
 def pad_packed_sequence(
@@ -204,10 +218,10 @@ def pad_packed_sequence(
     lengths = present.sum(0)
     shape = (total_length or longest, present.size(1), *data.shape[1:])
     padded = _C.full(shape, padding_value, dtype=data.dtype, device=data.device)
-    padded[:longest][present] = data
+    padded[_places(present, data)] = data
     if unsorted_indices is not None:
         padded = padded.index_select(1, unsorted_indices)
-        lengths = lengths[unsorted_indices]
+        lengths = lengths[unsorted_indices.cpu()]
     return (padded.transpose(0, 1) if batch_first else padded), lengths
 
 
