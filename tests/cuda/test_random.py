@@ -16,6 +16,7 @@ import rustnn as torch
 from rustnn import nn
 from rustnn.nn import functional as F
 
+NAN = float("nan")
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 
@@ -204,6 +205,47 @@ def test_means_and_deviations() -> None:
     assert torch.normal(0.0, 1.0, (3,), device="cuda").is_cuda
     with pytest.raises(RuntimeError, match="std"):
         torch.normal(mean, -std)
+
+
+def test_draws_by_rejection() -> None:
+    torch.manual_seed(20)
+    n = 6000
+    for mean in (0.0, 0.7, 25.0):
+        x = torch.poisson(torch.full((n,), mean, device="cuda"))
+        assert x.mean().item() == pytest.approx(mean, abs=5 * math.sqrt(mean / n))
+        assert x.var().item() == pytest.approx(mean, rel=0.15)
+    assert torch.poisson(torch.tensor([NAN, 3.0], device="cuda"))[0].isnan().item()
+    for trials, p in ((10.0, 0.3), (200.0, 0.4), (200.0, 0.9)):
+        count = torch.full((n,), trials, device="cuda")
+        x = torch.binomial(count, torch.tensor(p, device="cuda").expand(n))
+        spread = trials * p * (1 - p)
+        assert x.mean().item() == pytest.approx(trials * p, abs=5 * math.sqrt(spread / n))
+        assert x.var().item() == pytest.approx(spread, rel=0.15)
+    for shape in (0.5, 4.0):
+        x = torch.distributions.Gamma(torch.tensor(shape, device="cuda"), 1.0).sample((n,))
+        assert x.is_cuda
+        assert x.mean().item() == pytest.approx(shape, abs=5 * math.sqrt(shape / n))
+        assert x.var().item() == pytest.approx(shape, rel=0.2)
+
+
+def test_draws_by_weight() -> None:
+    torch.manual_seed(21)
+    weights = torch.zeros(2, 700, device="cuda")
+    weights[0, 5], weights[0, 699], weights[1, 300:302] = 1.0, 3.0, 0.5
+    x = torch.multinomial(weights, 3000, replacement=True)
+    assert x.dtype == torch.int64
+    assert x.shape == (2, 3000)
+    assert set(x[0].tolist()) == {5, 699}
+    assert set(x[1].tolist()) == {300, 301}
+    assert (x[0] == 699).double().mean().item() == pytest.approx(0.75, abs=0.05)
+    one = torch.cat([torch.multinomial(weights[0], 1) for _ in range(40)])
+    assert set(one.tolist()) <= {5, 699}
+    assert torch.multinomial(weights[0], 4, replacement=True).shape == (4,)
+    for bad in (-weights, weights * 0, weights + NAN):
+        with pytest.raises(RuntimeError, match=r"probability|invalid"):
+            torch.multinomial(bad, 1)
+    with pytest.raises(RuntimeError, match="n_sample"):
+        torch.multinomial(weights, 701)
 
 
 def test_shapes_and_layouts() -> None:
