@@ -140,7 +140,8 @@ def test_products_are_short_and_sums_are_not() -> None:
         F.binary_cross_entropy(torch.rand(3, device="cuda"), torch.rand(3, device="cuda"))
     with pytest.warns(UserWarning, match="not supported"):
         torch.autocast("cuda", dtype=torch.float64)
-    assert torch.cuda.amp.autocast(dtype=torch.bfloat16).fast_dtype == torch.bfloat16
+    with pytest.warns(FutureWarning, match="torch.cuda.amp.autocast"):
+        assert torch.cuda.amp.autocast(dtype=torch.bfloat16).fast_dtype == torch.bfloat16
 
 
 def test_casts_of_parameters_are_kept() -> None:

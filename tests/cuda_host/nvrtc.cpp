@@ -45,7 +45,7 @@ API Result nvrtcCompileProgram(Program* p, int, const char* const*) {
     std::ofstream(own + ".cpp") << text;
     // The header is compiled once, by whoever builds this library: RUSTNN_CUDA_HOST holds cuda_host.h.gch.
     const std::string command = "g++ -O0 -std=c++17 -fPIC -fwrapv -fvisibility=hidden -fno-gnu-unique -fno-extern-tls-init"
-      " -Wno-unknown-pragmas -w -shared -I" + headers + " -include cuda_host.h -o " + own + ".so " + own + ".cpp 2> " + own + ".log && mv " + own + ".so " + library;
+      " -Wno-unknown-pragmas -w -DCH_LINKED -shared -I" + headers + " -include cuda_host.h -o " + own + ".so " + own + ".cpp " + headers + "/scheduler.o 2> " + own + ".log && mv " + own + ".so " + library;
     const int failed = system(command.c_str());
     std::stringstream log;
     log << std::ifstream(own + ".log").rdbuf();

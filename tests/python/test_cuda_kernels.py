@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 import rustnn as torch
 
 ARCHITECTURES = ["compute_75", "sm_80", "sm_90"]
+# Of a template, in a sample.
+INSTANCES = 6
 
 
 @cache
@@ -44,12 +47,19 @@ def errors(text: str, architecture: str) -> str:
 
 def kernels() -> list[tuple[str, str]]:
     """A sample of the formulas, in turn flat, wide and strided, few of the wide types, which differ from the narrow in
-    name alone; and all templates."""
-    formulas = torch._C._cuda_formula_kernels()
+    name alone; and of the templates some instances of each. All where RUSTNN_ALL_KERNELS says so, as in
+    `make test-cuda`."""
+    formulas, templates = torch._C._cuda_formula_kernels(), torch._C._cuda_template_kernels()
+    if os.environ.get("RUSTNN_ALL_KERNELS"):
+        return [k for k in formulas if not k[1].startswith("!")] + templates
+    instances: dict[str, list[tuple[str, str]]] = {}
+    for kernel in templates:
+        instances.setdefault(kernel[0].split()[1], []).append(kernel)
+    some = [k for all_of_it in instances.values() for k in all_of_it[:: -(-len(all_of_it) // INSTANCES)]]
     chosen = [k for i, k in enumerate(formulas) if not k[1].startswith("!") and i % 3 == (i // 3) % 3]
     narrow = [k for k in chosen if "float64" not in k[0] and "complex128" not in k[0]]
     wide = [k for k in chosen if k not in narrow]
-    return narrow[::2] + wide[::10] + torch._C._cuda_template_kernels()
+    return narrow[::2] + wide[::10] + some
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
