@@ -203,7 +203,7 @@ def test_mixed_precision_is_off_without_a_gpu() -> None:
     with context:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
     assert torch.autocast("cpu", enabled=False)(lambda x: x + 1)(1) == 2
-    with pytest.warns(UserWarning, match="Disabling"):
+    with pytest.warns(UserWarning, match="Disabling"), pytest.warns(FutureWarning, match="deprecated"):
         scaler = torch.cuda.amp.GradScaler()
     parameter = torch.nn.Parameter(torch.ones(1))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
