@@ -53,14 +53,11 @@ pub trait Rule<C>: Copy + Sync {
     /// of [`Optimizer::state`]: all to be changed in place, but the gradient, which is not written.
     fn update<const N: usize>(self, values: &mut [C; N]);
 
-    /// The same in CUDA C++, if it is written: `v` are the values, `N` their number, `s` the settings, all of
-    /// type `T`.
-    const TEXT: Option<&'static str> = None;
+    /// The same in CUDA C++: `v` are the values, `N` their number, `s` the settings, all of type `T`.
+    const TEXT: &'static str;
 
     /// The settings that the text reads.
-    fn settings(&self) -> [C; gpu::SETTINGS] {
-        unreachable!("only rules with a text are asked")
-    }
+    fn settings(&self) -> [C; gpu::SETTINGS];
 }
 
 /// An optimizer with the settings of a group of parameters.

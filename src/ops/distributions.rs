@@ -7,7 +7,7 @@ use crate::dtype::{Cast, DType};
 use crate::error::Result;
 use crate::layout::{Show, broadcast};
 use crate::ops::cuda::random::{self as gpu, Distribution, Rejection};
-use crate::ops::random::{fill_with, generator_of, in_place, without_slope};
+use crate::ops::random::{fill_with, in_place, without_slope};
 use crate::ops::registry::{Args, Op, Output};
 use crate::ops::{arithmetic, copy, extreme, parts, reduce, sort, table, view};
 use crate::random::{Generator, Mt19937, draw};
@@ -507,13 +507,13 @@ fn draw_with_replacement(row: &[f64], count: usize, dtype: DType, mt: &mut Mt199
 fn bernoulli_like(a: &Args) -> Result<Output> {
     let x = a.tensor(0);
     let out = Tensor::empty_dense(x.sizes(), x.layout().dense_like(), x.dtype())?;
-    bernoulli_(&out, a.float(1), generator_of(a, 2))?;
+    bernoulli_(&out, a.float(1), a.generator(2))?;
     Ok(without_slope(out, "bernoulli", &[x]).into())
 }
 
 pub const OPS: &[Op] = &[
     Op::new("bernoulli(Tensor input, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(bernoulli(a.tensor(0), generator_of(a, 1))?.into())
+        Ok(bernoulli(a.tensor(0), a.generator(1))?.into())
     })
     .method()
     .doc("1 with the probability that the element says, else 0.")
@@ -522,51 +522,51 @@ pub const OPS: &[Op] = &[
         .method()
         .no_gradient(),
     Op::new("bernoulli_(Tensor input, Tensor p, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(bernoulli_by(a.tensor(0), a.tensor(1), generator_of(a, 2))?.into())
+        Ok(bernoulli_by(a.tensor(0), a.tensor(1), a.generator(2))?.into())
     })
     .method_only()
     .doc("Overwritten with 1 (probability p, a number or one an element) and 0."),
     Op::new("bernoulli_(Tensor input, float p=0.5, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(bernoulli_(a.tensor(0), a.float(1), generator_of(a, 2))?.into())
+        Ok(bernoulli_(a.tensor(0), a.float(1), a.generator(2))?.into())
     })
     .method_only(),
     Op::new("exponential_(Tensor input, float lambd=1, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(exponential_(a.tensor(0), a.float(1), generator_of(a, 2))?.into())
+        Ok(exponential_(a.tensor(0), a.float(1), a.generator(2))?.into())
     })
     .method_only()
     .doc("Overwritten with exponential numbers of rate lambd."),
     Op::new("geometric_(Tensor input, float p, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(geometric_(a.tensor(0), a.float(1), generator_of(a, 2))?.into())
+        Ok(geometric_(a.tensor(0), a.float(1), a.generator(2))?.into())
     })
     .method_only()
     .doc("Overwritten with the numbers of trials up to the first success of probability p."),
     Op::new("cauchy_(Tensor input, float median=0, float sigma=1, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(cauchy_(a.tensor(0), a.float(1), a.float(2), generator_of(a, 3))?.into())
+        Ok(cauchy_(a.tensor(0), a.float(1), a.float(2), a.generator(3))?.into())
     })
     .method_only()
     .doc("Overwritten with numbers of the Cauchy distribution."),
     Op::new("log_normal_(Tensor input, float mean=1, float std=2, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(log_normal_(a.tensor(0), a.float(1), a.float(2), generator_of(a, 3))?.into())
+        Ok(log_normal_(a.tensor(0), a.float(1), a.float(2), a.generator(3))?.into())
     })
     .method_only()
     .doc("Overwritten with numbers whose logarithms are normal."),
     Op::new("poisson(Tensor input, Generator? generator=None) -> Tensor", |a| {
-        Ok(poisson(a.tensor(0), generator_of(a, 1))?.into())
+        Ok(poisson(a.tensor(0), a.generator(1))?.into())
     })
     .doc("A count of the Poisson distribution for each mean.")
     .no_gradient(),
     Op::new("_gamma_draws(Tensor concentration, str name, Generator? generator=None) -> Tensor", |a| {
-        Ok(gamma_draws(a.tensor(0), a.str(1).unwrap_or_default(), generator_of(a, 2))?.into())
+        Ok(gamma_draws(a.tensor(0), a.str(1).unwrap_or_default(), a.generator(2))?.into())
     })
     .doc("Numbers of the gamma distribution of rate 1 in double precision; `name` is who refuses other dtypes.")
     .no_gradient(),
     Op::new("binomial(Tensor count, Tensor prob, Generator? generator=None) -> Tensor", |a| {
-        Ok(binomial(a.tensor(0), a.tensor(1), generator_of(a, 2))?.into())
+        Ok(binomial(a.tensor(0), a.tensor(1), a.generator(2))?.into())
     })
     .doc("Successes among count trials of probability prob each.")
     .no_gradient(),
     Op::new("multinomial(Tensor input, int num_samples, bool replacement=False, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(multinomial(a.tensor(0), a.int(1), a.bool(2), generator_of(a, 3))?.into())
+        Ok(multinomial(a.tensor(0), a.int(1), a.bool(2), a.generator(3))?.into())
     })
     .method()
     .doc("Indices drawn by weight.")

@@ -357,11 +357,6 @@ fn randperm(n: i64, dtype: DType, generator: Option<&Generator>) -> Result<Tenso
     copy::to_dtype(&t, dtype)
 }
 
-/// The generator that a call names.
-pub fn generator_of<'a>(a: &'a Args, i: usize) -> Option<&'a Generator> {
-    a.generator(i)
-}
-
 fn floating(dtype: Option<DType>) -> DType {
     dtype.unwrap_or_else(default_dtype)
 }
@@ -382,7 +377,7 @@ fn empty_like(a: &Args, dtype_at: usize) -> Result<Tensor> {
 /// Normal numbers, where means or deviations are tensors. Their gradients are zero: nothing that the
 /// draws depend on is differentiated.
 fn normal_call(a: &Args) -> Result<Output> {
-    let generator = generator_of(a, 2);
+    let generator = a.generator(2);
     let tensor = |i: usize| a.opt_tensor(i);
     if let Some(std) = tensor(1) {
         if std.dtype().is_complex() {
@@ -434,50 +429,50 @@ pub fn without_slope(out: Tensor, name: &'static str, inputs: &[&Tensor]) -> Ten
 
 pub const OPS: &[Op] = &[
     Op::new("rand(*int[] size, *, Generator? generator=None, ScalarType? dtype=None) -> Tensor", |a| {
-        Ok(rand_sizes(a.ints(0), floating(a.dtype(2)), generator_of(a, 1))?.into())
+        Ok(rand_sizes(a.ints(0), floating(a.dtype(2)), a.generator(1))?.into())
     })
     .doc("Uniform on [0, 1).")
     .no_gradient(),
     Op::new("randn(*int[] size, *, Generator? generator=None, ScalarType? dtype=None) -> Tensor", |a| {
-        Ok(randn_sizes(a.ints(0), floating(a.dtype(2)), generator_of(a, 1))?.into())
+        Ok(randn_sizes(a.ints(0), floating(a.dtype(2)), a.generator(1))?.into())
     })
     .doc("Standard normal.")
     .no_gradient(),
     Op::new("randint(int high, int[] size, *, Generator? generator=None, ScalarType? dtype=None) -> Tensor", |a| {
-        Ok(randint(0, a.int(0), a.ints(1), a.dtype(3).unwrap_or(DType::I64), generator_of(a, 2))?.into())
+        Ok(randint(0, a.int(0), a.ints(1), a.dtype(3).unwrap_or(DType::I64), a.generator(2))?.into())
     })
     .doc("Uniform integers of [low, high).")
     .no_gradient(),
     Op::new("randint(int low, int high, int[] size, *, Generator? generator=None, ScalarType? dtype=None) -> Tensor", |a| {
-        Ok(randint(a.int(0), a.int(1), a.ints(2), a.dtype(4).unwrap_or(DType::I64), generator_of(a, 3))?.into())
+        Ok(randint(a.int(0), a.int(1), a.ints(2), a.dtype(4).unwrap_or(DType::I64), a.generator(3))?.into())
     })
     .no_gradient(),
     Op::new("randperm(int n, *, Generator? generator=None, ScalarType? dtype=None) -> Tensor", |a| {
-        Ok(randperm(a.int(0), a.dtype(2).unwrap_or(DType::I64), generator_of(a, 1))?.into())
+        Ok(randperm(a.int(0), a.dtype(2).unwrap_or(DType::I64), a.generator(1))?.into())
     })
     .doc("A random order of 0 ... n - 1.")
     .no_gradient(),
     Op::new("rand_like(Tensor input, *, Generator? generator=None, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
-        Ok(uniform_(&empty_like(a, 2)?, 0.0, 1.0, generator_of(a, 1))?.into())
+        Ok(uniform_(&empty_like(a, 2)?, 0.0, 1.0, a.generator(1))?.into())
     })
     .doc("Uniform on [0, 1), with the shape and dtype of input.")
     .no_gradient(),
     Op::new("randn_like(Tensor input, *, Generator? generator=None, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
-        Ok(normal_(&empty_like(a, 2)?, 0.0, 1.0, generator_of(a, 1))?.into())
+        Ok(normal_(&empty_like(a, 2)?, 0.0, 1.0, a.generator(1))?.into())
     })
     .doc("Standard normal, with the shape and dtype of input.")
     .no_gradient(),
     Op::new("randint_like(Tensor input, int high, *, Generator? generator=None, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
-        Ok(random_from(&empty_like(a, 3)?, 0, Some(a.int(1)), generator_of(a, 2))?.into())
+        Ok(random_from(&empty_like(a, 3)?, 0, Some(a.int(1)), a.generator(2))?.into())
     })
     .no_gradient(),
     Op::new("randint_like(Tensor input, Tensor high, *, Generator? generator=None, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
         let high = reduce::item(a.tensor(1))?.to_i64();
-        Ok(random_from(&empty_like(a, 3)?, 0, Some(high), generator_of(a, 2))?.into())
+        Ok(random_from(&empty_like(a, 3)?, 0, Some(high), a.generator(2))?.into())
     })
     .no_gradient(),
     Op::new("randint_like(Tensor input, int low, int high, *, Generator? generator=None, ScalarType? dtype=None, MemoryFormat? memory_format=None) -> Tensor", |a| {
-        Ok(random_from(&empty_like(a, 4)?, a.int(1), Some(a.int(2)), generator_of(a, 3))?.into())
+        Ok(random_from(&empty_like(a, 4)?, a.int(1), Some(a.int(2)), a.generator(3))?.into())
     })
     .doc("Uniform integers of [low, high), with the shape and dtype of input.")
     .no_gradient(),
@@ -488,30 +483,30 @@ pub const OPS: &[Op] = &[
         .no_gradient(),
     Op::new("normal(float mean, float std, int[] size, *, Generator? generator=None, ScalarType? dtype=None) -> Tensor", |a| {
         let t = Tensor::empty(&sizes_from(a.ints(2))?, floating(a.dtype(4)))?;
-        Ok(normal_(&t, a.float(0), a.float(1), generator_of(a, 3))?.into())
+        Ok(normal_(&t, a.float(0), a.float(1), a.generator(3))?.into())
     })
     .no_gradient(),
     Op::new("uniform_(Tensor input, float from=0, float to=1, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(uniform_(a.tensor(0), a.float(1), a.float(2), generator_of(a, 3))?.into())
+        Ok(uniform_(a.tensor(0), a.float(1), a.float(2), a.generator(3))?.into())
     })
     .method_only()
     .doc("Overwritten with uniform numbers of [from, to)."),
     Op::new("normal_(Tensor input, float mean=0, float std=1, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(normal_(a.tensor(0), a.float(1), a.float(2), generator_of(a, 3))?.into())
+        Ok(normal_(a.tensor(0), a.float(1), a.float(2), a.generator(3))?.into())
     })
     .method_only()
     .doc("Overwritten with normal numbers."),
     Op::new("random_(Tensor input, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(random_(a.tensor(0), generator_of(a, 1))?.into())
+        Ok(random_(a.tensor(0), a.generator(1))?.into())
     })
     .method_only()
     .doc("Overwritten with integers over the range of the dtype, or of [from, to)."),
     Op::new("random_(Tensor input, int to, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(random_from(a.tensor(0), 0, Some(a.int(1)), generator_of(a, 2))?.into())
+        Ok(random_from(a.tensor(0), 0, Some(a.int(1)), a.generator(2))?.into())
     })
     .method_only(),
     Op::new("random_(Tensor input, int from, int? to, *, Generator? generator=None) -> Tensor", |a| {
-        Ok(random_from(a.tensor(0), a.int(1), a.opt_int(2), generator_of(a, 3))?.into())
+        Ok(random_from(a.tensor(0), a.int(1), a.opt_int(2), a.generator(3))?.into())
     })
     .method_only(),
 ];

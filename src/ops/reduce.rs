@@ -290,7 +290,7 @@ pub fn all_nonzero(x: &Tensor) -> Result<bool> {
 }
 
 /// Whether some element along a dimension is not zero.
-pub fn reduce_any(x: &Tensor, dim: usize) -> Result<Tensor> {
+pub fn any_along(x: &Tensor, dim: usize) -> Result<Tensor> {
     logic(&x.detached(), false, 1 << dim, false)
 }
 

@@ -1,6 +1,6 @@
 //! Adadelta: steps in the unit of the parameter (Zeiler, 2012).
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -64,11 +64,9 @@ impl<C: Real> Rule<C> for AdadeltaRule<C> {
         values[0] = values[0] - self.lr * delta;
     }
 
-    const TEXT: Option<&'static str> = Some(Adadelta::TEXT);
+    const TEXT: &'static str = Adadelta::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..6].copy_from_slice(&[self.sign, self.weight_decay, self.lr, self.old, self.new, self.eps]);
-        s
+        padded([self.sign, self.weight_decay, self.lr, self.old, self.new, self.eps])
     }
 }

@@ -1,6 +1,6 @@
 //! Adagrad: steps that shrink with the sum of squares (Duchi, Hazan and Singer, 2011).
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -57,11 +57,9 @@ impl<C: Real> Rule<C> for AdagradRule<C> {
         values[0] = values[0] + self.step * g / (sum.sqrt() + self.eps);
     }
 
-    const TEXT: Option<&'static str> = Some(Adagrad::TEXT);
+    const TEXT: &'static str = Adagrad::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..4].copy_from_slice(&[self.sign, self.weight_decay, self.step, self.eps]);
-        s
+        padded([self.sign, self.weight_decay, self.step, self.eps])
     }
 }

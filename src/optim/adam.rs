@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019).
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, maximum, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -89,11 +89,10 @@ impl<C: Real> Rule<C> for AdamRule<C> {
         values[0] = p + self.step * mean / denominator;
     }
 
-    const TEXT: Option<&'static str> = Some(Adam::TEXT);
+    const TEXT: &'static str = Adam::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..9].copy_from_slice(&[
+        padded([
             self.sign,
             self.weight_decay,
             self.shrink,
@@ -103,7 +102,6 @@ impl<C: Real> Rule<C> for AdamRule<C> {
             self.step,
             self.root_correction,
             self.eps,
-        ]);
-        s
+        ])
     }
 }

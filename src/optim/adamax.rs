@@ -1,6 +1,6 @@
 //! Adamax: Adam by the largest gradient instead of the mean square (Kingma and Ba, 2015).
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, lerp, maximum, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -65,18 +65,9 @@ impl<C: Real> Rule<C> for AdamaxRule<C> {
         values[0] = values[0] + self.step * mean / largest;
     }
 
-    const TEXT: Option<&'static str> = Some(Adamax::TEXT);
+    const TEXT: &'static str = Adamax::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..6].copy_from_slice(&[
-            self.sign,
-            self.weight_decay,
-            self.new_mean,
-            self.beta2,
-            self.step,
-            self.eps,
-        ]);
-        s
+        padded([self.sign, self.weight_decay, self.new_mean, self.beta2, self.step, self.eps])
     }
 }

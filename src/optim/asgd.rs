@@ -1,6 +1,6 @@
 //! ASGD: gradient descent and the mean of the places it came by (Polyak and Juditsky, 1992).
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -66,11 +66,9 @@ impl<C: Real> Rule<C> for AsgdRule<C> {
         values[2] = if self.mu == C::one() { p } else { values[2] + (p - values[2]) * self.mu };
     }
 
-    const TEXT: Option<&'static str> = Some(Asgd::TEXT);
+    const TEXT: &'static str = Asgd::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..5].copy_from_slice(&[self.sign, self.weight_decay, self.shrink, self.eta, self.mu]);
-        s
+        padded([self.sign, self.weight_decay, self.shrink, self.eta, self.mu])
     }
 }

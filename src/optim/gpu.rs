@@ -18,6 +18,12 @@ const PER_BLOCK: usize = 1024;
 /// Settings that a rule can have.
 pub const SETTINGS: usize = 10;
 
+/// Settings with zeros after them.
+pub fn padded<C: Real, const N: usize>(settings: [C; N]) -> [C; SETTINGS] {
+    const { assert!(N <= SETTINGS) };
+    std::array::from_fn(|i| settings.get(i).copied().unwrap_or_else(C::zero))
+}
+
 /// Tensors that wait for a launch.
 #[derive(Default)]
 pub struct Pending {
@@ -32,9 +38,7 @@ impl Pending {
     /// Adds a parameter with what belongs to it: contiguous alike, of one dtype. Launches what waits if its
     /// settings are others.
     pub fn add<C: Real, R: Rule<C>>(&mut self, slots: &[&Tensor], rule: R) -> Result<()> {
-        let Some(text) = R::TEXT else {
-            bail!(Unsupported, "this optimizer is not implemented for parameters on '{}'", slots[0].device());
-        };
+        let text = R::TEXT;
         let settings = rule.settings().map(|s| s.to_f64().unwrap_or(f64::NAN));
         let dtype = slots[0].dtype();
         let same = self.rule.is_some_and(|r| std::ptr::eq(r, text))

@@ -1,6 +1,6 @@
 //! NAdam: Adam that looks one step ahead (Dozat, 2016).
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -88,11 +88,10 @@ impl<C: Real> Rule<C> for NadamRule<C> {
         values[0] = p + (self.along_gradient * g + self.along_mean * mean) / denominator;
     }
 
-    const TEXT: Option<&'static str> = Some(Nadam::TEXT);
+    const TEXT: &'static str = Nadam::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..10].copy_from_slice(&[
+        padded([
             self.sign,
             self.weight_decay,
             self.shrink,
@@ -103,7 +102,6 @@ impl<C: Real> Rule<C> for NadamRule<C> {
             self.along_gradient,
             self.along_mean,
             self.eps,
-        ]);
-        s
+        ])
     }
 }

@@ -1,6 +1,6 @@
 //! RAdam: Adam that waits until it knows the variance (Liu et al., 2020).
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, decay, flag, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -85,11 +85,10 @@ impl<C: Real> Rule<C> for RadamRule<C> {
         values[0] = p + self.step * mean * adapted;
     }
 
-    const TEXT: Option<&'static str> = Some(Radam::TEXT);
+    const TEXT: &'static str = Radam::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..10].copy_from_slice(&[
+        padded([
             self.sign,
             self.weight_decay,
             self.shrink,
@@ -100,7 +99,6 @@ impl<C: Real> Rule<C> for RadamRule<C> {
             flag(self.rectified),
             self.rectification,
             self.eps,
-        ]);
-        s
+        ])
     }
 }

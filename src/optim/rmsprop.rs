@@ -1,6 +1,6 @@
 //! RMSprop: steps by the root of the mean square (Hinton, 2012), or of the variance (Graves, 2013).
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, flag, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -91,11 +91,10 @@ impl<C: Real> Rule<C> for RmsPropRule<C> {
         values[0] = values[0] - self.lr * step;
     }
 
-    const TEXT: Option<&'static str> = Some(RmsProp::TEXT);
+    const TEXT: &'static str = RmsProp::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..8].copy_from_slice(&[
+        padded([
             self.sign,
             self.weight_decay,
             self.lr,
@@ -104,7 +103,6 @@ impl<C: Real> Rule<C> for RmsPropRule<C> {
             self.eps,
             self.momentum,
             flag(self.centered),
-        ]);
-        s
+        ])
     }
 }

@@ -1,6 +1,6 @@
 //! Rprop: a step size for each element, by the signs of its gradient (Riedmiller and Braun, 1993).
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, sign};
 
 #[derive(Clone, Copy)]
@@ -78,11 +78,9 @@ impl<C: Real> Rule<C> for RpropRule<C> {
         values[3] = size;
     }
 
-    const TEXT: Option<&'static str> = Some(Rprop::TEXT);
+    const TEXT: &'static str = Rprop::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..5].copy_from_slice(&[self.sign, self.eta_minus, self.eta_plus, self.least, self.most]);
-        s
+        padded([self.sign, self.eta_minus, self.eta_plus, self.least, self.most])
     }
 }

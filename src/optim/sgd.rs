@@ -1,6 +1,6 @@
 //! Stochastic gradient descent, with momentum.
 
-use super::gpu::SETTINGS;
+use super::gpu::{SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, flag, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -71,18 +71,9 @@ impl<C: Real> Rule<C> for SgdRule<C> {
         values[0] = p - self.lr * g;
     }
 
-    const TEXT: Option<&'static str> = Some(Sgd::TEXT);
+    const TEXT: &'static str = Sgd::TEXT;
 
     fn settings(&self) -> [C; SETTINGS] {
-        let mut s = [C::zero(); SETTINGS];
-        s[..6].copy_from_slice(&[
-            self.sign,
-            self.lr,
-            self.momentum,
-            self.keep,
-            self.weight_decay,
-            flag(self.nesterov),
-        ]);
-        s
+        padded([self.sign, self.lr, self.momentum, self.keep, self.weight_decay, flag(self.nesterov)])
     }
 }

@@ -22,7 +22,7 @@ pub fn different_rows(rows: &Tensor, sorted: bool) -> Result<[Tensor; 3]> {
     let in_order = index::index_select(rows, 0, &order)?;
     let count = n as i64 - 1;
     let differs = table::ne(&view::narrow(&in_order, 0, 1, count)?, &view::narrow(&in_order, 0, 0, count)?)?;
-    let differs = reduce::reduce_any(&differs, 1)?;
+    let differs = reduce::any_along(&differs, 1)?;
     let is_first = joining::cat(&[creation::full(&[1], Scalar::Bool(true), DType::Bool)?, differs], 0)?;
     let kinds = sub(&running_counts(&copy::to_dtype(&is_first, DType::I64)?)?, Scalar::Int(1))?;
     let kind_of = Tensor::empty(&[n], DType::I64)?;
