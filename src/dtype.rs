@@ -4,6 +4,8 @@
 use half::{bf16, f16};
 use num_complex::Complex;
 
+use crate::cpu::half::{from_bf16, from_f16, to_bf16, to_f16};
+
 pub type C64 = Complex<f32>;
 pub type C128 = Complex<f64>;
 
@@ -354,10 +356,21 @@ pub trait Narrow {
     fn narrow(value: Wide) -> Self;
 }
 
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn float_to_i64(x: f64) -> i64 {
+    use std::arch::x86_64::{_mm_cvttsd_si64, _mm_set_sd};
+    // SAFETY: SSE2, which every x86-64 has. What does not fit becomes the minimum.
+    unsafe { _mm_cvttsd_si64(_mm_set_sd(x)) }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
 fn float_to_i64(x: f64) -> i64 {
     if (-9.223_372_036_854_776e18..9.223_372_036_854_776e18).contains(&x) { x as i64 } else { i64::MIN }
 }
 
+#[inline(always)]
 fn float_to_i32(x: f64) -> i32 {
     if x > -2_147_483_649.0 && x < 2_147_483_648.0 { x as i32 } else { i32::MIN }
 }
@@ -375,8 +388,8 @@ widen! {
     i32, |x| Wide::Int(x as i64);
     i64, |x| Wide::Int(x);
     Bool, |x| Wide::Int((x.0 != 0) as i64);
-    f16, |x| Wide::Float(x.to_f64());
-    bf16, |x| Wide::Float(x.to_f64());
+    f16, |x| Wide::Float(from_f16(x.to_bits()) as f64);
+    bf16, |x| Wide::Float(from_bf16(x.to_bits()) as f64);
     f32, |x| Wide::Float(x as f64);
     f64, |x| Wide::Float(x);
     C64, |x| Wide::Complex(C128::new(x.re as f64, x.im as f64));
@@ -401,8 +414,8 @@ narrow! {
     i16, |i| i as i16, |f| float_to_i32(f) as i16;
     i32, |i| i as i32, |f| float_to_i32(f);
     i64, |i| i, |f| float_to_i64(f);
-    f16, |i| f16::from_f32(i as f32), |f| f16::from_f32(f as f32);
-    bf16, |i| bf16::from_f32(i as f32), |f| bf16::from_f32(f as f32);
+    f16, |i| f16::from_bits(to_f16(i as f32)), |f| f16::from_bits(to_f16(f as f32));
+    bf16, |i| bf16::from_bits(to_bf16(i as f32)), |f| bf16::from_bits(to_bf16(f as f32));
     f32, |i| i as f32, |f| f as f32;
     f64, |i| i as f64, |f| f;
 }

@@ -9,9 +9,10 @@
 //! - else the blocked algorithm of Goto: panels of A and B are packed once a block of k, then tiles
 //!   of C are claimed by whoever is free.
 //!
-//! [`gemm`] is for f32 and f64; [`gemm_portable`] for every other type.
+//! [`gemm`] is for f32 and f64, [`gemm_complex`] for pairs of them; [`gemm_portable`] for every other type.
 
 pub(crate) mod blocked;
+mod complex;
 pub(crate) mod micro;
 pub(crate) mod pack;
 mod portable;
@@ -19,6 +20,7 @@ mod skinny;
 #[cfg(test)]
 mod tests;
 
+pub use complex::gemm_complex;
 pub use portable::{Ring, gemm_portable};
 
 use crate::cpu::par;

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use crate::cpu::loops::Loops;
 use crate::cpu::par;
+use crate::cpu::simd::{Element, Kernel, Simd, level};
 
 /// Mask elements that are counted and handled in one go.
 const CHUNK: usize = 1 << 15;
@@ -166,6 +167,10 @@ pub unsafe fn fill<T: Copy + Send + Sync>(target: *mut u8, mask: *const u8, valu
             // SAFETY: the caller vouches for the offsets.
             unsafe {
                 let (to, mask) = (memory.target.offset(offsets[0]), memory.source.offset(offsets[1]));
+                if steps[0] == size_of::<T>() as isize && steps[1] == 1 {
+                    let fill = Fill { to: to.cast::<T>(), mask, value, n };
+                    return <f32 as Element>::dispatch(level(), fill);
+                }
                 for i in 0..n as isize {
                     if *mask.offset(i * steps[1]) != 0 {
                         to.offset(i * steps[0]).cast::<T>().write_unaligned(value);
@@ -174,4 +179,29 @@ pub unsafe fn fill<T: Copy + Send + Sync>(target: *mut u8, mask: *const u8, valu
             }
         });
     });
+}
+
+/// [`fill`] of elements side by side.
+struct Fill<T> {
+    to: *mut T,
+    mask: *const u8,
+    value: T,
+    n: usize,
+}
+
+impl<T: Copy> Kernel<f32> for Fill<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, _: S) {
+        for i in 0..self.n {
+            // Every element is written, so that there is no branch in the loop.
+            // SAFETY: the caller of `fill` vouches for n elements of both.
+            unsafe {
+                let place = self.to.add(i);
+                let value = if *self.mask.add(i) != 0 { self.value } else { place.read_unaligned() };
+                place.write_unaligned(value);
+            }
+        }
+    }
 }

@@ -2,18 +2,18 @@
 //!
 //! A formula is compiled into a [`Kernel`] for a few *compute types* (f32, f64, i64, complex128) and
 //! instruction sets; it only knows operands that lie side by side in memory. What is strided,
-//! broadcast, of another dtype, or the output itself goes through blocks on the stack: gathered and
-//! converted, computed, converted and scattered. So a new formula costs one loop, not one a dtype.
+//! broadcast or of another dtype goes through blocks on the stack: gathered and converted, computed,
+//! converted and scattered. So a new formula costs one loop, not one a dtype.
 
 use std::mem::MaybeUninit;
 
+use crate::cpu::convert::converter;
 use crate::cpu::loops::{Loops, MAX_OPERANDS, PerOperand};
 use crate::cpu::par;
 use crate::cpu::simd::{Level, level};
-use crate::dispatch;
-use crate::dtype::{C64, C128, Cast, DType, Element};
+use crate::dtype::{C128, DType};
 
-/// `kernel(n, out, inputs)`: `n` elements side by side; the output overlaps no input.
+/// `kernel(n, out, inputs)`: `n` elements side by side; the output may be one of the inputs, but overlaps none otherwise.
 pub type Kernel = unsafe fn(usize, *mut u8, *const *const u8);
 
 /// One kernel an instruction set.
@@ -52,6 +52,8 @@ pub struct Typed {
     pub f64: Option<Kernels>,
     pub int: Option<Kernels>,
     pub complex: Option<Kernels>,
+    /// Of bools; where there are none, they compute as integers.
+    pub truth: Option<Kernels>,
     /// They write bools rather than their own type.
     pub to_bool: bool,
     /// The formula itself, of which kernels for GPUs are made.
@@ -59,8 +61,15 @@ pub struct Typed {
 }
 
 impl Typed {
-    pub const NONE: Typed =
-        Typed { f32: None, f64: None, int: None, complex: None, to_bool: false, formula: Formula::NONE };
+    pub const NONE: Typed = Typed {
+        f32: None,
+        f64: None,
+        int: None,
+        complex: None,
+        truth: None,
+        to_bool: false,
+        formula: Formula::NONE,
+    };
 
     pub const fn float(self, f32: Kernels, f64: Kernels) -> Typed {
         Typed { f32: Some(f32), f64: Some(f64), ..self }
@@ -72,6 +81,10 @@ impl Typed {
 
     pub const fn complex(self, complex: Kernels) -> Typed {
         Typed { complex: Some(complex), ..self }
+    }
+
+    pub const fn truth(self, truth: Kernels) -> Typed {
+        Typed { truth: Some(truth), ..self }
     }
 
     pub const fn to_bool(self) -> Typed {
@@ -88,6 +101,7 @@ impl Typed {
             DType::F32 | DType::F16 | DType::BF16 => (DType::F32, self.f32),
             DType::F64 => (DType::F64, self.f64),
             DType::C64 | DType::C128 => (DType::C128, self.complex),
+            DType::Bool if self.truth.is_some() => (DType::Bool, self.truth),
             _ => (DType::I64, self.int),
         };
         Some((compute, kernels?))
@@ -99,8 +113,8 @@ impl Typed {
 #[macro_export]
 macro_rules! formula_kernels {
     ($t:ty, $plain:ident, $fma:ident, |$($v:ident),+| -> $out:ty { $formula:expr }) => {{
-        $crate::formula_kernels!(@level plain, $plain, $t, $out, |$($v),+| $formula);
-        $crate::formula_kernels!(@level fused, $fma, $t, $out, |$($v),+| $formula);
+        $crate::formula_kernels!(@level plain, $plain, $plain, $t, $out, |$($v),+| $formula);
+        $crate::formula_kernels!(@level fused, $fma, $plain, $t, $out, |$($v),+| $formula);
         /// # Safety
         /// See `Kernel`.
         unsafe fn portable(n: usize, out: *mut u8, inputs: *const *const u8) {
@@ -123,24 +137,53 @@ macro_rules! formula_kernels {
         }
         $crate::cpu::pointwise::Kernels { portable, avx2, avx512 }
     }};
-    (@level $name:ident, $math:ident, $t:ty, $out:ty, |$($v:ident),+| $formula:expr) => {
+    (@level $name:ident, $math:ident, $exact:ident, $t:ty, $out:ty, |$($v:ident),+| $formula:expr) => {
         #[inline(always)]
         unsafe fn $name(n: usize, out: *mut u8, inputs: *const *const u8) {
-            #[allow(unused_imports)]
-            use $crate::cpu::math::$math::*;
             #[inline(always)]
-            fn sweep(out: &mut [$out], $($v: &[$t]),+) {
-                for (i, out) in out.iter_mut().enumerate() {
-                    $(let $v = $v[i];)+
-                    *out = { $formula }.into();
-                }
+            fn formula($($v: $t),+) -> $out {
+                #[allow(unused_imports)]
+                use $crate::cpu::math::$math::*;
+                { $formula }.into()
             }
-            // SAFETY: `Kernel`'s contract: every operand has `n` elements, the output is apart.
+            #[inline(always)]
+            fn exact($($v: $t),+) -> $out {
+                #[allow(unused_imports)]
+                use $crate::cpu::math::$exact::*;
+                { $formula }.into()
+            }
+            const ANGLES: bool = $crate::cpu::math::names_angles(stringify!($formula));
+            // A chunk is computed before any of it is written, so that the output may be an input: the chunk stays
+            // in registers, and its loop needs to know nothing of how operands lie to become a vector loop.
+            const CHUNK: usize = 128 / size_of::<$t>();
+            let out = out.cast::<$out>();
+            let mut k = 0;
+            // SAFETY: `Kernel`'s contract: every operand has `n` elements.
             unsafe {
-                let mut k = 0;
-                $(let $v = std::slice::from_raw_parts(*inputs.add(k) as *const $t, n); k += 1;)+
+                $(let $v = (*inputs.add(k)).cast::<$t>(); k += 1;)+
                 let _ = k;
-                sweep(std::slice::from_raw_parts_mut(out as *mut $out, n), $(&$v[..n]),+)
+                let mut done = 0;
+                while done + CHUNK <= n {
+                    let mut chunk = [std::mem::MaybeUninit::<$out>::uninit(); CHUNK];
+                    let large = |i: usize| false $(| $crate::cpu::math::Argument::is_large($v.add(done + i).read()))+;
+                    if ANGLES && (0..CHUNK).fold(false, |any, i| any | large(i)) {
+                        for (i, result) in chunk.iter_mut().enumerate() {
+                            result.write(exact($($v.add(done + i).read()),+));
+                        }
+                    } else {
+                        for (i, result) in chunk.iter_mut().enumerate() {
+                            result.write(formula($($v.add(done + i).read()),+));
+                        }
+                    }
+                    std::ptr::copy_nonoverlapping(chunk.as_ptr().cast(), out.add(done), CHUNK);
+                    done += CHUNK;
+                }
+                while done < n {
+                    let large = ANGLES && (false $(| $crate::cpu::math::Argument::is_large($v.add(done).read()))+);
+                    let apply = if large { exact } else { formula };
+                    out.add(done).write(apply($($v.add(done).read()),+));
+                    done += 1;
+                }
             }
         }
     };
@@ -153,12 +196,12 @@ pub struct Operand {
     pub dtype: DType,
 }
 
-/// Elements a block on the stack holds.
-const BLOCK: usize = 256;
 /// Elements that one thread takes at a time.
 pub const GRAIN: usize = 32 << 10;
 
-type Buffer = [MaybeUninit<C128>; BLOCK];
+/// Bytes a block on the stack holds.
+const BLOCK: usize = 4096;
+type Buffer = [MaybeUninit<C128>; BLOCK / size_of::<C128>()];
 
 struct Pointers<'a> {
     out: Operand,
@@ -211,9 +254,7 @@ unsafe fn run_piece(
         let mut all_direct = out_direct;
         for (k, input) in pointers.inputs.iter().enumerate() {
             sources[k] = input.ptr.offset(offsets[k + 1]);
-            direct[k] = input.dtype == compute
-                && strides[k + 1] == compute.size() as isize
-                && (!out_direct || !std::ptr::eq(sources[k], out));
+            direct[k] = input.dtype == compute && strides[k + 1] == compute.size() as isize;
             all_direct &= direct[k];
         }
         if all_direct {
@@ -221,92 +262,46 @@ unsafe fn run_piece(
         }
 
         let mut buffers = [MaybeUninit::<Buffer>::uninit(); MAX_OPERANDS];
-        let block = BLOCK.min(n);
-        for (k, input) in pointers.inputs.iter().enumerate() {
+        // Where only one value is repeated, it fills no more than it must.
+        let repeats = out_direct && (0..pointers.inputs.len()).all(|k| direct[k] || strides[k + 1] == 0);
+        let most = BLOCK / compute.size().max(produce.size());
+        let block = if repeats { most.min((n / 8).max(64)) } else { most }.min(n);
+        let mut converters = [None; MAX_OPERANDS];
+        let step = compute.size() as isize;
+        for (k, input) in pointers.inputs.iter().enumerate().filter(|(k, _)| !direct[*k]) {
+            let convert = converter(input.dtype, compute);
             if strides[k + 1] == 0 {
-                gather(input.dtype, compute, sources[k], 0, block, buffers[k + 1].as_mut_ptr().cast());
+                convert(sources[k], 0, buffers[k + 1].as_mut_ptr().cast(), step, block);
+            } else {
+                converters[k] = Some(convert);
             }
         }
+        let write = (!out_direct).then(|| converter(produce, pointers.out.dtype));
         let mut done = 0;
         while done < n {
-            let count = (n - done).min(BLOCK);
+            let count = (n - done).min(block);
             let mut operands = [std::ptr::null::<u8>(); MAX_OPERANDS];
-            for (k, input) in pointers.inputs.iter().enumerate() {
-                let stride = strides[k + 1];
-                let source = sources[k].offset(done as isize * stride);
+            for k in 0..pointers.inputs.len() {
+                let source = sources[k].offset(done as isize * strides[k + 1]);
                 operands[k] = if direct[k] {
                     source
                 } else {
                     let buffer = buffers[k + 1].as_mut_ptr().cast::<u8>();
-                    if stride != 0 {
-                        gather(input.dtype, compute, source, stride, count, buffer);
+                    if let Some(convert) = converters[k] {
+                        convert(source, strides[k + 1], buffer, step, count);
                     }
                     buffer
                 };
             }
             let target = out.offset(done as isize * strides[0]);
-            if out_direct {
-                kernel(count, target, operands.as_ptr());
-            } else {
+            if let Some(convert) = write {
                 let buffer = buffers[0].as_mut_ptr().cast::<u8>();
                 kernel(count, buffer, operands.as_ptr());
-                scatter(produce, pointers.out.dtype, buffer, target, strides[0], count);
+                convert(buffer, produce.size() as isize, target, strides[0], count);
+            } else {
+                kernel(count, target, operands.as_ptr());
             }
             done += count;
-        }
-    }
-}
-
-/// `n` elements of `from` at `stride` bytes become elements of `compute` side by side.
-unsafe fn gather(from: DType, compute: DType, src: *const u8, stride: isize, n: usize, dst: *mut u8) {
-    unsafe fn typed<S: Element, T: Element>(src: *const u8, stride: isize, n: usize, dst: *mut u8) {
-        // SAFETY: the caller vouches for source and destination.
-        unsafe {
-            let dst = dst.cast::<T>();
-            if stride == 0 {
-                let value: T = src.cast::<S>().read_unaligned().cast();
-                (0..n).for_each(|i| dst.add(i).write(value));
-            } else if stride == size_of::<S>() as isize {
-                let src = src.cast::<S>();
-                (0..n).for_each(|i| dst.add(i).write(src.add(i).read_unaligned().cast()));
-            } else {
-                let at = |i: usize| src.offset(i as isize * stride).cast::<S>().read_unaligned();
-                (0..n).for_each(|i| dst.add(i).write(at(i).cast()));
-            }
-        }
-    }
-    // SAFETY: the caller vouches for source and destination.
-    unsafe {
-        match compute {
-            DType::F32 => dispatch!(from, S => typed::<S, f32>(src, stride, n, dst)),
-            DType::F64 => dispatch!(from, S => typed::<S, f64>(src, stride, n, dst)),
-            DType::I64 => dispatch!(from, S => typed::<S, i64>(src, stride, n, dst)),
-            _ => dispatch!(from, S => typed::<S, C128>(src, stride, n, dst)),
-        }
-    }
-}
-
-/// `n` elements of `produce` side by side become elements of `to` at `stride` bytes.
-unsafe fn scatter(produce: DType, to: DType, src: *const u8, dst: *mut u8, stride: isize, n: usize) {
-    unsafe fn typed<S: Element, T: Element>(src: *const u8, dst: *mut u8, stride: isize, n: usize) {
-        // SAFETY: the caller vouches for source and destination.
-        unsafe {
-            let src = src.cast::<S>();
-            for i in 0..n {
-                let value = src.add(i).read().cast();
-                dst.offset(i as isize * stride).cast::<T>().write_unaligned(value);
-            }
-        }
-    }
-    // SAFETY: the caller vouches for source and destination.
-    unsafe {
-        match produce {
-            DType::F32 => dispatch!(to, T => typed::<f32, T>(src, dst, stride, n)),
-            DType::F64 => dispatch!(to, T => typed::<f64, T>(src, dst, stride, n)),
-            DType::I64 => dispatch!(to, T => typed::<i64, T>(src, dst, stride, n)),
-            DType::Bool => dispatch!(to, T => typed::<crate::dtype::Bool, T>(src, dst, stride, n)),
-            DType::C64 => dispatch!(to, T => typed::<C64, T>(src, dst, stride, n)),
-            _ => dispatch!(to, T => typed::<C128, T>(src, dst, stride, n)),
         }
     }
 }

@@ -14,14 +14,16 @@ use crate::ops::{copy, index, random, view};
 table! {
     part silu(x) for (float complex) = { x * sigmoid(x) }
         grad { x(x, g) = g * conj(sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x)))); } check floats_only on (-4.0, 4.0);
-    part gelu_erf as "gelu"(x) for (float) = { 0.5 * x * (1.0 + erf(x * 0.707106781186547524400)) }
-        grad { x(x, g) = g * (0.5 * (1.0 + erf(x * 0.707106781186547524400)) + x * exp(x * x * -0.5) * 0.398942280401432677939); } check floats_only
+    part gelu_erf as "gelu"(x) for (float) = { x * normal_cdf(x) }
+        grad { x(x, g) = g * (normal_cdf(x) + x * exp(x * x * -0.5) * 0.398942280401432677939); } check floats_only
         on (-4.0, 4.0);
     part gelu_tanh as "gelu"(x) for (float) = { 0.5 * x * (1.0 + tanh(0.797884560802865355879 * (x + 0.044715 * x * x * x))) }
         grad { x(x, g) = g * (0.5 * (1.0 + tanh(0.797884560802865355879 * (x + 0.044715 * x * x * x)))
             + 0.5 * x * (1.0 - tanh(0.797884560802865355879 * (x + 0.044715 * x * x * x)) * tanh(0.797884560802865355879 * (x + 0.044715 * x * x * x)))
                 * (0.797884560802865355879 * (1.0 + 0.134145 * x * x))); } check floats_only
         on (-4.0, 4.0);
+    part normal_cdf(x) for (float) = { normal_cdf(x) }
+        grad { x(x, g) = g * (exp(x * x * -0.5) * 0.398942280401432677939); } on (-4.0, 4.0);
     part leaky_relu(x; slope) for (float) = { select(gt(x, 0.0), x, x * slope) }
         grad { x(x, slope, g) = select(gt(x, 0.0), g, g * (slope + zero_of(x))); } check floats_only on (-4.0, 4.0);
     part elu(x; alpha) for (float) = { select(gt(x, 0.0), x, alpha * expm1(x)) }

@@ -155,7 +155,7 @@ macro_rules! functions {
     )* };
 }
 functions!(exp exp2 log log1p sqrt tanh sigmoid sin cos abs sign expm1 sinh cosh erf trunc conj zero_of sinc sinc_slope
-    lgamma digamma i0 i0e i1 i1e erfcx erfinv log_sigmoid);
+    lgamma digamma i0 i0e i1 i1e erfcx erfinv log_sigmoid normal_cdf);
 
 macro_rules! functions_of_two {
     ($($name:ident => $row:ident),*) => { $(

@@ -5,6 +5,8 @@ use smallvec::{SmallVec, smallvec};
 use crate::alloc;
 use crate::autograd;
 use crate::bail;
+use crate::cpu::convert::copy_bytes;
+use crate::device;
 use crate::dtype::ResultType;
 use crate::error::Result;
 use crate::layout::{Show, Sizes, broadcast, wrap_dim};
@@ -59,7 +61,9 @@ pub fn cat(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
     let out = Tensor::empty(&sizes, result.get())?;
     let mut start = 0;
     for t in tensors.iter().filter(|t| !is_skipped(t)) {
-        copy::write(&out.alias(out.layout().narrow(dim, start, t.size(dim), 1)), t)?;
+        if !write_small_part(&out, dim, start, t) {
+            copy::write(&out.alias(out.layout().narrow(dim, start, t.size(dim), 1)), t)?;
+        }
         start += t.size(dim);
     }
     let inputs: SmallVec<[&Tensor; 4]> = tensors.iter().collect();
@@ -89,6 +93,28 @@ pub fn cat(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
     }))
 }
 
+/// Bytes up to which a part is copied at once, on this thread.
+const SMALL_PART: usize = 64 << 10;
+
+/// Writes a small, contiguous `t` into a contiguous `out` of its dtype, from index `start` of a dimension on. False,
+/// and nothing is done, if it is none.
+fn write_small_part(out: &Tensor, dim: usize, start: usize, t: &Tensor) -> bool {
+    let bytes = t.numel() * t.dtype().size();
+    if device::others_in_use() || t.dtype() != out.dtype() || !t.is_contiguous() || bytes > SMALL_PART {
+        return false;
+    }
+    let outer = out.sizes()[..dim].iter().product::<usize>().max(1);
+    let step = out.strides()[dim] as usize * out.dtype().size();
+    for i in (0..outer).take(bytes) {
+        // SAFETY: both are contiguous, `t` has the elements of that part of `out`, and `out` is fresh.
+        unsafe {
+            let to = out.ptr().add((i * out.size(dim) + start) * step);
+            copy_bytes(t.ptr().add(i * (bytes / outer)), to, bytes / outer);
+        }
+    }
+    true
+}
+
 /// Joins tensors of one shape along a new dimension.
 pub fn stack(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
     let Some(first) = tensors.first() else { bail!(Autograd, "stack expects a non-empty TensorList") };
@@ -101,6 +127,16 @@ pub fn stack(tensors: &[Tensor], dim: i64) -> Result<Tensor> {
                 Show(first.sizes()),
                 Show(t.sizes())
             );
+        }
+    }
+    let inputs: SmallVec<[&Tensor; 4]> = tensors.iter().collect();
+    let alike = tensors.iter().all(|t| t.dtype() == first.dtype());
+    if alike && !device::others_in_use() && !autograd::needs_grad(&inputs) {
+        let mut sizes: Sizes = first.sizes().into();
+        sizes.insert(dim as usize, tensors.len());
+        let out = Tensor::empty(&sizes, first.dtype())?;
+        if tensors.iter().enumerate().all(|(i, t)| write_small_part(&out, dim as usize, i, t)) {
+            return Ok(out);
         }
     }
     let wider: Vec<Tensor> = tensors.iter().map(|t| view::unsqueeze(t, dim)).collect::<Result<_>>()?;

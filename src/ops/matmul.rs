@@ -49,24 +49,29 @@ fn product_raw(x: Operands, out: &Tensor) -> Result<()> {
             // SAFETY: as above.
             unsafe { gemm::gemm_batch(p, b) }
         }),
-        DType::I64 => product_typed::<i64>(x, out, each_portable),
-        DType::I32 => product_typed::<i32>(x, out, each_portable),
-        DType::I16 => product_typed::<i16>(x, out, each_portable),
-        DType::I8 => product_typed::<i8>(x, out, each_portable),
-        DType::U8 => product_typed::<u8>(x, out, each_portable),
-        DType::C64 => product_typed::<C64>(x, out, each_portable),
-        DType::C128 => product_typed::<C128>(x, out, each_portable),
+        DType::I64 => product_typed::<i64>(x, out, each(gemm::gemm_portable)),
+        DType::I32 => product_typed::<i32>(x, out, each(gemm::gemm_portable)),
+        DType::I16 => product_typed::<i16>(x, out, each(gemm::gemm_portable)),
+        DType::I8 => product_typed::<i8>(x, out, each(gemm::gemm_portable)),
+        DType::U8 => product_typed::<u8>(x, out, each(gemm::gemm_portable)),
+        DType::C64 => product_typed::<C64>(x, out, each(gemm::gemm_complex)),
+        DType::C128 => product_typed::<C128>(x, out, each(gemm::gemm_complex)),
     }
 }
 
-fn each_portable<T: gemm::Ring>(product: &Product<T>, batch: &Batch) {
+/// Products of a batch one after the other.
+fn each<T: Copy>(run: unsafe fn(&Product<T>)) -> impl Fn(&Product<T>, &Batch) {
+    move |product, batch| each_of(run, product, batch)
+}
+
+fn each_of<T: Copy>(run: unsafe fn(&Product<T>), product: &Product<T>, batch: &Batch) {
     for i in 0..batch.count as isize {
         let mut one = *product;
         one.a.ptr = one.a.ptr.wrapping_offset(i * batch.a);
         one.b.ptr = one.b.ptr.wrapping_offset(i * batch.b);
         one.c = one.c.wrapping_add(i as usize * batch.c);
         // SAFETY: `product_typed` describes operands that lie within their tensors.
-        unsafe { gemm::gemm_portable(&one) };
+        unsafe { run(&one) };
     }
 }
 

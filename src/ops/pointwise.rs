@@ -353,7 +353,7 @@ pub fn launch(
         None => empty_like_operands(&sizes, args, result)?,
     };
     if out.numel() > 0 {
-        run_strided(kernel.get(), compute, produce, &out, args, common);
+        run_strided(kernel.get(), compute, produce, &out, args, common)?;
     }
     Ok(out)
 }
@@ -422,7 +422,22 @@ fn run_flat(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, args: 
 }
 
 /// Any strides; tensors are broadcast to the output.
-fn run_strided(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, args: &[Arg], common: DType) {
+fn run_strided(
+    kernel: Kernel,
+    compute: DType,
+    produce: DType,
+    out: &Tensor,
+    args: &[Arg],
+    common: DType,
+) -> Result<()> {
+    // A matrix that lies the other way is turned first: that has a kernel of its own.
+    let turned: SmallVec<[Option<Tensor>; 3]> = args
+        .iter()
+        .map(|arg| arg.tensor().filter(|t| is_turned(t, out)).map(turned_back).transpose())
+        .collect::<Result<_>>()?;
+    let args: SmallVec<[Arg; 3]> =
+        args.iter().zip(&turned).map(|(arg, turned)| turned.as_ref().map_or(*arg, Arg::Tensor)).collect();
+    let args = &args[..];
     let mut numbers = [[0u8; 16]; MAX_OPERANDS];
     let operands = operands_of(args, &mut numbers, common);
     let mut strides: SmallVec<[(Strides, usize); MAX_OPERANDS]> = SmallVec::new();
@@ -437,6 +452,26 @@ fn run_strided(kernel: Kernel, compute: DType, produce: DType, out: &Tensor, arg
     // SAFETY: tensors are valid over their layouts, and these were broadcast to the output's sizes;
     // numbers live on this stack. Callers give no output that partly overlaps an input.
     unsafe { run(kernel, compute, produce, out.operand(), &operands, &loops) };
+    Ok(())
+}
+
+/// Elements from which a copy that turns an operand pays.
+const TURNED: usize = 16 << 10;
+
+/// Whether `t`, of the sizes of a contiguous output, goes on evenly along another dimension.
+fn is_turned(t: &Tensor, out: &Tensor) -> bool {
+    let even = |t: &Tensor| (0..t.ndim()).rev().find(|&d| t.size(d) > 1 && t.strides()[d] == 1);
+    out.numel() >= TURNED
+        && out.is_contiguous()
+        && same_sizes(t.sizes(), out.sizes())
+        && !t.strides().contains(&0)
+        && even(t).is_some_and(|d| even(out) != Some(d))
+}
+
+fn turned_back(t: &Tensor) -> Result<Tensor> {
+    let dense = Tensor::empty(t.sizes(), t.dtype())?;
+    copy::write(&dense, t)?;
+    Ok(dense)
 }
 
 /// A result laid out as PyTorch does it: in the memory order of the operands.

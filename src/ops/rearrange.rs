@@ -19,13 +19,14 @@ use crate::tensor::Tensor;
 fn flip(x: &Tensor, dims: &[i64]) -> Result<Tensor> {
     let mask = wrap_dims(dims, x.ndim())?;
     let out = Tensor::empty_dense(x.sizes(), x.layout().dense_like(), x.dtype())?;
-    let mut backwards = out.layout().clone();
+    let mut backwards = x.layout().clone();
     for d in (0..x.ndim()).filter(|d| mask & (1 << d) != 0 && x.size(*d) > 0) {
         let stride = backwards.strides[d];
         backwards.offset = (backwards.offset as isize + (x.size(d) as isize - 1) * stride) as usize;
         backwards.strides[d] = -stride;
     }
-    copy::write(&out.alias(backwards), x)?;
+    // The source is read backwards: it is the destination by which a copy orders its loops.
+    copy::write(&out, &x.alias(backwards))?;
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
@@ -83,8 +84,10 @@ fn roll(x: &Tensor, shifts: &[i64], dims: &[i64]) -> Result<Tensor> {
             steps.push((d, shift.rem_euclid(x.size(d) as i64) as usize));
         }
     }
-    let mut out = copy::contiguous_copy(&x.detach())?;
-    for (d, shift) in steps.into_iter().filter(|s| s.1 > 0) {
+    steps.retain(|step| step.1 > 0);
+    let x_data = x.detach();
+    let mut out = if steps.is_empty() { copy::contiguous_copy(&x_data)? } else { copy::contiguous(&x_data)? };
+    for (d, shift) in steps {
         let rolled = Tensor::empty(x.sizes(), x.dtype())?;
         let (n, part) =
             (x.size(d), |t: &Tensor, from, length| t.alias(t.layout().narrow(d, from, length, 1)));

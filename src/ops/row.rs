@@ -21,7 +21,7 @@
 //!
 //! Inputs behind a `;` are settings: numbers that take no part in promotion. `for` says what the
 //! formula is compiled for: `float` (f32, f64, and through them float16 and bfloat16), `int` (all
-//! integers and bool, as wrapping 64-bit ones), `complex`. Without `int`, integers are computed in the
+//! integers and bool, as wrapping 64-bit ones), `complex`, `bool` (bools as bytes). Without `int`, integers are computed in the
 //! default float dtype. `-> bool` marks comparisons.
 //!
 //! A formula may use arithmetic, comparison, `if`-free calls of the functions in `cpu::math`, and
@@ -61,11 +61,18 @@ macro_rules! kernels_for {
     (int, |$($v:ident),+| -> same $f:expr, $typed:expr) => {
         $typed.int(crate::formula_kernels!(std::num::Wrapping<i64>, int, int, |$($v),+| -> std::num::Wrapping<i64> { $f }))
     };
+    (bool, |$($v:ident),+| -> bool $f:expr, $typed:expr) => {
+        $typed.truth(crate::formula_kernels!(Bool, truth, truth, |$($v),+| -> Bool { $f })).to_bool()
+    };
+    (bool, |$($v:ident),+| -> same $f:expr, $typed:expr) => {
+        $typed.truth(crate::formula_kernels!(Bool, truth, truth, |$($v),+| -> Bool { $f }))
+    };
     (complex, |$($v:ident),+| -> same $f:expr, $typed:expr) => {
         $typed.complex(crate::formula_kernels!(C128, complex, complex, |$($v),+| -> C128 { $f }))
     };
     // Gradients exist for real and complex numbers only.
     (grad int, |$($v:ident),+| $f:expr, $typed:expr) => { $typed };
+    (grad bool, |$($v:ident),+| $f:expr, $typed:expr) => { $typed };
     (grad $kind:ident, |$($v:ident),+| $f:expr, $typed:expr) => {
         kernels_for!($kind, |$($v),+| -> same $f, $typed)
     };
@@ -132,7 +139,7 @@ macro_rules! samples_of {
     (op (int) $a:ident $b:ident) => {
         "ints(3, 4, low=-4), ints(3, 4) | ints(3, 1), ints(4) | ints(3), 2 | ints(0, 3), ints(3) | ints(3, dtype=torch.uint8), ints(3, dtype=torch.int8) | ints(3, dtype=torch.int16), ints(3, dtype=torch.int32)"
     };
-    (op_of_numbers (int) $a:ident $b:ident) => {
+    (op_of_numbers (int $(bool)?) $a:ident $b:ident) => {
         "ints(3, 4, low=-4), ints(3, 4) | ints(3, 1), ints(4) | ints(3), 2 | 2, ints(3) | ints(0, 3), ints(3) | ints(3, dtype=torch.uint8), ints(3, dtype=torch.int8) | ints(3, dtype=torch.int16), ints(3, dtype=torch.int32)"
     };
     ($kind:ident $compute:tt $($in:ident)+) => { "" };

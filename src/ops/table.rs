@@ -250,7 +250,7 @@ table! {
         grad { x(x, low, g) = select(ge(x, low), g, 0.0); low(x, low, g) = select(lt(x, low), g, 0.0); } check no_bool_limit on (-4.0, 4.0);
     part clamp_max(x, high) for (float int) = { minimum(x, high) }
         grad { x(x, high, g) = select(le(x, high), g, 0.0); high(x, high, g) = select(gt(x, high), g, 0.0); } check no_bool_limit on (-4.0, 4.0);
-    part select as "where"(condition, a, b) for (float int complex) = { select(nonzero(condition), a, b) }
+    part select as "where"(condition, a, b) for (float int complex bool) = { select(nonzero(condition), a, b) }
         grad {
             a(condition, g) = select(nonzero(condition), g, zero(g));
             b(condition, g) = select(nonzero(condition), zero(g), g);
@@ -276,13 +276,13 @@ table! {
     /// Whether the first is larger or equal.
     op ge(a, b) for (float int) -> bool = { a >= b } grad { } on (-4.0, 4.0);
     /// Whether both are non-zero.
-    op_of_tensors logical_and(a, b) for (float int complex) -> bool = { nonzero(a) & nonzero(b) } grad { } on (-4.0, 4.0);
+    op_of_tensors logical_and(a, b) for (float int complex bool) -> bool = { nonzero(a) & nonzero(b) } grad { } on (-4.0, 4.0);
     /// Whether one is non-zero.
-    op_of_tensors logical_or(a, b) for (float int complex) -> bool = { nonzero(a) | nonzero(b) } grad { } on (-4.0, 4.0);
+    op_of_tensors logical_or(a, b) for (float int complex bool) -> bool = { nonzero(a) | nonzero(b) } grad { } on (-4.0, 4.0);
     /// Whether exactly one is non-zero.
-    op_of_tensors logical_xor(a, b) for (float int complex) -> bool = { nonzero(a) ^ nonzero(b) } grad { } on (-4.0, 4.0);
+    op_of_tensors logical_xor(a, b) for (float int complex bool) -> bool = { nonzero(a) ^ nonzero(b) } grad { } on (-4.0, 4.0);
     /// Whether the value is zero.
-    op logical_not(x) for (float int complex) -> bool = { !nonzero(x) } grad { } on (-4.0, 4.0);
+    op logical_not(x) for (float int complex bool) -> bool = { !nonzero(x) } grad { } on (-4.0, 4.0);
     part isnan(x) for (float int complex) -> bool = { is_nan(x) } grad { } on (-4.0, 4.0);
     part isinf(x) for (float int complex) -> bool = { is_inf(x) } grad { } on (-4.0, 4.0);
     /// Whether the value is minus infinity.
@@ -294,11 +294,11 @@ table! {
     part is_real as "isreal"(x) for (complex) -> bool = { is_real(x) } grad { } on (-4.0, 4.0);
     part isfinite(x) for (float int complex) -> bool = { !(is_nan(x) | is_inf(x)) } grad { } on (-4.0, 4.0);
     /// The bits that both have.
-    op_of_numbers bitwise_and(a, b) for (int) = { a & b } grad { } on (-4.0, 4.0);
+    op_of_numbers bitwise_and(a, b) for (int bool) = { a & b } grad { } on (-4.0, 4.0);
     /// The bits that either has.
-    op_of_numbers bitwise_or(a, b) for (int) = { a | b } grad { } on (-4.0, 4.0);
+    op_of_numbers bitwise_or(a, b) for (int bool) = { a | b } grad { } on (-4.0, 4.0);
     /// The bits that exactly one has.
-    op_of_numbers bitwise_xor(a, b) for (int) = { a ^ b } grad { } on (-4.0, 4.0);
+    op_of_numbers bitwise_xor(a, b) for (int bool) = { a ^ b } grad { } on (-4.0, 4.0);
     /// The bits moved to higher places.
     op_of_numbers bitwise_left_shift(a, b) for (int) = { shift_left(a, b) } grad { } on (0.0, 4.0);
     /// The bits moved to lower places; the sign stays.

@@ -1,8 +1,11 @@
 //! Exchange with NumPy and with buffers, without copies and without linking to NumPy.
 
+use std::ffi::{c_char, c_int, c_void};
+
 use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyTuple, PyType};
 use smallvec::SmallVec;
 
 use crate::dtype::DType;
@@ -12,43 +15,64 @@ use crate::python::storage::PyStorage;
 use crate::storage::Storage;
 use crate::tensor::Tensor;
 
+/// NumPy's `PyArrayInterface`: what `__array_struct__` gives, in a capsule without a name.
+#[repr(C)]
+struct ArrayInterface {
+    two: c_int,
+    ndim: c_int,
+    kind: c_char,
+    item_size: c_int,
+    flags: c_int,
+    shape: *mut isize,
+    strides: *mut isize,
+    data: *mut c_void,
+    descr: *mut pyo3::ffi::PyObject,
+}
+
+const ALIGNED: c_int = 0x100;
+const NATIVE_BYTE_ORDER: c_int = 0x200;
+const WRITABLE: c_int = 0x400;
+
 /// The part of a tensor that NumPy reads, and that keeps the memory alive.
 #[pyclass(frozen)]
 struct ArrayView {
-    tensor: Tensor,
-    kind: &'static str,
+    interface: ArrayInterface,
+    /// What `interface` points to.
+    _parts: (Tensor, Vec<isize>, Vec<isize>),
 }
+
+// SAFETY: the pointers lead into `_parts`, which nobody changes.
+unsafe impl Send for ArrayView {}
+// SAFETY: as above.
+unsafe impl Sync for ArrayView {}
 
 #[pymethods]
 impl ArrayView {
     #[getter]
-    fn __array_interface__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let size = self.tensor.dtype().size() as isize;
-        let interface = PyDict::new(py);
-        interface.set_item("version", 3)?;
-        interface.set_item("typestr", self.kind)?;
-        interface.set_item("shape", PyTuple::new(py, self.tensor.sizes())?)?;
-        interface.set_item("strides", PyTuple::new(py, self.tensor.strides().iter().map(|s| s * size))?)?;
-        interface.set_item("data", (self.tensor.ptr() as usize, false))?;
-        Ok(interface)
+    fn __array_struct__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let interface = (&raw const self.interface).cast_mut().cast();
+        // SAFETY: NumPy reads the interface while it makes the array, whose base this view then is.
+        unsafe {
+            Bound::from_owned_ptr_or_err(py, pyo3::ffi::PyCapsule_New(interface, std::ptr::null(), None))
+        }
     }
 }
 
-fn type_string(dtype: DType) -> Option<&'static str> {
+/// NumPy's letter for the kind of numbers.
+fn kind_of(dtype: DType) -> Option<u8> {
     Some(match dtype {
-        DType::U8 => "|u1",
-        DType::I8 => "|i1",
-        DType::I16 => "<i2",
-        DType::I32 => "<i4",
-        DType::I64 => "<i8",
-        DType::F16 => "<f2",
-        DType::F32 => "<f4",
-        DType::F64 => "<f8",
-        DType::C64 => "<c8",
-        DType::C128 => "<c16",
-        DType::Bool => "|b1",
+        DType::U8 => b'u',
+        DType::I8 | DType::I16 | DType::I32 | DType::I64 => b'i',
+        DType::F16 | DType::F32 | DType::F64 => b'f',
+        DType::C64 | DType::C128 => b'c',
+        DType::Bool => b'b',
         DType::BF16 => return None,
     })
+}
+
+/// The dtype of that kind and size, if tensors have it.
+fn dtype_of_kind(kind: u8, size: usize) -> Option<DType> {
+    DType::ALL.into_iter().find(|&d| kind_of(d) == Some(kind) && d.size() == size)
 }
 
 /// An array over the tensor's memory.
@@ -64,17 +88,34 @@ pub fn to_numpy<'py>(py: Python<'py>, t: &Tensor) -> PyResult<Bound<'py, PyAny>>
             t.device()
         )));
     }
-    let Some(kind) = type_string(t.dtype()) else {
+    let Some(kind) = kind_of(t.dtype()) else {
         return Err(PyTypeError::new_err(format!("Got unsupported ScalarType {}", t.dtype().scalar_name())));
     };
-    let view = Bound::new(py, ArrayView { tensor: t.clone(), kind })?;
-    py.import("numpy")?.call_method1("asarray", (view,))
+    static AS_ARRAY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let size = t.dtype().size() as isize;
+    let mut shape: Vec<isize> = t.sizes().iter().map(|&n| n as isize).collect();
+    let mut strides: Vec<isize> = t.strides().iter().map(|s| s * size).collect();
+    let interface = ArrayInterface {
+        two: 2,
+        ndim: t.ndim() as c_int,
+        kind: kind as c_char,
+        item_size: size as c_int,
+        flags: ALIGNED | NATIVE_BYTE_ORDER | WRITABLE,
+        shape: shape.as_mut_ptr(),
+        strides: strides.as_mut_ptr(),
+        data: t.ptr().cast(),
+        descr: std::ptr::null_mut(),
+    };
+    let view = Bound::new(py, ArrayView { interface, _parts: (t.clone(), shape, strides) })?;
+    AS_ARRAY.import(py, "numpy", "asarray")?.call1((view,))
 }
 
 /// The dtype of a NumPy dtype object, if tensors have it.
 pub fn dtype_of(dtype: &Bound<'_, PyAny>) -> Option<DType> {
     let text: String = dtype.getattr("str").ok()?.extract().ok()?;
-    DType::ALL.into_iter().find(|&d| type_string(d) == Some(&text))
+    let [order @ (b'|' | b'<'), kind, size @ ..] = text.as_bytes() else { return None };
+    let found = dtype_of_kind(*kind, std::str::from_utf8(size).ok()?.parse().ok()?)?;
+    (*order == if found.size() == 1 { b'|' } else { b'<' }).then_some(found)
 }
 
 /// Whether an object is an array of NumPy, told by the names in its class's ancestry.
@@ -87,8 +128,14 @@ pub fn is_array(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     {
         return Ok(false);
     }
+    static ARRAY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let py = value.py();
+    if ARRAY.get(py).is_some_and(|known| value.get_type().is(known)) {
+        return Ok(true);
+    }
     for class in value.get_type().mro().iter() {
         if class.getattr("__name__")?.str()? == "ndarray" && class.getattr("__module__")?.str()? == "numpy" {
+            let _ = ARRAY.set(py, class.cast_into()?.unbind());
             return Ok(true);
         }
     }
@@ -105,47 +152,46 @@ pub fn warn_read_only(py: Python<'_>, what: &str) -> PyResult<()> {
 
 /// A tensor over the memory of an array. `warns` if the array is read-only.
 pub fn from_array(array: &Bound<'_, PyAny>, warns: bool) -> PyResult<Tensor> {
-    let interface = array.getattr("__array_interface__")?;
-    let kind: String = interface.get_item("typestr")?.extract()?;
-    let dtype = DType::ALL.into_iter().find(|&d| {
-        type_string(d) == Some(kind.as_str())
-            || type_string(d).is_some_and(|s| s.len() == 3 && s.starts_with('|') && kind.ends_with(&s[1..]))
-    });
-    let Some(dtype) = dtype else {
-        if kind.starts_with('>') {
-            return Err(PyValueError::new_err(
-                "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.",
-            ));
-        }
+    let capsule = array.getattr("__array_struct__")?;
+    // SAFETY: NumPy's capsule has no name; it is held while its content is read.
+    let interface = unsafe { pyo3::ffi::PyCapsule_GetPointer(capsule.as_ptr(), std::ptr::null()) };
+    if interface.is_null() {
+        return Err(PyErr::fetch(array.py()));
+    }
+    // SAFETY: the array interface protocol: this is what the pointer leads to, with `ndim` sizes and strides.
+    let (interface, sizes, bytes) = unsafe {
+        let interface = &*interface.cast::<ArrayInterface>();
+        let ndim = interface.ndim as usize;
+        let slice = |p: *mut isize| if ndim == 0 { &[][..] } else { std::slice::from_raw_parts(p, ndim) };
+        (interface, slice(interface.shape), slice(interface.strides))
+    };
+    let Some(dtype) = dtype_of_kind(interface.kind as u8, interface.item_size as usize) else {
         let name = array.getattr("dtype")?.getattr("type")?.getattr("__name__")?;
         return Err(PyTypeError::new_err(format!(
             "can't convert np.ndarray of type numpy.{name}. The only supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint8, and bool."
         )));
     };
-    let sizes: Vec<usize> = interface.get_item("shape")?.extract()?;
-    let sizes: Sizes = sizes.into_iter().collect();
-    let (address, read_only): (usize, bool) = interface.get_item("data")?.extract()?;
-    if read_only && warns {
+    if interface.flags & NATIVE_BYTE_ORDER == 0 {
+        return Err(PyValueError::new_err(
+            "given numpy array has byte order different from the native byte order. Conversion between byte orders is currently not supported.",
+        ));
+    }
+    let sizes: Sizes = sizes.iter().map(|&n| n as usize).collect();
+    if interface.flags & WRITABLE == 0 && warns {
         warn_read_only(array.py(), "array")?;
     }
-    let strides = interface.get_item("strides")?;
     let size = dtype.size() as isize;
-    let strides: Strides = if strides.is_none() {
-        crate::layout::contiguous_strides(&sizes)
-    } else {
-        let bytes: Vec<isize> = strides.extract()?;
-        if bytes.iter().any(|&s| s < 0) {
-            return Err(PyValueError::new_err(
-                "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. (You can probably work around this by making a copy of your array  with array.copy().) ",
-            ));
-        }
-        if bytes.iter().zip(&sizes).any(|(s, &n)| n > 1 && s % size != 0) {
-            return Err(PyValueError::new_err(
-                "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory.",
-            ));
-        }
-        bytes.iter().map(|s| s / size).collect()
-    };
+    if bytes.iter().any(|&s| s < 0) {
+        return Err(PyValueError::new_err(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. (You can probably work around this by making a copy of your array  with array.copy().) ",
+        ));
+    }
+    if bytes.iter().zip(&sizes).any(|(s, &n)| n > 1 && s % size != 0) {
+        return Err(PyValueError::new_err(
+            "given numpy array strides not a multiple of the element byte size. Copy the numpy array to reallocate the memory.",
+        ));
+    }
+    let strides: Strides = bytes.iter().map(|s| s / size).collect();
     let layout = Layout { sizes, strides, offset: 0 };
     let Some((_, end)) = layout.extent() else {
         return Err(PyValueError::new_err("the array's strides reach outside of memory"));
@@ -153,7 +199,7 @@ pub fn from_array(array: &Bound<'_, PyAny>, warns: bool) -> PyResult<Tensor> {
     let keep: Py<PyAny> = array.clone().unbind();
     // SAFETY: the array owns the memory that its interface describes, and is kept alive. Writing to
     // a read-only array is undefined in PyTorch as well; NumPy arrays are writable memory.
-    let storage = unsafe { Storage::foreign(address as *mut u8, end * dtype.size(), Box::new(keep)) };
+    let storage = unsafe { Storage::foreign(interface.data.cast(), end * dtype.size(), Box::new(keep)) };
     Ok(Tensor::from_storage(storage, layout, dtype)?)
 }
 

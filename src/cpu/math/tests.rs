@@ -46,6 +46,61 @@ fn errors_in_ulp_are_as_documented() {
 }
 
 #[test]
+fn functions_computed_in_double_precision_are_rounded_once() {
+    use super::double::*;
+    let cases: [(&str, fn(f32) -> f32, fn(f64) -> f64); 9] = [
+        ("sin", sin, f64::sin),
+        ("cos", cos, f64::cos),
+        ("tan", tan, f64::tan),
+        ("exp2", exp2, f64::exp2),
+        ("log2", log2, f64::log2),
+        ("log10", log10, f64::log10),
+        ("sinh", sinh, f64::sinh),
+        ("cosh", cosh, f64::cosh),
+        ("erf", erf, libm::erf),
+    ];
+    for (name, f, exact) in cases {
+        for (from, to) in [(-8.0, 8.0), (-1e-3, 1e-3), (-80.0, 120.0), (1e-42, 1e-37), (-LARGE, LARGE)] {
+            assert!(worst(f, exact, from, to) <= 0.52, "{name} on {from} to {to}");
+        }
+        for x in [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, f32::MIN_POSITIVE, 1e-45] {
+            let (got, expected) = (f(x), exact(x as f64) as f32);
+            // Angles of large numbers are libm's.
+            if x.abs() < LARGE || !matches!(name, "sin" | "cos" | "tan") {
+                assert!(got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan(), "{name}({x})");
+            }
+        }
+    }
+}
+
+#[test]
+fn powers_are_those_of_libm() {
+    let special = [0.0, 1.0, 0.5, 2.0, 3.0, 2.5, 7.0, 8.0, 1e-42, 1e38, f32::INFINITY, f32::NAN, 16_777_217.0];
+    let all = || special.iter().flat_map(|&x| [x, -x]);
+    for (a, b) in all().flat_map(|a| all().map(move |b| (a, b))) {
+        let (got, expected) = (super::f32_fma::pow(a, b), super::f32_plain::pow(a, b));
+        let near = (got - expected).abs() <= 2e-7 * expected.abs();
+        let same = got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan();
+        assert!(same || near && got != 0.0, "{a} to the power of {b}: {got}, not {expected}");
+    }
+    let exact = |x: f64| x.powf(-2.75);
+    assert!(worst(|x| super::f32_fma::pow(x, -2.75), exact, 1e-3, 50.0) <= 0.52);
+}
+
+#[test]
+fn the_normal_distribution_keeps_its_tail() {
+    for cdf in [super::f32_fma::normal_cdf, super::f32_plain::normal_cdf] {
+        for i in -60_000..60_000 {
+            let x = i as f32 * 1e-4;
+            let (got, exact) = (cdf(x) as f64, super::f64::normal_cdf(x as f64));
+            assert!((got - exact).abs() <= 4e-6 * exact.min(0.02), "{x}: {got}, not {exact}");
+        }
+        assert_eq!((cdf(-7.0), cdf(f32::NEG_INFINITY), cdf(8.0), cdf(f32::INFINITY)), (0.0, 0.0, 1.0, 1.0));
+        assert!(cdf(f32::NAN).is_nan());
+    }
+}
+
+#[test]
 fn special_values() {
     use super::f32_fma::*;
     assert!(exp(f32::NAN).is_nan() && log(f32::NAN).is_nan() && tanh(f32::NAN).is_nan());

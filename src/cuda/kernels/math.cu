@@ -104,7 +104,8 @@ RN_F R sinc(R a) { R t = a * R(3.14159265358979323846); return t == R(0) ? R(1) 
 RN_F R sinc_slope(R a) { R t = a * R(3.14159265358979323846); return t == R(0) ? R(0) : (t * cos(t) - sin(t)) / (t * a); }
 RN_F R angle(R a) { return a < R(0) ? R(3.14159265358979323846) : a * R(0); }
 RN_F R logit(R a) { return log(a / (R(1) - a)); }
-RN_F R log_sigmoid(R a) { return (a < R(0) ? a : a * R(0)) - log1p(exp(-abs(a))); }
+RN_F R log_sigmoid(R a) { return (a < R(0) ? a : R(0)) - log1p(exp(-abs(a))); }
+RN_F R normal_cdf(R a) { return R(0.5) * erfc(a * R(-0.70710678118654752440)); }
 RN_F R entr(R a) { return a != a ? a : a > R(0) ? -a * log(a) : a == R(0) ? R(0) : -R(1) / R(0); }
 RN_F R nan_to_num(R a, R nan, R high, R low) { return a != a ? nan : !is_inf(a) ? a : a > R(0) ? high : low; }
 __device__ __forceinline__ float binary_exponent(float a) { int e = 0; if (a == 0 || !is_finite(a)) return 0; ::frexpf(a, &e); return e; }
