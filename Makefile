@@ -90,8 +90,8 @@ format: $(STAMPS)/tools ## format Rust and Python
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(STAMPS)/wheel $(STAMPS)/torch ## rustnn against PyTorch, a table
-	$(BIN)/python benches/python/compare.py --wheel dist
+bench: $(STAMPS)/wheel $(STAMPS)/torch ## rustnn against PyTorch, case by case: docs/benchmarks.md
+	$(BIN)/python benches/python/compare.py --wheel dist --page docs/benchmarks.md
 
 bench-ops: $(STAMPS)/extension $(STAMPS)/torch ## every operation on a few elements, against PyTorch
 	$(BIN)/python benches/python/every_op.py

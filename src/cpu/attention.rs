@@ -13,10 +13,16 @@ use super::par;
 use super::scratch::Scratch;
 use super::simd::{Kernel, Simd, level};
 use super::softmax::{row_max, row_sum};
+use super::transpose::Strip;
 
 /// Queries and keys in a tile.
 const QUERIES: usize = 64;
 const KEYS: usize = 128;
+
+/// Between lines of turned blocks, so that they do not fall into few sets of a cache.
+const LINE: usize = KEYS + 16;
+/// Queries from which keys are turned once for all of them.
+const TURNED_FROM: usize = 24;
 
 /// What is added to the scores.
 #[derive(Clone, Copy)]
@@ -66,7 +72,7 @@ struct Shared<A>(A);
 // SAFETY: heads and blocks of queries are disjoint, and every thread writes only those it claimed.
 unsafe impl<A> Sync for Shared<A> {}
 
-/// A part of one head's matrix of scores, `KEYS` apart in memory.
+/// A part of one head's matrix of scores, whose rows are `LINE` apart in memory.
 #[derive(Clone)]
 struct Tile {
     head: usize,
@@ -74,22 +80,61 @@ struct Tile {
     columns: Range<usize>,
 }
 
+/// Keys or values, each block of `KEYS` of them turned: a line of the block for every column.
+struct Turned<T> {
+    blocks: usize,
+    width: usize,
+    scratch: Option<Scratch<T>>,
+}
+
+impl<T: Exp + GemmElement> Turned<T> {
+    /// Of `heads` matrices of `s` rows of `width`. None if there is no memory for them.
+    unsafe fn new(from: *const T, heads: usize, s: usize, width: usize, queries: usize) -> Option<Turned<T>> {
+        let blocks = s.div_ceil(KEYS);
+        if queries < TURNED_FROM {
+            return Some(Turned { blocks, width, scratch: None });
+        }
+        let mut scratch = Scratch::<T>::new(heads * blocks * width * LINE)?;
+        let shared = Shared((from, scratch.as_mut_ptr()));
+        let grain = par::grain_for(heads * blocks, (KEYS.min(s) * width) as f64);
+        par::for_range(heads * blocks, grain, &|parts| {
+            let (from, to) = { &shared }.0;
+            for part in parts {
+                let (head, first) = (part / blocks, part % blocks * KEYS);
+                let src = from.wrapping_add((head * s + first) * width);
+                let dst = to.wrapping_add(part * width * LINE);
+                let rows = KEYS.min(s - first);
+                let block =
+                    Strip { src, src_stride: width as isize, dst, dst_stride: LINE, rows, columns: width };
+                T::dispatch(level(), block);
+            }
+        });
+        Some(Turned { blocks, width, scratch: Some(scratch) })
+    }
+
+    /// The block that begins with a row, turned; `plain` is where it stands unturned.
+    fn block(&self, head: usize, row: usize, plain: *const T) -> Mat<T> {
+        match &self.scratch {
+            Some(scratch) => {
+                let place = (head * self.blocks + row / KEYS) * self.width * LINE;
+                Mat { ptr: scratch.as_ptr().wrapping_add(place), rs: LINE as isize, cs: 1 }
+            }
+            None => Mat { ptr: plain, rs: 1, cs: self.width as isize },
+        }
+    }
+}
+
+// SAFETY: once made it is only read.
+unsafe impl<T> Sync for Turned<T> {}
+
 impl<T: Exp + GemmElement> Attention<'_, T> {
     /// q kᵀ of a tile, unscaled.
-    unsafe fn products(&self, tile: &Tile, to: *mut T) {
-        let (q, k) = (self.query(tile.head, tile.rows.start), self.key(tile.head, tile.columns.start));
-        let e = self.e as isize;
+    unsafe fn products(&self, tile: &Tile, keys: &Turned<T>, to: *mut T) {
+        let q = Mat { ptr: self.query(tile.head, tile.rows.start), rs: self.e as isize, cs: 1 };
+        let plain = self.key(tile.head, tile.columns.start);
+        let k = keys.block(tile.head / self.group, tile.columns.start, plain);
         // SAFETY: the rows lie in the tensors, the tile in the scratch.
-        unsafe {
-            multiply(
-                tile.shape(self.e),
-                Mat { ptr: q, rs: e, cs: 1 },
-                Mat { ptr: k, rs: 1, cs: e },
-                to,
-                KEYS,
-                false,
-            )
-        }
+        unsafe { multiply(tile.shape(self.e), q, k, to, LINE, false) }
     }
 
     fn query(&self, head: usize, row: usize) -> *const T {
@@ -110,11 +155,14 @@ impl<T: Exp + GemmElement> Attention<'_, T> {
         (0..end).step_by(KEYS).map(move |start| start..(start + KEYS).min(end))
     }
 
-    /// Scales a row of products and adds the mask to it.
+    /// What a row of products must still be multiplied with; where there is a mask, that is done here and the mask
+    /// added to it.
     #[inline(always)]
-    unsafe fn finish_scores(&self, tile: &Tile, row: usize, scores: &mut [T]) {
-        for x in scores.iter_mut() {
-            *x = *x * self.scale;
+    unsafe fn finish_scores(&self, tile: &Tile, row: usize, scores: &mut [T]) -> T {
+        let mut scale = self.scale;
+        if self.mask.is_some() || scale <= T::zero() {
+            scores.iter_mut().for_each(|x| *x = *x * scale);
+            scale = T::one();
         }
         if let Some(mask) = &self.mask {
             let first = mask.ptr.wrapping_offset(
@@ -131,6 +179,7 @@ impl<T: Exp + GemmElement> Attention<'_, T> {
             let seen = (row + 1).saturating_sub(tile.columns.start).min(scores.len());
             scores[seen..].fill(T::neg_infinity());
         }
+        scale
     }
 }
 
@@ -171,21 +220,22 @@ impl<T: Exp + GemmElement> Exponentials<'_, T> {
             // SAFETY: a row of the tile and of the output.
             let (scores, out) = unsafe {
                 (
-                    std::slice::from_raw_parts_mut(self.scores.add(i * KEYS), self.tile.columns.len()),
+                    std::slice::from_raw_parts_mut(self.scores.add(i * LINE), self.tile.columns.len()),
                     std::slice::from_raw_parts_mut(self.out.add(i * self.call.ev), self.call.ev),
                 )
             };
             // SAFETY: the mask has an element for every score.
-            unsafe { self.call.finish_scores(&self.tile, row, scores) };
+            let scale = unsafe { self.call.finish_scores(&self.tile, row, scores) };
             let before = self.largest[i];
-            let best = row_max(s, scores);
+            let best = row_max(s, scores) * scale;
             let largest = if best > before { best } else { before };
             if largest == T::neg_infinity() && !scores.iter().any(|x| x.is_nan()) {
                 scores.fill(T::zero());
                 continue;
             }
             for x in scores.iter_mut() {
-                *x = (*x - largest).exp_in::<FUSED>();
+                let difference = if FUSED { x.mul_add(scale, -largest) } else { *x * scale - largest };
+                *x = difference.exp_in::<FUSED>();
             }
             let factor = (before - largest).exp_in::<FUSED>();
             self.sums[i] = self.sums[i] * factor + row_sum(scores, |_, x| x);
@@ -217,13 +267,19 @@ impl<T: Exp + GemmElement> Kernel<T> for Exponentials<'_, T> {
 /// they overlap nothing.
 pub unsafe fn forward<T: Exp + GemmElement>(call: &Attention<T>, out: *mut T, lse: *mut T) -> bool {
     let blocks = call.l.div_ceil(QUERIES);
+    let key_heads = call.heads / call.group;
+    // SAFETY: the caller's promise.
+    let Some(keys) = (unsafe { Turned::new(call.k, key_heads, call.s, call.e, call.l) }) else {
+        return false;
+    };
+    let keys = &keys;
     let shared = Shared((out, lse));
     let failed = std::sync::atomic::AtomicBool::new(false);
     let cost = QUERIES.min(call.l) as f64 * call.s as f64 * ((call.e + call.ev) as f64 * 0.03 + 1.0);
     par::for_range(call.heads * blocks, par::grain_for(call.heads * blocks, cost), &|parts| {
         let shared = &shared;
         let (out, lse) = shared.0;
-        let Some(mut scratch) = Scratch::<T>::new(QUERIES * KEYS) else {
+        let Some(mut scratch) = Scratch::<T>::new(QUERIES * LINE) else {
             failed.store(true, std::sync::atomic::Ordering::Relaxed);
             return;
         };
@@ -234,7 +290,15 @@ pub unsafe fn forward<T: Exp + GemmElement>(call: &Attention<T>, out: *mut T, ls
             // SAFETY: the rows are claimed by this part; the tile lies in the scratch.
             unsafe {
                 let to = out.add((head * call.l + rows.start) * call.ev);
-                forward_block(call, head, rows.clone(), scores, to, lse.add(head * call.l + rows.start));
+                forward_block(
+                    call,
+                    keys,
+                    head,
+                    rows.clone(),
+                    scores,
+                    to,
+                    lse.add(head * call.l + rows.start),
+                );
             }
         }
     });
@@ -243,6 +307,7 @@ pub unsafe fn forward<T: Exp + GemmElement>(call: &Attention<T>, out: *mut T, ls
 
 unsafe fn forward_block<T: Exp + GemmElement>(
     call: &Attention<T>,
+    keys: &Turned<T>,
     head: usize,
     rows: Range<usize>,
     scores: *mut T,
@@ -251,12 +316,12 @@ unsafe fn forward_block<T: Exp + GemmElement>(
 ) {
     let mut largest = [T::neg_infinity(); QUERIES];
     let mut sums = [T::zero(); QUERIES];
-    let (ev, scale) = (call.ev as isize, KEYS as isize);
+    let (ev, line) = (call.ev as isize, LINE as isize);
     for columns in call.key_blocks(&rows) {
         let tile = Tile { head, rows: rows.clone(), columns };
         // SAFETY: the caller's promise.
         unsafe {
-            call.products(&tile, scores);
+            call.products(&tile, keys, scores);
             T::dispatch(
                 level(),
                 Exponentials {
@@ -270,7 +335,7 @@ unsafe fn forward_block<T: Exp + GemmElement>(
             );
             let values = Mat { ptr: call.value(head, tile.columns.start), rs: ev, cs: 1 };
             let shape = [tile.rows.len(), call.ev, tile.columns.len()];
-            multiply(shape, Mat { ptr: scores, rs: scale, cs: 1 }, values, out, call.ev, true);
+            multiply(shape, Mat { ptr: scores, rs: line, cs: 1 }, values, out, call.ev, true);
         }
     }
     for i in 0..rows.len() {
@@ -304,12 +369,13 @@ impl<T: Exp + GemmElement> Gradients<'_, T> {
         for (i, row) in self.tile.rows.clone().enumerate() {
             // SAFETY: rows of the tiles, and of the statistics.
             unsafe {
-                let p = std::slice::from_raw_parts_mut(self.p.add(i * KEYS), n);
-                let gp = std::slice::from_raw_parts_mut(self.gp.add(i * KEYS), n);
-                self.call.finish_scores(&self.tile, row, p);
+                let p = std::slice::from_raw_parts_mut(self.p.add(i * LINE), n);
+                let gp = std::slice::from_raw_parts_mut(self.gp.add(i * LINE), n);
+                let scale = self.call.finish_scores(&self.tile, row, p);
                 let (lse, along) = (*self.lse.add(i), self.along[i]);
                 for (p, g) in p.iter_mut().zip(gp) {
-                    *p = (*p - lse).exp_in::<FUSED>();
+                    let difference = if FUSED { p.mul_add(scale, -lse) } else { *p * scale - lse };
+                    *p = difference.exp_in::<FUSED>();
                     *g = *p * (*g - along) * self.call.scale;
                 }
             }
@@ -338,10 +404,16 @@ pub unsafe fn backward<T: Exp + GemmElement>(call: &Attention<T>, b: &Backward<T
     let failed = std::sync::atomic::AtomicBool::new(false);
     let cost = (call.group * call.l) as f64 * call.s as f64 * ((call.e + call.ev) as f64 * 0.08 + 2.0);
     let key_heads = call.heads / call.group;
+    // SAFETY: the caller's promise.
+    let turned = unsafe {
+        let keys = Turned::new(call.k, key_heads, call.s, call.e, call.l);
+        keys.zip(Turned::new(call.v, key_heads, call.s, call.ev, call.l))
+    };
+    let Some((keys, values)) = &turned else { return false };
     par::for_range(key_heads, par::grain_for(key_heads, cost), &|heads| {
         let shared = &shared;
         let b = &shared.0;
-        let Some(mut scratch) = Scratch::<T>::new(2 * QUERIES * KEYS) else {
+        let Some(mut scratch) = Scratch::<T>::new(2 * QUERIES * LINE) else {
             failed.store(true, std::sync::atomic::Ordering::Relaxed);
             return;
         };
@@ -350,7 +422,7 @@ pub unsafe fn backward<T: Exp + GemmElement>(call: &Attention<T>, b: &Backward<T
             for start in (0..call.l).step_by(QUERIES) {
                 let rows = start..(start + QUERIES).min(call.l);
                 // SAFETY: all query heads of a head of keys are this thread's.
-                unsafe { backward_block(call, b, head, rows, p, p.add(QUERIES * KEYS)) };
+                unsafe { backward_block(call, (keys, values), b, head, rows, p, p.add(QUERIES * LINE)) };
             }
         }
     });
@@ -359,13 +431,14 @@ pub unsafe fn backward<T: Exp + GemmElement>(call: &Attention<T>, b: &Backward<T
 
 unsafe fn backward_block<T: Exp + GemmElement>(
     call: &Attention<T>,
+    (turned_keys, turned_values): (&Turned<T>, &Turned<T>),
     b: &Backward<T>,
     head: usize,
     rows: Range<usize>,
     p: *mut T,
     gp: *mut T,
 ) {
-    let (e, ev, wide) = (call.e as isize, call.ev as isize, KEYS as isize);
+    let (e, ev, wide) = (call.e as isize, call.ev as isize, LINE as isize);
     let first = head * call.l + rows.start;
     let key_head = head / call.group;
     let mut along = [T::zero(); QUERIES];
@@ -383,9 +456,10 @@ unsafe fn backward_block<T: Exp + GemmElement>(
             let tile = Tile { head, rows: rows.clone(), columns };
             let [m, n, _] = tile.shape(0);
             let at = key_head * call.s + tile.columns.start;
-            call.products(&tile, p);
-            let values = Mat { ptr: call.value(head, tile.columns.start), rs: 1, cs: ev };
-            multiply([m, n, call.ev], grad, values, gp, KEYS, false);
+            call.products(&tile, turned_keys, p);
+            let plain = call.value(head, tile.columns.start);
+            let values = turned_values.block(key_head, tile.columns.start, plain);
+            multiply([m, n, call.ev], grad, values, gp, LINE, false);
             let lse = b.lse.add(first);
             T::dispatch(level(), Gradients { call, tile: tile.clone(), p, gp, lse, along: &along });
             let (probabilities, scores) =

@@ -1,9 +1,11 @@
 //! Threads: the only file that knows them.
 //!
 //! A *region* is a loop over chunks. The caller works on it at once; workers that happen to be
-//! free join in, and every thread claims the next chunk from one counter. When no chunk is left
-//! the caller closes the region, so work that no worker has started is simply done by the caller,
-//! and a worker that the system has not scheduled yet never holds anybody up. Workers spin for a
+//! free join in. The chunks are cut into as many runs as there may be threads; each thread claims
+//! the chunks of its own run, one after the other, so that it meets the memory it has in its cache
+//! from the region before, and then those that are left in the runs of others. When no chunk is
+//! left the caller closes the region, so work that no worker has started is simply done by the
+//! caller, and a worker that the system has not scheduled yet never holds anybody up. Workers spin for a
 //! few tens of microseconds after a region, then sleep.
 //!
 //! A region entered while another one runs (from inside it, or from another Python thread) runs
@@ -120,7 +122,7 @@ pub fn for_each_with_slot(slots: usize, chunks: usize, body: &(impl Fn(usize, us
         helpers > 0 && unsafe { Pool::global().run(helpers, job) }
     }
     fn job<F: Fn(usize, usize) + Sync>(body: &F, chunks: usize) -> Job {
-        Job { run: claim_all::<F>, body: (&raw const *body).cast(), chunks }
+        Job { run: claim_all::<F>, body: (&raw const *body).cast(), chunks, runs: 1 }
     }
     if !shared(slots, job(body, chunks)) {
         (0..chunks).for_each(|i| body(0, i));
@@ -142,8 +144,8 @@ struct Pool {
     busy: Padded<AtomicBool>,
     /// Serial number of the region | seats still open to workers | workers inside.
     state: Padded<AtomicU64>,
-    /// The next chunk to claim.
-    next: Padded<AtomicUsize>,
+    /// The next chunk to claim in each run.
+    next: [Padded<AtomicUsize>; MAX_RUNS],
     /// What to run; written while nobody is inside and no seat is open.
     job: UnsafeCell<Job>,
     /// The first panic of the region.
@@ -158,12 +160,38 @@ struct Pool {
     wake: Condvar,
 }
 
-/// One region: `run(body, slot, next, chunks)` claims chunks until none is left.
+/// Runs into which chunks are cut at most.
+const MAX_RUNS: usize = 64;
+
+/// One region: `run(body, slot, own, claims)` claims chunks until none is left, those of the run `own` first.
 #[derive(Clone, Copy)]
 struct Job {
-    run: unsafe fn(*const (), usize, &AtomicUsize, usize),
+    run: unsafe fn(*const (), usize, usize, &Claims),
     body: *const (),
     chunks: usize,
+    runs: usize,
+}
+
+/// The chunks of a region, as threads claim them.
+struct Claims<'a> {
+    next: &'a [Padded<AtomicUsize>],
+    chunks: usize,
+}
+
+impl Claims<'_> {
+    /// Where a run begins, and the one before it ends.
+    fn start(&self, run: usize) -> usize {
+        run * self.chunks / self.next.len()
+    }
+
+    fn open(&self) {
+        (0..self.next.len()).for_each(|run| self.next[run].0.store(self.start(run), Ordering::Relaxed));
+    }
+
+    /// Leaves nothing to claim.
+    fn give_up(&self) {
+        self.next.iter().for_each(|next| next.0.store(self.chunks, Ordering::Relaxed));
+    }
 }
 
 // SAFETY: `job` is the only part that is not Sync by itself. It is written by the holder of `busy`
@@ -197,12 +225,12 @@ impl Pool {
     }
 
     fn new() -> Pool {
-        unsafe fn nothing(_: *const (), _: usize, _: &AtomicUsize, _: usize) {}
+        unsafe fn nothing(_: *const (), _: usize, _: usize, _: &Claims) {}
         Pool {
             busy: Padded(AtomicBool::new(false)),
             state: Padded(AtomicU64::new(0)),
-            next: Padded(AtomicUsize::new(0)),
-            job: UnsafeCell::new(Job { run: nothing, body: std::ptr::null(), chunks: 0 }),
+            next: [const { Padded(AtomicUsize::new(0)) }; MAX_RUNS],
+            job: UnsafeCell::new(Job { run: nothing, body: std::ptr::null(), chunks: 0, runs: 1 }),
             panic: Mutex::new(None),
             workers: AtomicUsize::new(0),
             exhausted: AtomicBool::new(false),
@@ -226,13 +254,13 @@ impl Pool {
             self.busy.0.store(false, Ordering::Release);
             return false;
         }
+        let job = Job { runs: (helpers + 1).min(job.chunks).min(MAX_RUNS), ..job };
+        let claims = self.claims(&job);
         self.open(job, helpers);
         // SAFETY: the caller's promise.
-        let mine = catch_unwind(AssertUnwindSafe(|| unsafe {
-            (job.run)(job.body, 0, &self.next.0, job.chunks);
-        }));
+        let mine = catch_unwind(AssertUnwindSafe(|| unsafe { (job.run)(job.body, 0, 0, &claims) }));
         if mine.is_err() {
-            self.next.0.store(job.chunks, Ordering::Relaxed);
+            claims.give_up();
         }
         self.close();
         let theirs = self.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -243,9 +271,13 @@ impl Pool {
         true
     }
 
+    fn claims(&self, job: &Job) -> Claims<'_> {
+        Claims { next: &self.next[..job.runs], chunks: job.chunks }
+    }
+
     /// Lets workers in: from here on they may call the job.
     fn open(&self, job: Job, helpers: usize) {
-        self.next.0.store(0, Ordering::Relaxed);
+        self.claims(&job).open();
         // SAFETY: we hold `busy`, and the last region was closed: no worker is inside or can enter.
         unsafe { *self.job.get() = job };
         let serial = self.state.0.load(Ordering::Relaxed) & !(SERIAL - 1);
@@ -283,7 +315,7 @@ impl Pool {
         let mut have = self.workers.load(Ordering::Relaxed);
         while have < wanted && !self.exhausted.load(Ordering::Relaxed) {
             let name = format!("rustnn-{}", have + 1);
-            match std::thread::Builder::new().name(name).spawn(|| self.work()) {
+            match std::thread::Builder::new().name(name).spawn(move || self.work(have + 1)) {
                 Ok(_) => have += 1,
                 Err(_) => self.exhausted.store(true, Ordering::Relaxed),
             }
@@ -292,8 +324,8 @@ impl Pool {
         have
     }
 
-    /// The life of a worker.
-    fn work(&self) {
+    /// The life of worker number `own`, from 1.
+    fn work(&self, own: usize) {
         // The serial number of the region it was in last: it never enters one twice.
         let mut last = self.state.0.load(Ordering::Relaxed).wrapping_sub(SERIAL) / SERIAL;
         loop {
@@ -302,11 +334,11 @@ impl Pool {
             // SAFETY: we hold a seat: the job stays, and its body lives, until we leave it.
             let job = unsafe { *self.job.get() };
             // SAFETY: `open` was given a function that fits its body.
-            let result = catch_unwind(AssertUnwindSafe(|| unsafe {
-                (job.run)(job.body, seat, &self.next.0, job.chunks);
-            }));
+            let claims = self.claims(&job);
+            let result =
+                catch_unwind(AssertUnwindSafe(|| unsafe { (job.run)(job.body, seat, own, &claims) }));
             if let Err(payload) = result {
-                self.next.0.store(job.chunks, Ordering::Relaxed);
+                claims.give_up();
                 let mut panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
                 // A payload whose destructor panics must not take the worker down.
                 if panic.is_none() { *panic = Some(payload) } else { std::mem::forget(payload) }
@@ -356,18 +388,22 @@ fn has_seat(state: u64, last: u64) -> bool {
 ///
 /// # Safety
 /// `body` points to a live `F`.
-unsafe fn claim_all<F>(body: *const (), slot: usize, next: &AtomicUsize, chunks: usize)
+unsafe fn claim_all<F>(body: *const (), slot: usize, own: usize, claims: &Claims)
 where
     F: Fn(usize, usize) + Sync,
 {
     // SAFETY: the caller's promise.
     let body = unsafe { &*body.cast::<F>() };
-    loop {
-        let i = next.fetch_add(1, Ordering::Relaxed);
-        if i >= chunks {
-            return;
+    let runs = claims.next.len();
+    for run in (0..runs).map(|k| (own + k) % runs) {
+        let end = claims.start(run + 1);
+        loop {
+            let i = claims.next[run].0.fetch_add(1, Ordering::Relaxed);
+            if i >= end {
+                break;
+            }
+            body(slot, i);
         }
-        body(slot, i);
     }
 }
 

@@ -155,7 +155,7 @@ macro_rules! formula_kernels {
             const ANGLES: bool = $crate::cpu::math::names_angles(stringify!($formula));
             // A chunk is computed before any of it is written, so that the output may be an input: the chunk stays
             // in registers, and its loop needs to know nothing of how operands lie to become a vector loop.
-            const CHUNK: usize = 128 / size_of::<$t>();
+            const CHUNK: usize = $crate::cpu::pointwise::CHUNK;
             let out = out.cast::<$out>();
             let mut k = 0;
             // SAFETY: `Kernel`'s contract: every operand has `n` elements.
@@ -196,6 +196,9 @@ pub struct Operand {
     pub dtype: DType,
 }
 
+/// Elements that a kernel computes before it writes them: so many that the compiler makes vectors of the loop over
+/// them, rather than single steps one after the other.
+pub const CHUNK: usize = 128;
 /// Elements that one thread takes at a time.
 pub const GRAIN: usize = 32 << 10;
 
@@ -265,7 +268,7 @@ unsafe fn run_piece(
         // Where only one value is repeated, it fills no more than it must.
         let repeats = out_direct && (0..pointers.inputs.len()).all(|k| direct[k] || strides[k + 1] == 0);
         let most = BLOCK / compute.size().max(produce.size());
-        let block = if repeats { most.min((n / 8).max(64)) } else { most }.min(n);
+        let block = if repeats { most.min((n / 8).max(CHUNK)) } else { most }.min(n);
         let mut converters = [None; MAX_OPERANDS];
         let step = compute.size() as isize;
         for (k, input) in pointers.inputs.iter().enumerate().filter(|(k, _)| !direct[*k]) {

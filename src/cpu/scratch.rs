@@ -35,6 +35,11 @@ impl<T: Copy> Scratch<T> {
     }
 
     /// Null if there is no room, for no elements.
+    pub fn as_ptr(&self) -> *const T {
+        self.block.as_ref().map_or(std::ptr::null(), |b| b.ptr.cast_const().cast())
+    }
+
+    /// Null if there is no room, for no elements.
     pub fn as_mut_ptr(&mut self) -> *mut T {
         self.block.as_ref().map_or(std::ptr::null_mut(), |b| b.ptr.cast())
     }

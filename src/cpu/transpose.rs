@@ -1,26 +1,18 @@
 //! Copies that turn matrices: the source goes on evenly along another dimension than the destination.
 
+mod strip;
+
+pub use strip::Strip;
+
 use crate::cpu::copy::Ends;
 use crate::cpu::loops::Loops;
 use crate::cpu::par;
 use crate::cpu::pointwise::GRAIN;
-use crate::cpu::simd::{Element, Kernel, Simd, level};
+use crate::cpu::simd::{Element, level};
 use crate::dtype::C128;
 
 /// Columns of the source that one strip of the destination's lines holds: a cache line of float32.
 const STRIP: usize = 16;
-
-/// A strip: `rows` lines of the source, each `columns` elements side by side, become as many columns of the
-/// destination. Strides are in elements.
-#[derive(Clone, Copy)]
-struct Strip<T> {
-    src: *const T,
-    src_stride: isize,
-    dst: *mut T,
-    dst_stride: usize,
-    rows: usize,
-    columns: usize,
-}
 
 /// As `copy::copy`, if the loops turn a matrix of elements of `size` bytes; false, and nothing is done, if not.
 ///
@@ -80,53 +72,4 @@ unsafe fn each_strip<T>(ends: Ends, loops: &Loops, along: usize, body: &(impl Fn
             });
         }
     });
-}
-
-impl<T: Copy> Strip<T> {
-    /// The part from a row and a column on.
-    #[inline(always)]
-    fn part(self, row: usize, column: usize, rows: usize, columns: usize) -> Strip<T> {
-        let src = self.src.wrapping_offset(row as isize * self.src_stride).wrapping_add(column);
-        let dst = self.dst.wrapping_add(column * self.dst_stride + row);
-        Strip { src, dst, rows, columns, ..self }
-    }
-
-    /// Element by element, a line of the destination after the other.
-    #[inline(always)]
-    fn scalar(self) {
-        for column in 0..self.columns {
-            for row in 0..self.rows {
-                // SAFETY: within the strip, of which who makes it vouches.
-                unsafe {
-                    let value = self.src.offset(row as isize * self.src_stride).add(column).read_unaligned();
-                    self.dst.add(column * self.dst_stride + row).write_unaligned(value);
-                }
-            }
-        }
-    }
-}
-
-impl<T: Copy> Kernel<T> for Strip<T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd<T>>(self, s: S) {
-        // Turned in registers, a block of as many rows as there are lanes at a time.
-        for column in (0..self.columns).step_by(S::LANES) {
-            let columns = S::LANES.min(self.columns - column);
-            for row in (0..self.rows).step_by(S::LANES) {
-                let rows = S::LANES.min(self.rows - row);
-                let block = self.part(row, column, rows, columns);
-                if rows < S::LANES {
-                    block.scalar(); // masked stores are slower
-                } else {
-                    // SAFETY: within the strip, of which who makes it vouches.
-                    unsafe {
-                        let shape = (rows, columns);
-                        s.transpose(block.src, block.src_stride, shape, block.dst, block.dst_stride, rows);
-                    }
-                }
-            }
-        }
-    }
 }

@@ -368,3 +368,41 @@ fn other_types() {
     product(&[i, i], &[i, i * 2.0], &mut c, (1, 1, 2));
     assert_eq!(c, [Complex::new(-3.0, 0.0)]);
 }
+
+#[test]
+fn complex_products_through_real_ones_are_those_of_the_definition() {
+    use num_complex::Complex;
+    type C = Complex<f64>;
+    let (m, k, n) = (19, 23, 17);
+    let number = |i: usize| C::new((i * 37 % 101) as f64 / 50.0 - 1.0, (i * 53 % 97) as f64 / 40.0 - 1.2);
+    let a: Vec<C> = (0..m * k).map(number).collect();
+    let b: Vec<C> = (0..k * n).map(|i| number(i + 7)).collect();
+    let bias: Vec<C> = (0..n).map(|i| number(i + 3)).collect();
+    for (a_turned, b_turned, accumulate) in
+        [(false, false, false), (true, false, true), (false, true, false), (true, true, true)]
+    {
+        let layout = |turned: bool, rows: usize, columns: usize| match turned {
+            true => (1, rows as isize),
+            false => (columns as isize, 1),
+        };
+        let ((ars, acs), (brs, bcs)) = (layout(a_turned, m, k), layout(b_turned, k, n));
+        let mut results = [vec![C::new(0.5, -0.5); m * n], vec![C::new(0.5, -0.5); m * n]];
+        for (run, c) in [gemm_complex::<f64> as unsafe fn(&Product<C>), gemm_portable::<C>].iter().zip(&mut results) {
+            let product = Product {
+                m,
+                n,
+                k,
+                a: Mat { ptr: a.as_ptr(), rs: ars, cs: acs },
+                b: Mat { ptr: b.as_ptr(), rs: brs, cs: bcs },
+                c: c.as_mut_ptr(),
+                ldc: n,
+                accumulate,
+                bias: Bias::PerColumn(bias.as_ptr()),
+            };
+            // SAFETY: the vectors have the sizes that the product says.
+            unsafe { run(&product) };
+        }
+        let [fast, plain] = results;
+        assert!(fast.iter().zip(&plain).all(|(x, y)| (x - y).norm() < 1e-12));
+    }
+}

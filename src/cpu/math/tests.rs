@@ -67,7 +67,10 @@ fn functions_computed_in_double_precision_are_rounded_once() {
             let (got, expected) = (f(x), exact(x as f64) as f32);
             // Angles of large numbers are libm's.
             if x.abs() < LARGE || !matches!(name, "sin" | "cos" | "tan") {
-                assert!(got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan(), "{name}({x})");
+                assert!(
+                    got.to_bits() == expected.to_bits() || got.is_nan() && expected.is_nan(),
+                    "{name}({x})"
+                );
             }
         }
     }
@@ -75,7 +78,8 @@ fn functions_computed_in_double_precision_are_rounded_once() {
 
 #[test]
 fn powers_are_those_of_libm() {
-    let special = [0.0, 1.0, 0.5, 2.0, 3.0, 2.5, 7.0, 8.0, 1e-42, 1e38, f32::INFINITY, f32::NAN, 16_777_217.0];
+    let special =
+        [0.0, 1.0, 0.5, 2.0, 3.0, 2.5, 7.0, 8.0, 1e-42, 1e38, f32::INFINITY, f32::NAN, 16_777_217.0];
     let all = || special.iter().flat_map(|&x| [x, -x]);
     for (a, b) in all().flat_map(|a| all().map(move |b| (a, b))) {
         let (got, expected) = (super::f32_fma::pow(a, b), super::f32_plain::pow(a, b));
