@@ -199,7 +199,8 @@ impl<T: Copy> Kernel<f32> for Fill<T> {
             // SAFETY: the caller of `fill` vouches for n elements of both.
             unsafe {
                 let place = self.to.add(i);
-                let value = if *self.mask.add(i) != 0 { self.value } else { place.read_unaligned() };
+                let (chosen, old) = (*self.mask.add(i) != 0, place.read_unaligned());
+                let value = std::hint::select_unpredictable(chosen, self.value, old);
                 place.write_unaligned(value);
             }
         }

@@ -181,9 +181,10 @@ use elementary_functions;
 macro_rules! real_functions {
     ($t:ident) => {
         type R = $t;
+        /// Never a branch, which would end the vectors.
         #[inline(always)]
         pub fn select(condition: bool, a: R, b: R) -> R {
-            if condition { a } else { b }
+            std::hint::select_unpredictable(condition, a, b)
         }
         #[inline(always)]
         pub fn quotient(a: R, b: R) -> R {

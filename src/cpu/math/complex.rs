@@ -115,7 +115,7 @@ pub fn pow(a: C128, b: C128) -> C128 {
 }
 #[inline(always)]
 pub fn select(condition: bool, a: C128, b: C128) -> C128 {
-    if condition { a } else { b }
+    std::hint::select_unpredictable(condition, a, b)
 }
 /// `a / b` as Smith divides, which neither overflows nor loses what it must not (R. L. Smith, Algorithm
 /// 116, 1962); over zero it is infinite where `a` is not zero.

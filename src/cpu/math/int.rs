@@ -59,7 +59,7 @@ pub fn minimum(a: Int, b: Int) -> Int {
 }
 #[inline(always)]
 pub fn select(condition: bool, a: Int, b: Int) -> Int {
-    if condition { a } else { b }
+    std::hint::select_unpredictable(condition, a, b)
 }
 /// Zero divisors are refused before the kernel runs; here they only must not trap.
 #[inline(always)]

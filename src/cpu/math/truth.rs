@@ -11,7 +11,7 @@ pub fn nonzero(a: Bool) -> bool {
 
 #[inline(always)]
 pub fn select(condition: bool, a: Bool, b: Bool) -> Bool {
-    if condition { a } else { b }
+    std::hint::select_unpredictable(condition, a, b)
 }
 
 macro_rules! bits {
