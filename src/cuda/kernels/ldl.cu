@@ -12,7 +12,11 @@ template <class T> __device__ __forceinline__ void ldl_factor(Part<T> a, int* pi
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
     a = a.of(blockIdx.x);
     pivots += (long long)blockIdx.x * n;
+    if (hermitian)
+        for (int k = threadIdx.x; k < n; k += blockDim.x) a(k, k) = T(real_part(a(k, k)));
+    __syncthreads();
     for (int k = 0; k < n;) {
+        // Rounding left an imaginary part.
         if (hermitian && threadIdx.x == 0) a(k, k) = T(real_part(a(k, k)));
         __syncthreads();
         // The largest below the diagonal, the first of equals.
