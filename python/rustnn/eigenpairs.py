@@ -65,7 +65,7 @@ def lobpcg(
     if tol is None:
         tol = (2.23e-16 if A.dtype == _C.float64 else 1.2e-07) ** 0.5
     search = _Search(_AT_MOST if niter is None or niter < 0 else niter, tol, largest is not False)
-    start = _C.randn(*A.shape[:-1], n, dtype=A.dtype) if X is None else X
+    start = _C.randn(*A.shape[:-1], n, dtype=A.dtype, device=A.device) if X is None else X
     with no_grad():
         if A.dim() == 2:
             e, x = search.run(A, B, start, iK)

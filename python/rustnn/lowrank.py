@@ -21,7 +21,7 @@ def _adjoint(x: Tensor) -> Tensor:
 
 def _range(a: Tensor, q: int, niter: int) -> Tensor:
     """Orthonormal columns (*, m, q) whose span is close to that of the largest singular vectors of ``a``."""
-    directions = _C.randn(a.shape[-1], q, dtype=a.dtype)
+    directions = _C.randn(a.shape[-1], q, dtype=a.dtype, device=a.device)
     basis: Tensor = _C._linalg_qr(a @ directions)[0]
     for _ in range(niter):
         back = _C._linalg_qr(_adjoint(a) @ basis)[0]

@@ -106,7 +106,7 @@ fn angle(x: &Tensor) -> Result<Tensor> {
 }
 
 /// The direction of complex numbers: x / |x|, 0 for 0; the sign of real ones.
-fn sgn(x: &Tensor) -> Result<Tensor> {
+pub fn sgn(x: &Tensor) -> Result<Tensor> {
     if !x.dtype().is_complex() {
         return table::sign(x);
     }

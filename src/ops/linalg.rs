@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::layout::{Sizes, broadcast, checked_numel};
 use crate::ops::arithmetic::mul;
 use crate::ops::products::conj;
-use crate::ops::{copy, creation, view};
+use crate::ops::{copy, creation, cuda, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -159,6 +159,12 @@ fn tied(x: &Tensor, on: &Tensor) -> Result<Tensor> {
     }))
 }
 
+/// As one batch (count, rows, columns) in the dtype that matrices are computed in, for kernels of a GPU.
+fn gpu_batch(x: &Tensor) -> Result<Tensor> {
+    let dense = copy::contiguous(&copy::to_dtype(&x.detached(), working(x.dtype()))?)?;
+    Ok(cuda::linalg::flat(&dense, 2)?)
+}
+
 /// The element that errors about a batch name, or nothing if there is only one.
 fn batch_element(batched: bool, i: usize) -> String {
     if batched { format!("(Batch element {i}): ") } else { String::new() }
@@ -212,6 +218,30 @@ impl Matrices {
         unsafe { std::slice::from_raw_parts_mut(self.buffer.ptr().cast::<T>().add(i * size), size) }
     }
 
+    /// Whether they are on a GPU, where `nth` cannot reach.
+    pub fn on_gpu(&self) -> bool {
+        self.buffer.device().is_cuda()
+    }
+
+    /// As one batch (count, rows, columns), for kernels of a GPU.
+    pub fn part(&self) -> Result<Tensor> {
+        Ok(cuda::linalg::turned(&cuda::linalg::flat(&self.buffer, 2)?))
+    }
+
+    /// Matrices whose contiguous transposes are one batch (count, columns, rows).
+    pub fn of_buffer(buffer: &Tensor, batch: &[usize]) -> Result<Matrices> {
+        let (columns, rows) = matrix_size(buffer);
+        let buffer = view::reshape_to(buffer, &with_sizes(batch, &[columns, rows]))?;
+        Ok(Matrices { buffer, rows, columns, count: checked_numel(batch)? })
+    }
+
+    /// The first `rows` rows, and of them the lower or the upper triangle; the rest is zero.
+    pub fn triangle(&self, rows: usize, lower: bool) -> Result<Matrices> {
+        let first = self.buffer.alias(self.buffer.layout().narrow(self.buffer.ndim() - 1, 0, rows, 1));
+        let buffer = crate::ops::matmul::triangle(&first, 0, !lower)?;
+        Ok(Matrices { buffer, rows, ..*self })
+    }
+
     /// As a tensor (*, rows, columns) of the given dtype; columns stay contiguous.
     pub fn into_tensor(self, dtype: DType) -> Result<Tensor> {
         let n = self.buffer.ndim();
@@ -252,6 +282,12 @@ impl Vectors {
         unsafe { std::slice::from_raw_parts_mut(self.buffer.ptr().cast::<T>().add(i * self.n), self.n) }
     }
 
+    /// As one batch of columns (count, n, 1), for kernels of a GPU.
+    pub fn part(&self) -> Result<Tensor> {
+        let flat = cuda::linalg::flat(&self.buffer, 1)?;
+        Ok(flat.alias(flat.layout().unsqueeze(2)))
+    }
+
     pub fn into_tensor(self, dtype: DType) -> Result<Tensor> {
         autograd::no_grad(|| copy::to_dtype(&self.buffer, dtype))
     }
@@ -268,8 +304,13 @@ pub fn for_each_matrix(count: usize, flops: f64, body: impl Fn(usize) + Sync) {
 }
 
 /// The first failure that kernels have noted: one number a matrix, zero where all went well.
-fn first_failure(info: &[i32]) -> Option<(usize, i32)> {
-    info.iter().copied().enumerate().find(|(_, i)| *i != 0)
+fn first_failure(info: &Tensor) -> Result<Option<(usize, i32)>> {
+    Ok(copy::values(info)?.into_iter().enumerate().find(|(_, i)| *i != 0))
+}
+
+/// Zeros that kernels of a GPU note failures in, over the batch.
+fn no_failures(batch: &[usize]) -> Result<Tensor> {
+    creation::zeros(batch, DType::I32)
 }
 
 /// The counts that kernels noted, as a tensor over the batch.

@@ -24,8 +24,8 @@ use crate::ops::cuda::random::{self, Distribution, Rejection};
 use crate::ops::cuda::sort::Step;
 use crate::ops::cuda::template::Instance;
 use crate::ops::cuda::{
-    arg_extreme, axis, conv, distance, grid_sample, index, mask, matmul, pool, recurrent, reduce, scan,
-    search, softmax, sort,
+    arg_extreme, axis, conv, distance, grid_sample, index, linalg, mask, matmul, pool, recurrent, reduce,
+    scan, search, softmax, sort,
 };
 use crate::optim::{self, loss_scale};
 use crate::python::gc::without_gil;
@@ -326,6 +326,11 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
                         grid_sample::instance(dtype, part, interpolation, dims, source),
                     );
                 }
+            }
+        }
+        if dtype == DType::C128 {
+            for function in linalg::FUNCTIONS {
+                add(function.name, dtype, function.instance(dtype, |i| i.source()));
             }
         }
         if !dtype.is_complex() {

@@ -31,6 +31,18 @@ fn scratch(request: dyn_stack::StackReq) -> Result<MemBuffer, Failure> {
     MemBuffer::try_new(request).map_err(|_| Failure::OutOfMemory)
 }
 
+/// The power of two that elements are to be divided by first, where they are so far from one that faer would square
+/// them to zero or infinity.
+fn scale_of<'a, T: Field>(elements: impl Iterator<Item = &'a T>) -> Option<f64> {
+    let largest = elements.map(|v| v.size()).fold(0.0, f64::max);
+    let far = largest > 0.0 && !(1e-120..1e120).contains(&largest);
+    far.then(|| 2f64.powi((largest.log2().floor() as i32).clamp(-1022, 1022)))
+}
+
+fn divided<T: Field>(a: &[T], scale: f64) -> Vec<T> {
+    a.iter().map(|v| T::from_parts(v.real() / scale, v.imaginary() / scale)).collect()
+}
+
 /// A = U S Vᴴ for `a` (m, n): `u` (m, columns) and `v` (n, columns), full or thin by their sizes;
 /// singular values in descending order.
 pub fn singular<T: Spectral>(
@@ -46,6 +58,11 @@ pub fn singular<T: Spectral>(
             identity(u, m);
             identity(v, n);
         }
+        return Ok(());
+    }
+    if let Some(scale) = scale_of(a.iter()) {
+        singular(&divided(a, scale), (m, n), s, vectors, full)?;
+        s.iter_mut().for_each(|s| *s *= scale);
         return Ok(());
     }
     let which = match (&vectors, full) {
@@ -99,6 +116,12 @@ pub fn self_adjoint<T: Spectral>(
     vectors: Option<&mut [T]>,
 ) -> Result<(), Failure> {
     if n == 0 {
+        return Ok(());
+    }
+    // The other triangle may hold anything.
+    if let Some(scale) = scale_of((0..n).flat_map(|j| &a[j * n + j..(j + 1) * n])) {
+        self_adjoint(&mut divided(a, scale), n, values, vectors)?;
+        values.iter_mut().for_each(|v| *v *= scale);
         return Ok(());
     }
     let which = if vectors.is_some() { ComputeEigenvectors::Yes } else { ComputeEigenvectors::No };

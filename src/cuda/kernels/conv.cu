@@ -195,7 +195,7 @@ __device__ __forceinline__ void convolve_weight(O* gw, const E* gy, const E* x, 
     const int channels = w.depth / (int)(w.taps[0].by * w.taps[1].by * w.taps[2].by);
     const Slopes<E> left{gy + (long long)group * w.rows * w.plane, w, plane};
     const Patches<E> right{x + group * channels * w.channel, w};
-    const MatrixOut<O, E> out{gw + ((long long)blockIdx.y * gridDim.z + group) * w.rows * w.depth, nullptr, 0, 0, w.rows, w.depth};
+    const MatrixOut<O, E> out{gw + ((long long)blockIdx.y * gridDim.z + group) * w.rows * w.depth, nullptr, 0, 0, w.rows, w.depth, w.depth, false};
     const Tile tile = find_tile(blockIdx.x, (w.rows + 16 * R - 1) / (16 * R), (w.depth + 16 * R - 1) / (16 * R));
     product<MMA, R, T, E>(left, right, out, tile, begin, end);
 }

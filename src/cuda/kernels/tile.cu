@@ -291,18 +291,23 @@ template <class E, bool DEPTH> struct Matrix {
     __device__ __forceinline__ Pack<E, 8> get8(Position p, int k) const { return p ? *(const Pack<E, 8>*)(p + k) : Pack<E, 8>{}; }
 };
 
-// Rows that lie one after the other.
+// Rows with neighbouring elements; `pitch` is from one row to the next.
 template <class O, class E> struct MatrixOut {
     O* c;
     const E* addend;   // or null
     long long addend_row, addend_column;
     int rows, columns;
+    long long pitch;
+    bool subtract;   // the product, from the addend
     typedef int Column;
     __device__ __forceinline__ Column column(int j) const { return j < columns ? j : -1; }
     template <class T> __device__ __forceinline__ void write(Column j, int i, T value) const {
         if (j < 0 || i >= rows) return;
-        if (addend) value = value + convert<T>(addend[i * addend_row + j * addend_column]);
-        c[(long long)i * columns + j] = convert<O>(value);
+        if (addend) {
+            const T other = convert<T>(addend[i * addend_row + j * addend_column]);
+            value = subtract ? other - value : value + other;
+        }
+        c[i * pitch + j] = convert<O>(value);
     }
 };
 }  // namespace rn

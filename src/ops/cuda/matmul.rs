@@ -82,15 +82,26 @@ struct Arguments {
     parts: i32,
     a_vectors: i32,
     b_vectors: i32,
-    unused: i32,
+    subtract: i32,
     /// Of a, b and the addend: from one batch, row and column to the next.
     strides: [[i64; 3]; 3],
+    /// Of the result: from one batch and row to the next.
+    out: [i64; 2],
 }
 
 /// `out = a @ b + addend`: operands are (batch, rows, columns) or (rows, columns), of one dtype, with any
 /// strides; the addend has sizes that broadcast, and may be `out` itself, which is contiguous. All sizes but
 /// those of the batch are not zero.
 pub fn product(out: &Tensor, a: &Tensor, b: &Tensor, addend: Option<&Tensor>) -> Result<()> {
+    run(out, a, b, addend, false)
+}
+
+/// `out -= a @ b`, as [`product`] takes them; only the elements of a row of `out` have to lie side by side.
+pub fn subtract_product(out: &Tensor, a: &Tensor, b: &Tensor) -> Result<()> {
+    run(out, a, b, Some(out), true)
+}
+
+fn run(out: &Tensor, a: &Tensor, b: &Tensor, addend: Option<&Tensor>, subtract: bool) -> Result<()> {
     let gpu = gpu_of(out)?;
     let dtype = out.dtype();
     let d = out.ndim();
@@ -101,7 +112,8 @@ pub fn product(out: &Tensor, a: &Tensor, b: &Tensor, addend: Option<&Tensor>) ->
         let of = |at: usize| strides[at] as i64;
         [if d == 3 { of(0) } else { 0 }, of(d - 2), of(d - 1)]
     };
-    let (of_a, of_b) = (strides(a.strides()), strides(b.strides()));
+    let (of_a, of_b, of_out) = (strides(a.strides()), strides(b.strides()), strides(out.strides()));
+    debug_assert!(of_out[2] == 1 || sizes[1] == 1);
     let of_addend = addend.map_or([0; 3], |t| strides(&t.layout().broadcast_to(out.sizes()).strides));
     // Neighbouring threads read neighbouring addresses, whichever way a matrix lies.
     let by_depth = [of_a[2] == 1 && of_a[1] != 1, of_b[1] == 1 && of_b[2] != 1];
@@ -117,8 +129,9 @@ pub fn product(out: &Tensor, a: &Tensor, b: &Tensor, addend: Option<&Tensor>) ->
         parts,
         a_vectors: i32::from(wide(a, of_a, of_a[1])),
         b_vectors: i32::from(wide(b, of_b, of_b[2])),
-        unused: 0,
+        subtract: i32::from(subtract),
         strides: [of_a, of_b, of_addend],
+        out: [of_out[0], of_out[1]],
     };
     let wide_dtype = computed(dtype);
     let partial = if tiling.parts > 1 {
@@ -137,7 +150,7 @@ pub fn product(out: &Tensor, a: &Tensor, b: &Tensor, addend: Option<&Tensor>) ->
             t.device_address().wrapping_add_signed(at as i64 * stride * t.dtype().size() as i64)
         };
         let mut places = [
-            shifted(partial.as_ref().unwrap_or(out), (sizes[0] * sizes[1]) as i64),
+            shifted(partial.as_ref().unwrap_or(out), of_out[0]),
             shifted(a, of_a[0]),
             shifted(b, of_b[0]),
             addend.map_or(0, |t| shifted(t, of_addend[0])),

@@ -9,6 +9,7 @@ pub mod distance;
 pub mod grid_sample;
 pub mod histogram;
 pub mod index;
+pub mod linalg;
 pub mod mask;
 pub mod matmul;
 pub mod pick;

@@ -11,10 +11,15 @@ use crate::ops::matmul::{matmul, triangle};
 use crate::ops::registry::{Op, Output};
 use crate::ops::table;
 
-/// L of A = L Lᴴ, and for each matrix the first leading minor that is not positive.
-fn factor(x: &Tensor) -> Result<(Tensor, Vec<i32>)> {
+/// As [`factor`]; no tape.
+fn factor_raw(x: &Tensor) -> Result<(Matrices, Tensor)> {
     let a = Matrices::read(x)?;
     let n = a.rows;
+    if a.on_gpu() {
+        let info = no_failures(batch_of(x))?;
+        cuda::linalg::cholesky::factor(&a.part()?, &info)?;
+        return Ok((a.triangle(n, true)?, info));
+    }
     let mut info = info_for(a.count)?;
     let slots = Slots::of(&mut info);
     over_field!(x.dtype(), T => for_each_matrix(a.count, 0.4 * (n as f64).powi(3), |i| {
@@ -23,7 +28,13 @@ fn factor(x: &Tensor) -> Result<(Tensor, Vec<i32>)> {
         // SAFETY: one place a matrix.
         unsafe { slots.set(i, failed as i32) };
     }));
-    let l = a.into_tensor(x.dtype())?;
+    Ok((a, info_tensor(&info, batch_of(x))?))
+}
+
+/// L of A = L Lᴴ, and for each matrix the first leading minor that is not positive.
+fn factor(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let (l, info) = factor_raw(x)?;
+    let l = l.into_tensor(x.dtype())?;
     if !autograd::needs_grad(&[x]) {
         return Ok((l, info));
     }
@@ -42,7 +53,7 @@ fn factor(x: &Tensor) -> Result<(Tensor, Vec<i32>)> {
     Ok((l, info))
 }
 
-fn factor_side(x: &Tensor, upper: bool) -> Result<(Tensor, Vec<i32>)> {
+fn factor_side(x: &Tensor, upper: bool) -> Result<(Tensor, Tensor)> {
     check_square_float(x, "linalg.cholesky")?;
     if !upper {
         return factor(x);
@@ -61,7 +72,7 @@ fn not_definite(function: &str, batched: bool, i: usize, order: i32) -> Error {
 
 fn cholesky(x: &Tensor, upper: bool, function: &str) -> Result<Tensor> {
     let (l, info) = factor_side(x, upper)?;
-    match first_failure(&info) {
+    match first_failure(&info)? {
         None => Ok(l),
         Some((i, order)) => Err(not_definite(function, x.ndim() > 2, i, order)),
     }
@@ -69,10 +80,9 @@ fn cholesky(x: &Tensor, upper: bool, function: &str) -> Result<Tensor> {
 
 fn cholesky_ex(x: &Tensor, upper: bool, check: bool) -> Result<Output> {
     let (l, info) = factor_side(x, upper)?;
-    if let Some((i, order)) = first_failure(&info).filter(|_| check) {
+    if check && let Some((i, order)) = first_failure(&info)? {
         return Err(not_definite("linalg.cholesky_ex", x.ndim() > 2, i, order));
     }
-    let info = info_tensor(&info, batch_of(x))?;
     Ok(Output::Named("linalg_cholesky_ex", &["L", "info"], vec![l, info]))
 }
 

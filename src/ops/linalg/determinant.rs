@@ -5,14 +5,33 @@ use smallvec::smallvec;
 use super::*;
 use crate::autograd::Save;
 use crate::cpu::linalg::{Field, lu};
-use crate::ops::arithmetic::{sub, where_};
+use crate::ops::arithmetic::{abs, sub, where_};
 use crate::ops::matmul::matmul;
 use crate::ops::registry::{Op, Output};
 use crate::ops::{linalg::svd, reduce, table};
 
+/// The diagonal of U of A = P L U on a GPU, and the sign of P: (count, n) and (count).
+fn gpu_pivots(a: &Matrices, dtype: DType) -> Result<(Tensor, Tensor)> {
+    let n = a.rows;
+    let pivots = Tensor::empty(&[a.count, n], DType::I32)?;
+    let (factors, info) = (a.part()?, no_failures(&[a.count])?);
+    cuda::linalg::lu::factor(&factors, &pivots, &info)?;
+    let numbers = creation::arange(Scalar::Int(1), Scalar::Int(n as i64 + 1), Scalar::Int(1), DType::I32)?;
+    let exchanges = reduce::sum(&table::ne(&pivots, &numbers)?, Some(&[-1]), false, Some(DType::I64))?;
+    let odd = copy::to_dtype(&table::remainder(&exchanges, Scalar::Int(2))?, working(dtype))?;
+    Ok((view::diagonal(&factors, 0, 1, 2)?, sub(1.0, &mul(&odd, 2.0)?)?))
+}
+
 fn determinant_raw(x: &Tensor) -> Result<Tensor> {
     let a = Matrices::read(x)?;
     let n = a.rows;
+    if a.on_gpu() {
+        return autograd::no_grad(|| {
+            let (diagonal, sign) = gpu_pivots(&a, x.dtype())?;
+            let out = mul(&reduce::prod(&diagonal, Some(-1), false, None)?, &sign)?;
+            view::reshape_to(&copy::to_dtype(&out, x.dtype())?, batch_of(x))
+        });
+    }
     let out = scalars(batch_of(x), working(x.dtype()))?;
     over_field!(x.dtype(), T => for_each_matrix(a.count, 0.7 * (n as f64).powi(3), |i| {
         // SAFETY: buffers of this type; matrix i belongs to this call.
@@ -65,25 +84,7 @@ fn adjugate(a: &Tensor) -> Result<Tensor> {
 /// The sign (or phase) of each determinant, and the logarithm of its absolute value.
 fn sign_and_log(x: &Tensor) -> Result<(Tensor, Tensor)> {
     check_square_float(x, "linalg.slogdet")?;
-    let a = Matrices::read(x)?;
-    let n = a.rows;
-    let (sign, log) = (scalars(batch_of(x), working(x.dtype()))?, scalars(batch_of(x), DType::F64)?);
-    over_field!(x.dtype(), T => for_each_matrix(a.count, 0.7 * (n as f64).powi(3), |i| {
-        // SAFETY: buffers of this type; matrix i belongs to this call.
-        let (a, sign, log) = unsafe { (a.nth::<T>(i), sign.nth::<T>(i), log.nth::<f64>(i)) };
-        let mut pivots = vec![0; n];
-        lu::factor(a, n, n, &mut pivots);
-        let odd = pivots.iter().enumerate().filter(|(k, p)| k != *p).count() % 2 == 1;
-        sign[0] = T::from_real(if odd { -1.0 } else { 1.0 });
-        log[0] = 0.0;
-        for k in 0..n {
-            let d = a[k * n + k];
-            let size = d.modulus();
-            log[0] += size.ln();
-            sign[0] *= if size == 0.0 { T::from_real(0.0) } else { d / T::from_real(size) };
-        }
-    }));
-    let (sign, log) = (sign.into_tensor(x.dtype())?, log.into_tensor(x.dtype().to_real())?);
+    let (sign, log) = sign_and_log_raw(x)?;
     if !autograd::needs_grad(&[x]) {
         return Ok((sign, log));
     }
@@ -107,6 +108,39 @@ fn sign_and_log(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let mut outs = outs.into_iter();
     let both = (outs.next(), outs.next());
     Ok((both.0.expect("two results"), both.1.expect("two results")))
+}
+
+/// As [`sign_and_log`]; no tape.
+fn sign_and_log_raw(x: &Tensor) -> Result<(Tensor, Tensor)> {
+    let a = Matrices::read(x)?;
+    let n = a.rows;
+    if a.on_gpu() {
+        return autograd::no_grad(|| {
+            let (diagonal, sign) = gpu_pivots(&a, x.dtype())?;
+            let sign =
+                mul(&reduce::prod(&crate::ops::complex::sgn(&diagonal)?, Some(-1), false, None)?, &sign)?;
+            let log = reduce::sum(&table::log(&abs(&diagonal)?)?, Some(&[-1]), false, None)?;
+            let shaped = |t: &Tensor, dtype: DType| view::reshape_to(&copy::to_dtype(t, dtype)?, batch_of(x));
+            Ok((shaped(&sign, x.dtype())?, shaped(&log, x.dtype().to_real())?))
+        });
+    }
+    let (sign, log) = (scalars(batch_of(x), working(x.dtype()))?, scalars(batch_of(x), DType::F64)?);
+    over_field!(x.dtype(), T => for_each_matrix(a.count, 0.7 * (n as f64).powi(3), |i| {
+        // SAFETY: buffers of this type; matrix i belongs to this call.
+        let (a, sign, log) = unsafe { (a.nth::<T>(i), sign.nth::<T>(i), log.nth::<f64>(i)) };
+        let mut pivots = vec![0; n];
+        lu::factor(a, n, n, &mut pivots);
+        let odd = pivots.iter().enumerate().filter(|(k, p)| k != *p).count() % 2 == 1;
+        sign[0] = T::from_real(if odd { -1.0 } else { 1.0 });
+        log[0] = 0.0;
+        for k in 0..n {
+            let d = a[k * n + k];
+            let size = d.modulus();
+            log[0] += size.ln();
+            sign[0] *= if size == 0.0 { T::from_real(0.0) } else { d / T::from_real(size) };
+        }
+    }));
+    Ok((sign.into_tensor(x.dtype())?, log.into_tensor(x.dtype().to_real())?))
 }
 
 fn named(name: &'static str, x: &Tensor) -> Result<Output> {

@@ -8,12 +8,10 @@ use super::*;
 use crate::autograd::Save;
 use crate::cpu::linalg::spectral::{self, Spectral};
 use crate::ops::arithmetic::{add, div, sub, where_};
+use crate::ops::cuda::linalg::spectral::{self as gpu, Eigen, NO_CONVERGENCE};
 use crate::ops::matmul::matmul;
 use crate::ops::registry::{Op, Output};
 use crate::ops::table;
-
-/// LAPACK's matrices that are not finite end without convergence.
-const NO_CONVERGENCE: i32 = 2;
 
 /// Whether the upper triangle counts.
 fn is_upper(text: &str) -> Result<bool> {
@@ -26,6 +24,9 @@ fn is_upper(text: &str) -> Result<bool> {
 
 /// Eigenvalues, and vectors where asked for, of the lower triangles; no tape.
 fn self_adjoint_raw(x: &Tensor, with_vectors: bool) -> Result<(Tensor, Option<Tensor>)> {
+    if x.device().is_cuda() {
+        return autograd::no_grad(|| self_adjoint_on_gpu(x, with_vectors));
+    }
     let a = Matrices::read(x)?;
     let n = a.rows;
     let batch = batch_of(x);
@@ -48,12 +49,23 @@ fn self_adjoint_raw(x: &Tensor, with_vectors: bool) -> Result<(Tensor, Option<Te
         // SAFETY: one place a matrix.
         unsafe { slots.set(i, code) };
     }));
-    if let Some(failure) = first_failure(&info) {
+    if let Some(failure) = first_failure(&info_tensor(&info, batch_of(x))?)? {
         return Err(no_result("linalg.eigh", x.ndim() > 2, failure, n));
     }
     let values = values.into_tensor(x.dtype().to_real())?;
     let vectors = if with_vectors { Some(vectors.into_tensor(x.dtype())?) } else { None };
     Ok((values, vectors))
+}
+
+fn self_adjoint_on_gpu(x: &Tensor, with_vectors: bool) -> Result<(Tensor, Option<Tensor>)> {
+    let Eigen { values, vectors, info } = gpu::self_adjoint(&gpu_batch(x)?, with_vectors)?;
+    let (n, batch) = (values.size(1), batch_of(x));
+    if let Some((i, _)) = first_failure(&info)? {
+        return Err(no_result("linalg.eigh", x.ndim() > 2, (i, NO_CONVERGENCE), n));
+    }
+    let values = view::reshape_to(&copy::to_dtype(&values, x.dtype().to_real())?, &with_sizes(batch, &[n]))?;
+    let vectors = Matrices::of_buffer(&vectors, batch)?.into_tensor(x.dtype())?;
+    Ok((values, with_vectors.then_some(vectors)))
 }
 
 /// Eigenvalues in ascending order and eigenvectors of self-adjoint matrices.
@@ -102,6 +114,9 @@ pub fn self_adjoint_values(x: &Tensor, upper: bool) -> Result<Tensor> {
 fn general_raw(x: &Tensor, with_vectors: bool) -> Result<(Tensor, Option<Tensor>)> {
     check_square(x, "linalg.eig", "A")?;
     check_float(x, "linalg.eig", false)?;
+    if x.device().is_cuda() {
+        return autograd::no_grad(|| general_on_gpu(x, with_vectors));
+    }
     let a = Matrices::read(x)?;
     let n = a.rows;
     let batch = batch_of(x);
@@ -113,7 +128,7 @@ fn general_raw(x: &Tensor, with_vectors: bool) -> Result<(Tensor, Option<Tensor>
         all_finite(unsafe { a.nth::<T>(i) })
     }));
     if !finite {
-        bail!(Autograd, "torch.linalg.eig: input tensor should not contain infs or NaNs.");
+        return Err(not_finite());
     }
     let mut info = info_for(a.count)?;
     let slots = Slots::of(&mut info);
@@ -124,12 +139,31 @@ fn general_raw(x: &Tensor, with_vectors: bool) -> Result<(Tensor, Option<Tensor>
         // SAFETY: one place a matrix.
         unsafe { slots.set(i, outcome.err().map_or(0, failure_code)) };
     }));
-    if let Some(failure) = first_failure(&info) {
+    if let Some(failure) = first_failure(&info_tensor(&info, batch_of(x))?)? {
         return Err(no_result("linalg.eig", x.ndim() > 2, failure, n));
     }
     let dtype = x.dtype().to_complex();
     let values = values.into_tensor(dtype)?;
     Ok((values, if with_vectors { Some(vectors.into_tensor(dtype)?) } else { None }))
+}
+
+fn not_finite() -> Error {
+    Error::Autograd("torch.linalg.eig: input tensor should not contain infs or NaNs.".to_owned())
+}
+
+fn general_on_gpu(x: &Tensor, with_vectors: bool) -> Result<(Tensor, Option<Tensor>)> {
+    let wide = gpu_batch(x)?;
+    if copy::values::<u8>(&gpu::not_finite(&wide)?)?.contains(&1) {
+        return Err(not_finite());
+    }
+    let Eigen { values, vectors, info } = cuda::linalg::eigen::general(&wide, with_vectors)?;
+    let (n, batch, dtype) = (values.size(1), batch_of(x), x.dtype().to_complex());
+    if let Some((i, _)) = first_failure(&info)? {
+        return Err(no_result("linalg.eig", x.ndim() > 2, (i, NO_CONVERGENCE), n));
+    }
+    let values = view::reshape_to(&copy::to_dtype(&values, dtype)?, &with_sizes(batch, &[n]))?;
+    let vectors = Matrices::of_buffer(&vectors, batch)?.into_tensor(dtype)?;
+    Ok((values, with_vectors.then_some(vectors)))
 }
 
 /// Eigenvalues and eigenvectors of length one, both complex.

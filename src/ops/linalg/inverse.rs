@@ -6,14 +6,24 @@ use super::*;
 use crate::autograd::Save;
 use crate::cpu::linalg::{lu, triangular};
 use crate::layout::Show;
+use crate::ops::gather::gather;
 use crate::ops::matmul::matmul;
 use crate::ops::registry::{Op, Output};
 use crate::ops::table;
 
 /// Inverses, and for each matrix the first zero pivot.
-fn inverse_raw(x: &Tensor) -> Result<(Tensor, Vec<i32>)> {
+fn inverse_raw(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let a = Matrices::read(x)?;
     let n = a.rows;
+    if a.on_gpu() {
+        let factored = GpuFactors::of(&a, batch_of(x))?;
+        let numbers = creation::arange(Scalar::Int(0), Scalar::Int(n as i64), Scalar::Int(1), DType::I64)?;
+        let permutation = table::eq(&view::unsqueeze(&factored.rows, -1)?, &numbers)?;
+        let out = Matrices::empty(batch_of(x), n, n, x.dtype())?;
+        copy::write(&out.part()?, &permutation)?;
+        factored.solve(&out)?;
+        return Ok((out.into_tensor(x.dtype())?, factored.info));
+    }
     let out = Matrices::identity(batch_of(x), n, x.dtype())?;
     let mut info = info_for(a.count)?;
     let slots = Slots::of(&mut info);
@@ -28,11 +38,39 @@ fn inverse_raw(x: &Tensor) -> Result<(Tensor, Vec<i32>)> {
         // SAFETY: one place a matrix.
         unsafe { slots.set(i, first_zero as i32) };
     }));
-    Ok((out.into_tensor(x.dtype())?, info))
+    Ok((out.into_tensor(x.dtype())?, info_tensor(&info, batch_of(x))?))
+}
+
+/// Matrices of a GPU that are factored.
+struct GpuFactors {
+    factors: Tensor,
+    /// The row of A that each row of L U is: (count, n).
+    rows: Tensor,
+    info: Tensor,
+}
+
+impl GpuFactors {
+    /// Overwrites `a`.
+    fn of(a: &Matrices, batch: &[usize]) -> Result<GpuFactors> {
+        let pivots = Tensor::empty(&[a.count, a.rows], DType::I32)?;
+        let (factors, info) = (a.part()?, no_failures(batch)?);
+        cuda::linalg::lu::factor(&factors, &pivots, &info)?;
+        Ok(GpuFactors { rows: cuda::linalg::lu::rows_of(&pivots, a.rows)?, factors, info })
+    }
+
+    /// Overwrites `x`, whose rows were exchanged, with the solution of L U X = x.
+    fn solve(&self, x: &Matrices) -> Result<()> {
+        let x = x.part()?;
+        for upper in [false, true] {
+            let triangle = cuda::linalg::Triangle { upper, unit: !upper, conjugate: false };
+            cuda::linalg::solve_triangular(&self.factors, &x, triangle)?;
+        }
+        Ok(())
+    }
 }
 
 /// The inverse of each matrix, and where it failed.
-pub fn inverse_with_info(x: &Tensor) -> Result<(Tensor, Vec<i32>)> {
+pub fn inverse_with_info(x: &Tensor) -> Result<(Tensor, Tensor)> {
     let (out, info) = inverse_raw(x)?;
     if !autograd::needs_grad(&[x]) {
         return Ok((out, info));
@@ -49,7 +87,7 @@ pub fn inverse_with_info(x: &Tensor) -> Result<(Tensor, Vec<i32>)> {
 pub fn inverse(x: &Tensor) -> Result<Tensor> {
     check_square_float(x, "linalg.inv")?;
     let (out, info) = inverse_with_info(x)?;
-    match first_failure(&info) {
+    match first_failure(&info)? {
         None => Ok(out),
         Some((i, at)) => Err(singular_error("linalg.inv", x.ndim() > 2, i, at)),
     }
@@ -58,17 +96,24 @@ pub fn inverse(x: &Tensor) -> Result<Tensor> {
 fn inv_ex(x: &Tensor, check: bool) -> Result<Output> {
     check_square_float(x, "linalg.inv")?;
     let (out, info) = inverse_with_info(x)?;
-    if let Some((i, at)) = first_failure(&info).filter(|_| check) {
+    if check && let Some((i, at)) = first_failure(&info)? {
         return Err(singular_error("linalg.inv_ex", x.ndim() > 2, i, at));
     }
-    let info = info_tensor(&info, batch_of(x))?;
     Ok(Output::Named("linalg_inv_ex", &["inverse", "info"], vec![out, info]))
 }
 
 /// Solves A X = B for matrices of one batch shape; no tape.
-fn solve_raw(a: &Tensor, b: &Tensor) -> Result<(Tensor, Vec<i32>)> {
+fn solve_raw(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
     let (factor, x) = (Matrices::read(a)?, Matrices::read(b)?);
     let (n, columns) = (x.rows, x.columns);
+    if x.on_gpu() {
+        let factored = GpuFactors::of(&factor, batch_of(a))?;
+        let part = x.part()?;
+        let rows = view::expand_to(&view::unsqueeze(&factored.rows, -1)?, part.sizes())?;
+        copy::write(&part, &gather(&part, 1, &rows)?)?;
+        factored.solve(&x)?;
+        return Ok((x.into_tensor(b.dtype())?, factored.info));
+    }
     let mut info = info_for(factor.count)?;
     let slots = Slots::of(&mut info);
     let flops = (n * n) as f64 * (n + columns) as f64;
@@ -83,11 +128,11 @@ fn solve_raw(a: &Tensor, b: &Tensor) -> Result<(Tensor, Vec<i32>)> {
         // SAFETY: one place a matrix.
         unsafe { slots.set(i, first_zero as i32) };
     }));
-    Ok((x.into_tensor(b.dtype())?, info))
+    Ok((x.into_tensor(b.dtype())?, info_tensor(&info, batch_of(a))?))
 }
 
 /// As [`solve_raw`], recorded.
-fn solve_matrices(a: &Tensor, b: &Tensor) -> Result<(Tensor, Vec<i32>)> {
+fn solve_matrices(a: &Tensor, b: &Tensor) -> Result<(Tensor, Tensor)> {
     let (x, info) = solve_raw(a, b)?;
     if !autograd::needs_grad(&[a, b]) {
         return Ok((x, info));
@@ -108,7 +153,7 @@ fn is_vector(a: &Tensor, b: &Tensor) -> bool {
     b.ndim() == 1 || (a.ndim() == b.ndim() + 1 && b.sizes() == &a.sizes()[..a.ndim() - 1])
 }
 
-fn solve_with_info(a: &Tensor, b: &Tensor, left: bool) -> Result<(Tensor, Vec<i32>)> {
+fn solve_with_info(a: &Tensor, b: &Tensor, left: bool) -> Result<(Tensor, Tensor)> {
     check_square_float(a, "linalg.solve")?;
     if a.dtype() != b.dtype() {
         bail!(
@@ -147,7 +192,7 @@ pub fn check_system(function: &str, a: &Tensor, b: &Tensor, left: bool) -> Resul
 /// The solution of A X = B, or of X A = B; an error names the first singular matrix.
 pub fn solve(a: &Tensor, b: &Tensor, left: bool) -> Result<Tensor> {
     let (x, info) = solve_with_info(a, b, left)?;
-    if let Some((i, _)) = first_failure(&info) {
+    if let Some((i, _)) = first_failure(&info)? {
         return Err(unsolvable("torch.linalg.solve", a.ndim() > 2, i));
     }
     Ok(x)
@@ -162,11 +207,9 @@ fn unsolvable(function: &str, batched: bool, i: usize) -> Error {
 
 fn solve_ex(a: &Tensor, b: &Tensor, left: bool, check: bool) -> Result<Output> {
     let (x, info) = solve_with_info(a, b, left)?;
-    if let Some((i, _)) = first_failure(&info).filter(|_| check) {
+    if check && let Some((i, _)) = first_failure(&info)? {
         return Err(unsolvable("torch.linalg.solve_ex", a.ndim() > 2, i));
     }
-    let columns = if is_vector(a, b) { view::unsqueeze(b, -1)? } else { b.clone() };
-    let info = info_tensor(&info, &broadcast(batch_of(a), batch_of(&columns))?)?;
     Ok(Output::Named("linalg_solve_ex", &["result", "info"], vec![x, info]))
 }
 

@@ -7,12 +7,25 @@ use crate::cpu::linalg::ldl;
 use crate::ops::registry::{Op, Output};
 
 /// L and D in one matrix, pivots as LAPACK has them, and first blocks that are zero.
-fn factor(x: &Tensor, hermitian: bool) -> Result<(Vec<Tensor>, Vec<i32>)> {
+fn factor(x: &Tensor, hermitian: bool) -> Result<(Vec<Tensor>, Tensor)> {
     let function = "torch.linalg.ldl_factor_ex";
     check_square_float(x, function)?;
+    let (a, pivots, info) = factor_raw(x, hermitian)?;
+    let mut factors = autograd::record_unknown(vec![a.into_tensor(x.dtype())?], "linalg_ldl_factor_ex", &[x]);
+    factors.push(pivots.into_tensor(DType::I32)?);
+    Ok((factors, info))
+}
+
+/// As [`factor`]; no tape.
+fn factor_raw(x: &Tensor, hermitian: bool) -> Result<(Matrices, Vectors, Tensor)> {
     let a = Matrices::read(x)?;
     let n = a.rows;
     let pivots = Vectors::empty(batch_of(x), n, DType::I32)?;
+    if a.on_gpu() {
+        let info = no_failures(batch_of(x))?;
+        cuda::linalg::ldl::factor(&a.part()?, &pivots.part()?, &info, hermitian)?;
+        return Ok((a.triangle(n, true)?, pivots, info));
+    }
     let mut info = info_for(a.count)?;
     let slots = Slots::of(&mut info);
     over_field!(x.dtype(), T => for_each_matrix(a.count, (n * n) as f64 * n as f64 / 3.0, |i| {
@@ -21,13 +34,11 @@ fn factor(x: &Tensor, hermitian: bool) -> Result<(Vec<Tensor>, Vec<i32>)> {
         // SAFETY: one place a matrix.
         unsafe { slots.set(i, zero as i32) };
     }));
-    let mut factors = autograd::record_unknown(vec![a.into_tensor(x.dtype())?], "linalg_ldl_factor_ex", &[x]);
-    factors.push(pivots.into_tensor(DType::I32)?);
-    Ok((factors, info))
+    Ok((a, pivots, info_tensor(&info, batch_of(x))?))
 }
 
-fn check_info(x: &Tensor, function: &str, info: &[i32]) -> Result<()> {
-    let Some((i, at)) = first_failure(info) else { return Ok(()) };
+fn check_info(x: &Tensor, function: &str, info: &Tensor) -> Result<()> {
+    let Some((i, at)) = first_failure(info)? else { return Ok(()) };
     bail!(
         LinAlg,
         "{function}: {}The factorization could not be completed: block {at} of D is zero, the matrix is singular.",
@@ -46,7 +57,7 @@ fn ldl_factor_ex(x: &Tensor, hermitian: bool, check_errors: bool) -> Result<Outp
     if check_errors {
         check_info(x, "torch.linalg.ldl_factor_ex", &info)?;
     }
-    factors.push(info_tensor(&info, batch_of(x))?);
+    factors.push(info);
     Ok(Output::Named("linalg_ldl_factor_ex", &["LD", "pivots", "info"], factors))
 }
 
@@ -109,7 +120,14 @@ fn ldl_solve(ld: &Tensor, pivots: &Tensor, b: &Tensor, hermitian: bool) -> Resul
 fn solved(ld: &Tensor, pivots: &Tensor, b: &Tensor, hermitian: bool) -> Result<Tensor> {
     let (n, columns) = (matrix_size(ld).0, matrix_size(b).1);
     let (ld, b) = broadcast_batches(ld, b)?;
-    let pivots: Vec<i32> = view::expand_to(pivots, &ld.sizes()[..ld.ndim() - 1])?.to_vec();
+    let pivots = view::expand_to(pivots, &ld.sizes()[..ld.ndim() - 1])?;
+    if ld.device().is_cuda() {
+        let x = Matrices::read(&b)?;
+        let pivots = copy::contiguous(&copy::to_dtype(&pivots, DType::I32)?)?;
+        cuda::linalg::ldl::solve(&gpu_batch(&ld)?, &pivots, &x.part()?, hermitian)?;
+        return x.into_tensor(b.dtype());
+    }
+    let pivots: Vec<i32> = pivots.to_vec();
     let allowed = |&p: &i32| p != 0 && p.unsigned_abs() as usize <= n;
     if !pivots.iter().all(allowed) {
         bail!(Index, "torch.linalg.ldl_solve: pivots must be rows of LD, counted from 1, or their negatives");

@@ -12,12 +12,13 @@ use crate::ops::arithmetic::{add, sub};
 use crate::ops::joining::cat;
 use crate::ops::matmul::{matmul, triangle};
 use crate::ops::registry::{Op, Output};
+use crate::ops::table;
 
 /// L (below the diagonal) and U in one matrix, the rows exchanged (from 1), and first zero pivots.
 struct Factored {
     compact: Tensor,
     pivots: Tensor,
-    info: Vec<i32>,
+    info: Tensor,
 }
 
 fn factor(x: &Tensor, function: &str) -> Result<Factored> {
@@ -27,18 +28,25 @@ fn factor(x: &Tensor, function: &str) -> Result<Factored> {
     let (m, n) = (a.rows, a.columns);
     let k = m.min(n);
     let pivots = Vectors::empty(batch_of(x), k, DType::I32)?;
-    let mut info = info_for(a.count)?;
-    let slots = Slots::of(&mut info);
-    over_field!(x.dtype(), T => for_each_matrix(a.count, (m * n) as f64 * k as f64, |i| {
-        let mut rows = vec![0; k];
-        // SAFETY: buffers of this type; matrix i belongs to this call.
-        let first_zero = lu::factor(unsafe { a.nth::<T>(i) }, m, n, &mut rows);
-        // SAFETY: as above, of int32.
-        let named = unsafe { pivots.nth::<i32>(i) };
-        named.iter_mut().zip(rows).for_each(|(p, row)| *p = row as i32 + 1);
-        // SAFETY: one place a matrix.
-        unsafe { slots.set(i, first_zero as i32) };
-    }));
+    let info = if a.on_gpu() {
+        let info = no_failures(batch_of(x))?;
+        cuda::linalg::lu::factor(&a.part()?, &pivots.part()?, &info)?;
+        info
+    } else {
+        let mut info = info_for(a.count)?;
+        let slots = Slots::of(&mut info);
+        over_field!(x.dtype(), T => for_each_matrix(a.count, (m * n) as f64 * k as f64, |i| {
+            let mut rows = vec![0; k];
+            // SAFETY: buffers of this type; matrix i belongs to this call.
+            let first_zero = lu::factor(unsafe { a.nth::<T>(i) }, m, n, &mut rows);
+            // SAFETY: as above, of int32.
+            let named = unsafe { pivots.nth::<i32>(i) };
+            named.iter_mut().zip(rows).for_each(|(p, row)| *p = row as i32 + 1);
+            // SAFETY: one place a matrix.
+            unsafe { slots.set(i, first_zero as i32) };
+        }));
+        info_tensor(&info, batch_of(x))?
+    };
     let (compact, pivots) = (a.into_tensor(x.dtype())?, pivots.into_tensor(DType::I32)?);
     if !autograd::needs_grad(&[x]) {
         return Ok(Factored { compact, pivots, info });
@@ -95,6 +103,15 @@ fn gradient(compact: &Tensor, pivots: &Tensor, g: &Tensor) -> Result<Tensor> {
 fn permutation(pivots: &Tensor, m: usize, dtype: DType) -> Result<Tensor> {
     let batch = &pivots.sizes()[..pivots.ndim() - 1];
     let k = pivots.size(pivots.ndim() - 1);
+    if pivots.device().is_cuda() {
+        return autograd::no_grad(|| {
+            let rows = cuda::linalg::lu::rows_of(&cuda::linalg::flat(&copy::contiguous(pivots)?, 1)?, m)?;
+            let numbers =
+                creation::arange(Scalar::Int(0), Scalar::Int(m as i64), Scalar::Int(1), DType::I64)?;
+            let ones = table::eq(&view::unsqueeze(&rows, -2)?, &view::unsqueeze(&numbers, -1)?)?;
+            view::reshape_to(&copy::to_dtype(&ones, dtype)?, &with_sizes(batch, &[m, m]))
+        });
+    }
     let exchanges: Vec<i32> = copy::values(pivots)?;
     let count = checked_numel(batch)?;
     let out = creation::zeros(&with_sizes(batch, &[m, m]), working(dtype))?;
@@ -157,7 +174,7 @@ fn zero_pivot(function: &str, batched: bool, (i, at): (usize, i32)) -> Error {
 fn lu_factor(x: &Tensor, pivot: bool) -> Result<Output> {
     check_pivoting(pivot, "linalg.lu_factor")?;
     let f = factor(x, "linalg.lu_factor")?;
-    if let Some(failure) = first_failure(&f.info) {
+    if let Some(failure) = first_failure(&f.info)? {
         return Err(zero_pivot("torch.linalg.lu_factor", x.ndim() > 2, failure));
     }
     Ok(Output::Named("linalg_lu_factor", &["LU", "pivots"], vec![f.compact, f.pivots]))
@@ -166,11 +183,11 @@ fn lu_factor(x: &Tensor, pivot: bool) -> Result<Output> {
 fn lu_factor_ex(x: &Tensor, pivot: bool, check: bool) -> Result<Output> {
     check_pivoting(pivot, "linalg.lu_factor")?;
     let f = factor(x, "linalg.lu_factor_ex")?;
-    if let Some(failure) = first_failure(&f.info).filter(|_| check) {
+    if check && let Some(failure) = first_failure(&f.info)? {
         return Err(zero_pivot("torch.linalg.lu_factor_ex", x.ndim() > 2, failure));
     }
-    let info = info_tensor(&f.info, batch_of(x))?;
-    Ok(Output::Named("linalg_lu_factor_ex", &["LU", "pivots", "info"], vec![f.compact, f.pivots, info]))
+    let outputs = vec![f.compact, f.pivots, f.info];
+    Ok(Output::Named("linalg_lu_factor_ex", &["LU", "pivots", "info"], outputs))
 }
 
 /// As `torch.lu` has it: with the first zero pivots only where they are asked for.
@@ -178,14 +195,10 @@ fn lu_old(x: &Tensor, pivot: bool, with_info: bool) -> Result<Output> {
     check_pivoting(pivot, "linalg.lu_factor")?;
     let f = factor(x, "torch.lu")?;
     if with_info {
-        let info = info_tensor(&f.info, batch_of(x))?;
-        return Ok(Output::Named(
-            "_lu_with_info",
-            &["LU", "pivots", "info"],
-            vec![f.compact, f.pivots, info],
-        ));
+        let outputs = vec![f.compact, f.pivots, f.info];
+        return Ok(Output::Named("_lu_with_info", &["LU", "pivots", "info"], outputs));
     }
-    if let Some(failure) = first_failure(&f.info) {
+    if let Some(failure) = first_failure(&f.info)? {
         return Err(zero_pivot("torch.lu", x.ndim() > 2, failure));
     }
     Ok(Output::Tensors(vec![f.compact, f.pivots]))

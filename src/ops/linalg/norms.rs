@@ -228,8 +228,7 @@ fn cond(x: &Tensor, order: Option<Order>) -> Result<Tensor> {
     check_square(x, &format!("linalg.cond(ord={show})"), "A")?;
     check_float(x, "linalg.inv", false)?;
     let (inverse, info) = super::inverse::inverse_with_info(x)?;
-    let failed: Vec<i32> = info.iter().map(|&i| i32::from(i != 0)).collect();
-    let failed = Tensor::from_slice(&failed, &with_sizes(batch_of(x), &[1, 1]))?;
+    let failed = view::reshape_to(&info, &with_sizes(batch_of(x), &[1, 1]))?;
     let inverse = where_(&table::ne(&failed, 0.0)?, f64::INFINITY, &inverse)?;
     let of = |t: &Tensor| matrix_norm(t, order, &[-2, -1], false, None);
     mul(&of(x)?, &of(&inverse)?)

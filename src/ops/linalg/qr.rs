@@ -16,12 +16,33 @@ fn factor(x: &Tensor) -> Result<(Matrices, Vectors)> {
     let a = Matrices::read(x)?;
     let (m, n) = (a.rows, a.columns);
     let tau = Vectors::empty(batch_of(x), m.min(n), working(x.dtype()))?;
+    if a.on_gpu() {
+        cuda::linalg::qr::factor(&a.part()?, &tau.part()?)?;
+        return Ok((a, tau));
+    }
     over_field!(x.dtype(), T => for_each_matrix(a.count, 2.0 * (m * n) as f64 * m.min(n) as f64, |i| {
         // SAFETY: buffers of this type; matrix i belongs to this call.
         let (a, tau) = unsafe { (a.nth::<T>(i), tau.nth::<T>(i)) };
         qr::factor(a, m, n, tau);
     }));
     Ok((a, tau))
+}
+
+/// The first columns of the product of the reflections in `a`.
+fn form(a: &Matrices, tau: &Vectors, batch: &[usize], columns: usize) -> Result<Matrices> {
+    let (m, k) = (a.rows, tau.n);
+    let q = Matrices::empty(batch, m, columns, a.buffer.dtype())?;
+    if q.on_gpu() {
+        copy::write(&q.buffer, &creation::eye(columns as i64, m as i64, q.buffer.dtype())?)?;
+        cuda::linalg::qr::form(&a.part()?, &tau.part()?, &q.part()?)?;
+        return Ok(q);
+    }
+    over_field!(a.buffer.dtype(), T => for_each_matrix(a.count, 2.0 * (m * columns) as f64 * k as f64, |i| {
+        // SAFETY: buffers of this type; matrix i belongs to this call.
+        let (a, tau, q) = unsafe { (a.nth::<T>(i), tau.nth::<T>(i), q.nth::<T>(i)) };
+        qr::form(a, m, tau, q, columns);
+    }));
+    Ok(q)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,26 +75,9 @@ fn decompose(x: &Tensor, mode: Mode) -> Result<(Tensor, Tensor)> {
     let columns = if mode == Mode::Complete { m } else { k };
     let (rows, q) = match mode {
         Mode::R => (k, None),
-        _ => (columns, Some(Matrices::empty(batch, m, columns, x.dtype())?)),
+        _ => (columns, Some(form(&a, &tau, batch, columns)?)),
     };
-    if let Some(q) = &q {
-        over_field!(x.dtype(), T => for_each_matrix(a.count, 2.0 * (m * columns) as f64 * k as f64, |i| {
-            // SAFETY: buffers of this type; matrix i belongs to this call.
-            let (a, tau, q) = unsafe { (a.nth::<T>(i), tau.nth::<T>(i), q.nth::<T>(i)) };
-            qr::form(a, m, tau, q, columns);
-        }));
-    }
-    let r = Matrices::empty(batch, rows, n, x.dtype())?;
-    over_field!(x.dtype(), T => for_each_matrix(a.count, (rows * n) as f64, |i| {
-        // SAFETY: as above.
-        let (a, r) = unsafe { (a.nth::<T>(i), r.nth::<T>(i)) };
-        for j in 0..n {
-            for i in 0..rows {
-                let zero = <T as num_traits::Zero>::zero();
-                r[j * rows + i] = if i <= j { a[j * m + i] } else { zero };
-            }
-        }
-    }));
+    let r = a.triangle(rows, false)?;
     let dtype = x.dtype();
     let q = match q {
         Some(q) => q.into_tensor(dtype)?,
@@ -196,14 +200,7 @@ fn householder_product(a: &Tensor, tau: &Tensor, function: &str) -> Result<Tenso
         let one = view::expand_to(&one, &with_sizes(batch_of(a), &[m, n]))?;
         return reflected(a, tau, &one, false);
     }
-    let (factors, tau) = (Matrices::read(a)?, Vectors::read(tau)?);
-    let q = Matrices::empty(batch_of(a), m, n, a.dtype())?;
-    over_field!(a.dtype(), T => for_each_matrix(factors.count, 2.0 * (m * n) as f64 * n as f64, |i| {
-        // SAFETY: buffers of this type; matrix i belongs to this call.
-        let (a, tau, q) = unsafe { (factors.nth::<T>(i), tau.nth::<T>(i), q.nth::<T>(i)) };
-        qr::form(a, m, tau, q, n);
-    }));
-    q.into_tensor(a.dtype())
+    form(&Matrices::read(a)?, &Vectors::read(tau)?, batch_of(a), n)?.into_tensor(a.dtype())
 }
 
 /// A product with the Q of the reflections of `a`.
@@ -238,6 +235,10 @@ fn ormqr(a: &Tensor, tau: &Tensor, c: &Tensor, left: bool, turn: bool) -> Result
     }
     let (factors, tau, out) = (Matrices::read(a)?, Vectors::read(tau)?, Matrices::read(c)?);
     let columns = out.columns;
+    if out.on_gpu() {
+        cuda::linalg::qr::apply(&factors.part()?, &tau.part()?, &out.part()?, turn)?;
+        return out.into_tensor(c.dtype());
+    }
     over_field!(a.dtype(), T => for_each_matrix(factors.count, 2.0 * (m * k) as f64 * columns as f64, |i| {
         // SAFETY: buffers of this type; matrix i belongs to this call.
         let (a, tau, c) = unsafe { (factors.nth::<T>(i), tau.nth::<T>(i), out.nth::<T>(i)) };

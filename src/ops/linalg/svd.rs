@@ -7,13 +7,12 @@ use crate::autograd::Save;
 use crate::cpu::linalg::Field;
 use crate::cpu::linalg::spectral::{Failure, singular};
 use crate::ops::arithmetic::{add, div, sub, where_};
+use crate::ops::cuda::linalg::spectral::{NO_CONVERGENCE, NOT_FINITE, Singular};
 use crate::ops::matmul::matmul;
 use crate::ops::registry::{Args, Op, Output, Value};
 use crate::ops::vector_norm::vector_norm;
 use crate::ops::{reduce, table};
 
-const NOT_FINITE: i32 = 1;
-const NO_CONVERGENCE: i32 = 2;
 const NO_MEMORY: i32 = 3;
 
 pub fn failure_code(failure: Failure) -> i32 {
@@ -51,6 +50,9 @@ fn check(x: &Tensor) -> Result<()> {
 
 /// U, S and Vᴴ; no tape.
 fn decompose_raw(x: &Tensor, full: bool) -> Result<(Tensor, Tensor, Tensor)> {
+    if x.device().is_cuda() {
+        return autograd::no_grad(|| decompose_on_gpu(x, full));
+    }
     let a = Matrices::read(x)?;
     let (m, n) = (a.rows, a.columns);
     let k = m.min(n);
@@ -78,11 +80,31 @@ fn decompose_raw(x: &Tensor, full: bool) -> Result<(Tensor, Tensor, Tensor)> {
         // SAFETY: one place a matrix.
         unsafe { slots.set(i, code) };
     }));
-    if let Some(failure) = first_failure(&info) {
+    if let Some(failure) = first_failure(&info_tensor(&info, batch_of(x))?)? {
         return Err(no_result("linalg.svd", x.ndim() > 2, failure, m.max(n)));
     }
     let dtype = x.dtype();
     Ok((u.into_tensor(dtype)?, s.into_tensor(dtype.to_real())?, vh.into_tensor(dtype)?))
+}
+
+/// Singular values on a GPU, and buffers of vectors; an error names the first matrix that has none.
+fn singular_on_gpu(x: &Tensor, vectors: bool, full: bool) -> Result<Singular> {
+    let found = cuda::linalg::spectral::singular(&gpu_batch(x)?, vectors, full)?;
+    let (m, n) = matrix_size(x);
+    match first_failure(&found.info)? {
+        Some(failure) => Err(no_result("linalg.svd", x.ndim() > 2, failure, m.max(n))),
+        None => Ok(found),
+    }
+}
+
+fn decompose_on_gpu(x: &Tensor, full: bool) -> Result<(Tensor, Tensor, Tensor)> {
+    let Singular { u, s, v, .. } = singular_on_gpu(x, true, full)?;
+    let (batch, dtype) = (batch_of(x), x.dtype());
+    let u = Matrices::of_buffer(&u, batch)?.into_tensor(dtype)?;
+    let s = view::reshape_to(&copy::to_dtype(&s, dtype.to_real())?, &with_sizes(batch, &[s.size(1)]))?;
+    // Rows of Vᴴ are columns of V.
+    let vh = conj(&Matrices::of_buffer(&v, batch)?.into_tensor(dtype)?)?;
+    Ok((u, s, column_major(&transposed(&vh)?)?))
 }
 
 /// U, S and Vᴴ with A = U S Vᴴ, thin or full.
@@ -174,6 +196,13 @@ pub fn values(x: &Tensor) -> Result<Tensor> {
     if autograd::needs_grad(&[x]) {
         return Ok(decompose(x, false)?.1);
     }
+    if x.device().is_cuda() {
+        return autograd::no_grad(|| {
+            let s = singular_on_gpu(x, false, false)?.s;
+            let sizes = with_sizes(batch_of(x), &[s.size(1)]);
+            view::reshape_to(&copy::to_dtype(&s, x.dtype().to_real())?, &sizes)
+        });
+    }
     let a = Matrices::read(x)?;
     let (m, n) = (a.rows, a.columns);
     let k = m.min(n);
@@ -191,7 +220,7 @@ pub fn values(x: &Tensor) -> Result<Tensor> {
         // SAFETY: one place a matrix.
         unsafe { slots.set(i, code) };
     }));
-    if let Some(failure) = first_failure(&info) {
+    if let Some(failure) = first_failure(&info_tensor(&info, batch_of(x))?)? {
         return Err(no_result("linalg.svd", x.ndim() > 2, failure, m.max(n)));
     }
     s.into_tensor(x.dtype().to_real())

@@ -14,11 +14,16 @@ use crate::ops::table;
 fn solve_left(a: &Tensor, b: &Tensor, upper: bool, unit: bool) -> Result<Tensor> {
     let (factor, x) = (Matrices::read(a)?, Matrices::read(b)?);
     let (n, columns) = (x.rows, x.columns);
-    over_field!(a.dtype(), T => for_each_matrix(factor.count, (n * n) as f64 * columns as f64, |i| {
-        // SAFETY: buffers of this type; matrix i belongs to this call.
-        let (a, b) = unsafe { (factor.nth::<T>(i), x.nth::<T>(i)) };
-        triangular::solve(a, n, n, b, columns, upper, unit);
-    }));
+    if x.on_gpu() {
+        let triangle = cuda::linalg::Triangle { upper, unit, conjugate: false };
+        cuda::linalg::solve_triangular(&factor.part()?, &x.part()?, triangle)?;
+    } else {
+        over_field!(a.dtype(), T => for_each_matrix(factor.count, (n * n) as f64 * columns as f64, |i| {
+            // SAFETY: buffers of this type; matrix i belongs to this call.
+            let (a, b) = unsafe { (factor.nth::<T>(i), x.nth::<T>(i)) };
+            triangular::solve(a, n, n, b, columns, upper, unit);
+        }));
+    }
     let x = x.into_tensor(b.dtype())?;
     if !autograd::needs_grad(&[a, b]) {
         return Ok(x);
