@@ -150,7 +150,8 @@ fn overlap_add(frames: &Tensor, hop: usize) -> Result<Tensor> {
         bail!(Shape, "istft: {count} frames make no signal");
     };
     let places: Vec<i64> = (0..count).flat_map(|f| (0..n).map(move |k| (f * hop + k) as i64)).collect();
-    let index = view::expand_to(&Tensor::from_slice(&places, &[1, count * n])?, &[batch, count * n])?;
+    let places = Tensor::from_slice(&places, &[1, count * n])?.at_place()?;
+    let index = view::expand_to(&places, &[batch, count * n])?;
     let zero = creation::zeros(&[batch, length], frames.dtype())?;
     scatter_add(&zero, 1, &index, &view::reshape_to(frames, &[batch, count * n])?)
 }
