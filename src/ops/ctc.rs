@@ -11,6 +11,7 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::Show;
 use crate::ops::arithmetic::{div, where_};
+use crate::ops::cuda::common_device;
 use crate::ops::cuda::ctc::Sequences;
 use crate::ops::norm::typed;
 use crate::ops::registry::{Args, Op, Output};
@@ -275,6 +276,10 @@ fn ctc_loss(c: &Call) -> Result<Tensor> {
             "Expected 3-dimensional tensor, but got a tensor of shape {} for argument #1 'log_probs' (while checking arguments for ctc_loss)",
             Show(c.x.sizes())
         );
+    }
+    // Targets and lengths may be on the CPU all the same.
+    if c.targets.device().is_cuda() {
+        common_device([c.x, c.targets])?;
     }
     if c.x.numel() == 0 {
         bail!(Autograd, "log_probs tensor must not be empty");

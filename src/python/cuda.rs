@@ -24,7 +24,7 @@ use crate::ops::cuda::random::{self, Distribution, Rejection};
 use crate::ops::cuda::sort::Step;
 use crate::ops::cuda::template::Instance;
 use crate::ops::cuda::{
-    arg_extreme, axis, conv, ctc, distance, fft, grid_sample, histogram, index, mask, matmul, pool,
+    arg_extreme, axis, conv, ctc, distance, fft, fold, grid_sample, histogram, index, mask, matmul, pool,
     recurrent, reduce, scan, search, select, softmax, sort,
 };
 use crate::optim::{self, loss_scale};
@@ -294,6 +294,9 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
             }
         }
         add("index_read", dtype, index::instance(Access::Read, 2, dtype, |i| i.source()));
+        for back in [false, true] {
+            add("fold", dtype, fold::instance(dtype, back, |i| i.source()));
+        }
         add("axis_map", dtype, axis::instance(dtype, true, |i| i.source()));
         if dtype.is_floating() || dtype.is_complex() || dtype == DType::I64 {
             add("axis_map", dtype, axis::instance(dtype, false, |i| i.source()));

@@ -284,7 +284,7 @@ def test_ranks_in_long_lines(dtype: Any) -> None:
         x[0, ::9], x[1, ::3], x[1, 1::3] = NAN, 0.0, -0.0
     # Of equal elements the first ones are taken: what a stable sort begins with.
     for descending in (False, True):
-        values, order = torch.sort(x, 1, descending=descending, stable=True)
+        values, order = torch.sort(x, dim=1, descending=descending, stable=True)
         for k in (1, 700, 2250, 2251):
             there = torch.topk(x.cuda(), k, 1, largest=descending)
             assert torch.equal(there.indices.cpu(), order[:, :k]), (k, descending)

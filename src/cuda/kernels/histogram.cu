@@ -8,7 +8,7 @@ constexpr int HISTOGRAM_BYTES = 32 << 10;
 template <class W> struct Bin { typedef W Own; typedef W All; };
 template <> struct Bin<long long> { typedef unsigned Own; typedef unsigned long long All; };
 
-// bins[place(i)] += weight(i) for i < n; a negative place is none. bins are zero before.
+// bins[place(i)] += weight(i) for i < n; a place that is no bin counts for none. bins are zero before.
 template <bool OWN, class W, class Place, class Weight>
 __device__ __forceinline__ void count_bins(W* bins, long long n, int size, Place place, Weight weight) {
     typedef typename Bin<W>::Own Own;
@@ -20,7 +20,7 @@ __device__ __forceinline__ void count_bins(W* bins, long long n, int size, Place
         __syncthreads();
         for (long long i = first; i < n; i += step) {
             const long long b = place(i);
-            if (b >= 0) atomicAdd(&own[b], (Own)weight(i));
+            if (b >= 0 && b < size) atomicAdd(&own[b], (Own)weight(i));
         }
         __syncthreads();
         for (int b = threadIdx.x; b < size; b += 256)
@@ -28,7 +28,7 @@ __device__ __forceinline__ void count_bins(W* bins, long long n, int size, Place
     } else {
         for (long long i = first; i < n; i += step) {
             const long long b = place(i);
-            if (b >= 0) atomicAdd((All*)&bins[b], (All)weight(i));
+            if (b >= 0 && b < size) atomicAdd((All*)&bins[b], (All)weight(i));
         }
     }
 }

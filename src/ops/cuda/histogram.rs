@@ -27,7 +27,7 @@ pub enum Step {
 }
 
 /// How many of `places` (int64, contiguous) name each of `bins` bins, or the sums of their weights (float64);
-/// negative ones name none.
+/// those that name none count for none.
 pub fn count_places(places: &Tensor, weights: Option<&Tensor>, bins: usize) -> Result<Tensor> {
     let dtype = if weights.is_some() { DType::F64 } else { DType::I64 };
     let out = creation::zeros(&[bins], dtype)?;
@@ -61,7 +61,7 @@ fn count(
     let mut count = n as i64;
     let mut arguments: Vec<_> = places.iter_mut().map(argument).collect();
     arguments.extend([argument(&mut count), argument(&mut size)]);
-    // SAFETY: the instance was made for these dtypes; places are below the number of bins.
+    // SAFETY: the instance was made for these dtypes; the kernel leaves out what is no bin.
     unsafe { gpu.launch(kernel, [blocks, 1, 1], 256, &mut arguments) }
 }
 

@@ -8,6 +8,7 @@ pub mod copy;
 pub mod ctc;
 pub mod distance;
 pub mod fft;
+pub mod fold;
 pub mod grid_sample;
 pub mod histogram;
 pub mod index;
