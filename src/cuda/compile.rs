@@ -1,11 +1,9 @@
 //! Compiles the text of kernels to code for one architecture, and keeps it on disk.
 
-use std::ffi::{CString, c_char};
+use std::ffi::CString;
 use std::fs;
 use std::hash::{DefaultHasher, Hasher};
 use std::path::PathBuf;
-
-use cudarc::nvrtc::{result as nvrtc, sys};
 
 use crate::cuda::library;
 use crate::error::{Error, Result};
@@ -32,40 +30,13 @@ pub fn cubin(source: &str, architecture: &str) -> Result<Vec<u8>> {
 
 /// Compiles without a cache.
 pub fn compile(text: &str, architecture: &str) -> Result<Vec<u8>> {
-    library::load_compiler()?;
     let failed = |what: &str| Error::Device(format!("a CUDA kernel did not compile: {what}"));
+    let compiler = library::compiler()?;
     let text = CString::new(text).map_err(|_| failed("its text has a zero byte"))?;
-    let program = nvrtc::create_program(&text, Some(c"rustnn.cu")).map_err(|e| failed(&e.to_string()))?;
-    struct Destroy(sys::nvrtcProgram);
-    impl Drop for Destroy {
-        fn drop(&mut self) {
-            // SAFETY: made above, destroyed once.
-            let _ = unsafe { nvrtc::destroy_program(self.0) };
-        }
-    }
-    let _destroy = Destroy(program);
-    let options = [
-        format!("--gpu-architecture={architecture}"),
-        "--std=c++17".to_owned(),
-        "-default-device".to_owned(),
-    ];
-    // SAFETY: the program is alive; the options are copied.
-    if let Err(error) = unsafe { nvrtc::compile_program(program, &options) } {
-        // SAFETY: the program is alive.
-        let log = unsafe { nvrtc::get_program_log(program) }.unwrap_or_default();
-        let log: Vec<u8> = log.into_iter().map(|c| c as u8).take_while(|&c| c != 0).collect();
-        return Err(failed(&format!("{error}\n{}", String::from_utf8_lossy(&log))));
-    }
-    let mut bytes = 0;
-    // SAFETY: the program is alive and compiled; the buffer has the size that was told.
-    unsafe {
-        sys::nvrtcGetCUBINSize(program, &mut bytes).result().map_err(|e| failed(&e.to_string()))?;
-        let mut code = vec![0u8; bytes];
-        sys::nvrtcGetCUBIN(program, code.as_mut_ptr().cast::<c_char>())
-            .result()
-            .map_err(|e| failed(&e.to_string()))?;
-        Ok(code)
-    }
+    let architecture = CString::new(format!("--gpu-architecture={architecture}"))
+        .map_err(|_| failed("its architecture has a zero byte"))?;
+    let options = [architecture, c"--std=c++17".to_owned(), c"-default-device".to_owned()];
+    compiler.cubin(&text, &options).map_err(|what| failed(&what))
 }
 
 fn cache_file(text: &str, architecture: &str) -> Option<PathBuf> {

@@ -8,6 +8,7 @@ pub mod compile;
 pub mod formula;
 pub mod gpu;
 pub mod library;
+pub mod nvrtc;
 pub mod stream;
 
 pub use gpu::{Gpu, Memory, count, gpu};

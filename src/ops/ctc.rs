@@ -11,16 +11,25 @@ use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::Show;
 use crate::ops::arithmetic::{div, where_};
+use crate::ops::cuda::common_device;
+use crate::ops::cuda::ctc::Sequences;
 use crate::ops::norm::typed;
 use crate::ops::registry::{Args, Op, Output};
 use crate::ops::{copy, creation, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
+/// Lengths, checked.
+struct Lengths {
+    /// Of each sequence: where its labels begin, and how many they are.
+    spans: Vec<(usize, usize)>,
+    times: Vec<usize>,
+    blank: usize,
+}
+
 /// Targets and lengths, checked.
 struct Targets {
     labels: Vec<i64>,
-    /// Of each sequence: where its labels begin, and how many they are.
     spans: Vec<(usize, usize)>,
     times: Vec<usize>,
     blank: usize,
@@ -54,7 +63,13 @@ fn lengths(values: &[i64], count: usize, name: &str, largest: usize) -> Result<V
     Ok(values.iter().map(|&v| v as usize).collect())
 }
 
-fn read_targets(x: &Tensor, targets: &Tensor, times: &[i64], counts: &[i64], blank: i64) -> Result<Targets> {
+fn checked_lengths(
+    x: &Tensor,
+    targets: &Tensor,
+    times: &[i64],
+    counts: &[i64],
+    blank: i64,
+) -> Result<Lengths> {
     let (time, batch, classes) = (x.size(0), x.size(1), x.size(2));
     if blank < 0 || blank as u64 >= classes as u64 {
         bail!(Autograd, "blank must be in label range");
@@ -88,8 +103,14 @@ fn read_targets(x: &Tensor, targets: &Tensor, times: &[i64], counts: &[i64], bla
             "Expected 1 to 2 dimensions, but got {n}-dimensional tensor for argument #2 'targets' (while checking arguments for ctc_loss)"
         ),
     };
-    let read = Targets { labels: copy::values(targets)?, spans, times, blank: blank as usize };
-    for sequence in 0..batch {
+    Ok(Lengths { spans, times, blank: blank as usize })
+}
+
+fn read_targets(x: &Tensor, targets: &Tensor, lengths: Lengths) -> Result<Targets> {
+    let classes = x.size(2);
+    let Lengths { spans, times, blank } = lengths;
+    let read = Targets { labels: copy::values(targets)?, spans, times, blank };
+    for sequence in 0..x.size(1) {
         if let Some(bad) = read.labels(sequence).iter().find(|&&l| l < 0 || l as u64 >= classes as u64) {
             bail!(Index, "ctc_loss: target {bad} of sequence {sequence} is not one of the {classes} classes");
         }
@@ -111,10 +132,16 @@ struct Shared<A>(A);
 unsafe impl<A> Sync for Shared<A> {}
 
 /// The loss of every sequence; `x` (time, batch, classes).
-fn losses(x: &Tensor, targets: Targets, zero_infinity: bool) -> Result<Tensor> {
+fn losses(x: &Tensor, targets: &Tensor, lengths: Lengths, zero_infinity: bool) -> Result<Tensor> {
+    let on_gpu = x.device().is_cuda();
     if !matches!(x.dtype(), DType::F32 | DType::F64) {
-        bail!(Unsupported, "\"ctc_loss_cpu\" not implemented for '{}'", x.dtype().scalar_name());
+        let device = if on_gpu { "cuda" } else { "cpu" };
+        bail!(Unsupported, "\"ctc_loss_{device}\" not implemented for '{}'", x.dtype().scalar_name());
     }
+    if on_gpu {
+        return losses_on_gpu(x, targets, &lengths, zero_infinity);
+    }
+    let targets = read_targets(x, targets, lengths)?;
     let (batch, classes) = (x.size(1), x.size(2));
     let input = copy::contiguous(&x.detached())?;
     let out = Tensor::empty(&[batch], x.dtype())?;
@@ -201,13 +228,34 @@ impl Recorded {
                 }
             });
         });
-        if !autograd::grad_enabled() {
-            return Ok(smallvec![Some(out)]);
-        }
-        Ok(smallvec![Some(autograd::record(out, "CtcLossBackwardBackward0", &[&x, &g], &[], |_| {
-            bail!(Unsupported, "derivative for ctc_loss_backward is not implemented")
-        }))])
+        Ok(smallvec![Some(without_derivative(out, &x, &g))])
     }
+}
+
+/// A gradient, which has none itself.
+fn without_derivative(out: Tensor, x: &Tensor, g: &Tensor) -> Tensor {
+    if !autograd::grad_enabled() {
+        return out;
+    }
+    autograd::record(out, "CtcLossBackwardBackward0", &[x, g], &[], |_| {
+        bail!(Unsupported, "derivative for ctc_loss_backward is not implemented")
+    })
+}
+
+fn losses_on_gpu(x: &Tensor, targets: &Tensor, lengths: &Lengths, zero_infinity: bool) -> Result<Tensor> {
+    let sequences = Sequences::of(targets, &lengths.spans, &lengths.times, lengths.blank)?;
+    let (out, alpha) = sequences.losses(&copy::contiguous(&x.detached())?)?;
+    if !autograd::needs_grad(&[x]) {
+        return Ok(out);
+    }
+    Ok(autograd::record(out, "CtcLossBackward0", &[x], &[Save::Input(0), Save::Output(0)], move |cx| {
+        let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
+        let (x, losses) = (cx.saved(0)?, cx.saved(1)?);
+        let input = copy::contiguous(&x.detached())?;
+        let scales = copy::contiguous(&g.detached())?;
+        let out = sequences.gradient(&input, &alpha, &losses.detached(), &scales, zero_infinity)?;
+        Ok(smallvec![Some(without_derivative(out, &x, g))])
+    }))
 }
 
 struct Call<'a> {
@@ -229,12 +277,16 @@ fn ctc_loss(c: &Call) -> Result<Tensor> {
             Show(c.x.sizes())
         );
     }
+    // Targets and lengths may be on the CPU all the same.
+    if c.targets.device().is_cuda() {
+        common_device([c.x, c.targets])?;
+    }
     if c.x.numel() == 0 {
         bail!(Autograd, "log_probs tensor must not be empty");
     }
     let x = if batched { c.x.clone() } else { view::unsqueeze(c.x, 1)? };
-    let targets = read_targets(&x, c.targets, &c.times, &c.counts, c.blank)?;
-    let mut out = losses(&x, targets, c.zero_infinity)?;
+    let lengths = checked_lengths(&x, c.targets, &c.times, &c.counts, c.blank)?;
+    let mut out = losses(&x, c.targets, lengths, c.zero_infinity)?;
     if c.zero_infinity {
         let infinite = table::eq(&out.detached(), Scalar::Float(f64::INFINITY))?;
         out = where_(&infinite, &creation::scalar(Scalar::Int(0), out.dtype())?, &out)?;
@@ -242,7 +294,8 @@ fn ctc_loss(c: &Call) -> Result<Tensor> {
     match c.reduction {
         1 => {
             let counts: Vec<f64> = c.counts.iter().map(|&n| n.max(1) as f64).collect();
-            let counts = copy::to_dtype(&Tensor::from_slice(&counts, &[counts.len()])?, out.dtype())?;
+            let counts =
+                copy::to_dtype(&Tensor::from_slice(&counts, &[counts.len()])?.at_place()?, out.dtype())?;
             reduce::mean(&div(&out, &counts)?, None, false, None)
         }
         2 => reduce::sum(&out, None, false, None),

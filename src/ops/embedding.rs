@@ -11,9 +11,9 @@ use crate::cpu::embedding as kernel;
 use crate::dtype::{Bool, C64, C128, DType};
 use crate::error::Result;
 use crate::layout::Sizes;
-use crate::ops::arithmetic::{mul, where_};
+use crate::ops::arithmetic::{div, mul, where_};
 use crate::ops::registry::{Args, Op, Output};
-use crate::ops::{copy, creation, extreme, index, reduce, table, view};
+use crate::ops::{copy, creation, cuda, extreme, index, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -190,19 +190,19 @@ fn embedding(
 
 /// The same of other operations, for devices that have no kernel of it.
 fn composed_embedding(weight: &Tensor, indices: &Tensor, padding: i64, by_frequency: bool) -> Result<Tensor> {
-    if by_frequency {
-        bail!(
-            Unsupported,
-            "embedding: scale_grad_by_freq is not implemented for tensors on '{}'",
-            weight.device()
-        );
-    }
     let flat = copy::to_dtype(&view::reshape(&indices.detached(), &[-1])?, DType::I64)?;
     let mut picked = index::index_select(weight, 0, &flat)?;
     if padding >= 0 && autograd::needs_grad(&[weight]) {
         // Rows of padding have no gradient.
         let is_padding = view::unsqueeze(&table::eq(&flat, Scalar::Int(padding))?, 1)?;
         picked = where_(&is_padding, &picked.detach(), &picked)?;
+    }
+    if by_frequency && autograd::needs_grad(&[weight]) {
+        let counts = cuda::histogram::count_places(&copy::contiguous(&flat)?, None, weight.size(0))?;
+        let counts = view::unsqueeze(&index::index_select(&counts, 0, &flat)?, 1)?;
+        picked = autograd::record(picked.detach(), "EmbeddingBackward0", &[&picked], &[], move |cx| {
+            Ok(smallvec![cx.grad().map(|g| div(g, &counts)).transpose()?])
+        });
     }
     let mut sizes: Sizes = indices.sizes().into();
     sizes.push(weight.size(1));

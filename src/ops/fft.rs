@@ -13,7 +13,7 @@ use crate::ops::arithmetic::mul;
 use crate::ops::joining::cat;
 use crate::ops::products::conj;
 use crate::ops::registry::{Args, Op};
-use crate::ops::{copy, creation, view};
+use crate::ops::{copy, creation, cuda, view};
 use crate::scalar::{Scalar, default_dtype};
 use crate::tensor::Tensor;
 
@@ -58,13 +58,19 @@ pub fn complex_to_complex(x: &Tensor, dims: &[usize], inverse: bool, scale: f64)
     let mut sorted = dims.to_vec();
     sorted.sort_unstable();
     let order = order_with_last(x.ndim(), &sorted);
-    let buffer = arranged(x, &order)?;
-    transform_axes(&buffer, x.ndim() - sorted.len(), x.ndim(), inverse);
-    if scale != 1.0 {
-        let scaled = autograd::no_grad(|| mul(&buffer, scale))?;
-        copy::write(&buffer, &scaled)?;
-    }
-    let out = rearranged(&buffer, &order);
+    let first = x.ndim() - sorted.len();
+    let points = if x.device().is_cuda() {
+        cuda::fft::complex_to_complex(x, &order, first, inverse, scale)?
+    } else {
+        let buffer = arranged(x, &order)?;
+        transform_axes(&buffer, first, x.ndim(), inverse);
+        if scale != 1.0 {
+            let scaled = autograd::no_grad(|| mul(&buffer, scale))?;
+            copy::write(&buffer, &scaled)?;
+        }
+        buffer
+    };
+    let out = rearranged(&points, &order);
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
@@ -93,22 +99,13 @@ fn transform_axes(buffer: &Tensor, first: usize, end: usize, inverse: bool) {
 pub fn real_to_half(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Result<Tensor> {
     check_kernel(x, x.dtype().is_floating())?;
     let order = order_with_last(x.ndim(), dims);
-    let buffer = arranged(x, &order)?;
-    let last = x.ndim() - 1;
-    let n = buffer.size(last);
-    let mut sizes: Sizes = buffer.sizes().into();
-    sizes[last] = n / 2 + 1;
-    let half = Tensor::empty(&sizes, x.dtype().to_complex())?;
-    // SAFETY: fresh contiguous tensors of these dtypes.
-    unsafe {
-        match x.dtype() {
-            DType::F32 => {
-                fft::real_to_half(elements::<f32>(&buffer), n, elements::<C64>(&half), inverse, scale as f32)
-            }
-            _ => fft::real_to_half(elements::<f64>(&buffer), n, elements::<C128>(&half), inverse, scale),
-        }
-    }
-    transform_axes(&half, x.ndim() - dims.len(), last, inverse);
+    let (first, last) = (x.ndim() - dims.len(), x.ndim() - 1);
+    let half = if x.device().is_cuda() {
+        cuda::fft::real_to_half(x, &order, first, inverse, scale)?
+    } else {
+        real_lines_to_half(x, &order, first, inverse, scale)?
+    };
+    let n = x.size(order[last]);
     let out = rearranged(&half, &order);
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
@@ -123,26 +120,44 @@ pub fn real_to_half(x: &Tensor, dims: &[usize], inverse: bool, scale: f64) -> Re
     }))
 }
 
+/// The points of [`real_to_half`] by the CPU, with the dimensions in `order`.
+fn real_lines_to_half(
+    x: &Tensor,
+    order: &[usize],
+    first: usize,
+    inverse: bool,
+    scale: f64,
+) -> Result<Tensor> {
+    let buffer = arranged(x, order)?;
+    let last = x.ndim() - 1;
+    let n = buffer.size(last);
+    let mut sizes: Sizes = buffer.sizes().into();
+    sizes[last] = n / 2 + 1;
+    let half = Tensor::empty(&sizes, x.dtype().to_complex())?;
+    // SAFETY: fresh contiguous tensors of these dtypes.
+    unsafe {
+        match x.dtype() {
+            DType::F32 => {
+                fft::real_to_half(elements::<f32>(&buffer), n, elements::<C64>(&half), inverse, scale as f32)
+            }
+            _ => fft::real_to_half(elements::<f64>(&buffer), n, elements::<C128>(&half), inverse, scale),
+        }
+    }
+    transform_axes(&half, first, last, inverse);
+    Ok(half)
+}
+
 /// Transforms along some dimensions, where the last holds half a line with Hermitian symmetry, to `n` real
 /// numbers.
 pub fn half_to_real(x: &Tensor, dims: &[usize], n: usize, inverse: bool, scale: f64) -> Result<Tensor> {
     check_kernel(x, x.dtype().is_complex())?;
     let order = order_with_last(x.ndim(), dims);
-    let buffer = arranged(x, &order)?;
-    let last = x.ndim() - 1;
-    transform_axes(&buffer, x.ndim() - dims.len(), last, inverse);
-    let mut sizes: Sizes = buffer.sizes().into();
-    sizes[last] = n;
-    let real = Tensor::empty(&sizes, x.dtype().to_real())?;
-    // SAFETY: fresh contiguous tensors of these dtypes.
-    unsafe {
-        match x.dtype() {
-            DType::C64 => {
-                fft::half_to_real(elements::<C64>(&buffer), n, elements::<f32>(&real), inverse, scale as f32)
-            }
-            _ => fft::half_to_real(elements::<C128>(&buffer), n, elements::<f64>(&real), inverse, scale),
-        }
-    }
+    let first = x.ndim() - dims.len();
+    let real = if x.device().is_cuda() {
+        cuda::fft::half_to_real(x, &order, first, n, inverse, scale)?
+    } else {
+        half_lines_to_real(x, &order, first, n, inverse, scale)?
+    };
     let out = rearranged(&real, &order);
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
@@ -156,9 +171,36 @@ pub fn half_to_real(x: &Tensor, dims: &[usize], n: usize, inverse: bool, scale: 
             (0..n / 2 + 1).map(|k| if k == 0 || 2 * k == n { 1.0 } else { 2.0 }).collect();
         let mut shape = vec![1; g.ndim()];
         shape[dims[dims.len() - 1]] = weights.len();
-        let weights = copy::to_dtype(&Tensor::from_slice(&weights, &shape)?, g.dtype())?;
+        let weights = copy::to_dtype(&Tensor::from_slice(&weights, &shape)?.at_place()?, g.dtype())?;
         Ok(smallvec![Some(mul(&half, &weights)?)])
     }))
+}
+
+/// The numbers of [`half_to_real`] by the CPU, with the dimensions in `order`.
+fn half_lines_to_real(
+    x: &Tensor,
+    order: &[usize],
+    first: usize,
+    n: usize,
+    inverse: bool,
+    scale: f64,
+) -> Result<Tensor> {
+    let buffer = arranged(x, order)?;
+    let last = x.ndim() - 1;
+    transform_axes(&buffer, first, last, inverse);
+    let mut sizes: Sizes = buffer.sizes().into();
+    sizes[last] = n;
+    let real = Tensor::empty(&sizes, x.dtype().to_real())?;
+    // SAFETY: fresh contiguous tensors of these dtypes.
+    unsafe {
+        match x.dtype() {
+            DType::C64 => {
+                fft::half_to_real(elements::<C64>(&buffer), n, elements::<f32>(&real), inverse, scale as f32)
+            }
+            _ => fft::half_to_real(elements::<C128>(&buffer), n, elements::<f64>(&real), inverse, scale),
+        }
+    }
+    Ok(real)
 }
 
 /// Cut or filled with zeros to `n` along a dimension.

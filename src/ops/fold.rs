@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::layout::{Layout, MemoryFormat, Show, Sizes, checked_numel, sizes_from};
 use crate::ops::pool::axes;
 use crate::ops::registry::{Args, Op};
-use crate::ops::{arithmetic, copy, creation, view};
+use crate::ops::{arithmetic, copy, creation, cuda, view};
 use crate::tensor::Tensor;
 
 /// How blocks lie in an image; rows, then columns.
@@ -84,11 +84,27 @@ impl Blocks {
     }
 }
 
-/// (n, c, h, w) to (n, c * taps, blocks).
-fn unfold(x: &Tensor, b: Blocks) -> Result<Tensor> {
+/// What kernels of a GPU are told.
+fn on_gpu(b: &Blocks) -> Result<cuda::fold::Fold> {
+    cuda::fold::Fold::of([b.image, b.kernel, b.count], [b.stride, b.padding, b.dilation])
+}
+
+/// Elements of a plane of the image, and of its blocks.
+fn planes(b: &Blocks) -> Result<[usize; 2]> {
+    let sizes = [b.kernel, b.count].concat();
+    Ok([checked_numel(&b.image)?, checked_numel(&sizes)?])
+}
+
+/// The blocks of `x`, (n, c, taps, rows, columns). No tape.
+fn blocks_of(x: &Tensor, b: &Blocks) -> Result<Tensor> {
     let (n, c) = (x.size(0), x.size(1));
     let [rows, columns] = b.count;
     let [kh, kw] = b.kernel;
+    if x.device().is_cuda() {
+        let out = Tensor::empty(&[n, c, checked_numel(&[kh, kw])?, rows, columns], x.dtype())?;
+        cuda::fold::write(&out, &copy::contiguous(&x.detached())?, on_gpu(b)?, false, planes(b)?)?;
+        return Ok(out);
+    }
     let input = if b.padding == [0, 0] {
         x.detached()
     } else {
@@ -103,6 +119,15 @@ fn unfold(x: &Tensor, b: Blocks) -> Result<Tensor> {
             copy::write(&view::select(&out, 2, tap as i64)?, &b.tap(&input, tap / kw, tap % kw))?;
         }
     }
+    Ok(out)
+}
+
+/// (n, c, h, w) to (n, c * taps, blocks).
+fn unfold(x: &Tensor, b: Blocks) -> Result<Tensor> {
+    let (n, c) = (x.size(0), x.size(1));
+    let [rows, columns] = b.count;
+    let [kh, kw] = b.kernel;
+    let out = blocks_of(x, &b)?;
     let out =
         out.alias(Layout::contiguous(&[n, checked_numel(&[c, kh, kw])?, checked_numel(&[rows, columns])?]));
     if !autograd::needs_grad(&[x]) {
@@ -114,11 +139,17 @@ fn unfold(x: &Tensor, b: Blocks) -> Result<Tensor> {
     }))
 }
 
-/// (n, c * taps, blocks) to (n, c, h, w): sums where blocks overlap.
-fn fold(x: &Tensor, b: Blocks) -> Result<Tensor> {
+/// (n, c, h, w) where blocks (n, c * taps, blocks) are laid over one another. No tape.
+fn sum_of_blocks(x: &Tensor, b: &Blocks) -> Result<Tensor> {
     let [rows, columns] = b.count;
     let [kh, kw] = b.kernel;
     let (n, c) = (x.size(0), x.size(1) / (kh * kw));
+    if x.device().is_cuda() {
+        let out = Tensor::empty(&[n, c, b.image[0], b.image[1]], x.dtype())?;
+        let [image, taps] = planes(b)?;
+        cuda::fold::write(&out, &copy::contiguous(&x.detached())?, on_gpu(b)?, true, [taps, image])?;
+        return Ok(out);
+    }
     let half = matches!(x.dtype(), DType::F16 | DType::BF16);
     let input = if half { copy::to_dtype(&x.detached(), DType::F32)? } else { x.detached() };
     let [h, w] = b.padded();
@@ -133,7 +164,12 @@ fn fold(x: &Tensor, b: Blocks) -> Result<Tensor> {
             Ok(())
         })?;
     }
-    let out = copy::to_dtype(&copy::contiguous(&b.inside(&padded)?.detach())?, x.dtype())?;
+    copy::to_dtype(&copy::contiguous(&b.inside(&padded)?.detach())?, x.dtype())
+}
+
+/// (n, c * taps, blocks) to (n, c, h, w): sums where blocks overlap.
+fn fold(x: &Tensor, b: Blocks) -> Result<Tensor> {
+    let out = sum_of_blocks(x, &b)?;
     if !autograd::needs_grad(&[x]) {
         return Ok(out);
     }
@@ -141,6 +177,19 @@ fn fold(x: &Tensor, b: Blocks) -> Result<Tensor> {
         let Some(g) = cx.grad() else { return Ok(smallvec![None]) };
         Ok(smallvec![Some(unfold(g, b)?)])
     }))
+}
+
+/// Frames (batch, count, size) laid over one another, `hop` apart, and summed: (batch, length).
+pub fn overlap_add(frames: &Tensor, hop: usize, length: usize) -> Result<Tensor> {
+    let b = Blocks {
+        image: [1, length],
+        kernel: [1, frames.size(2)],
+        dilation: [1, 1],
+        padding: [0, 0],
+        stride: [1, hop],
+        count: [1, frames.size(1)],
+    };
+    view::reshape_to(&fold(&view::transpose(frames, 1, 2)?, b)?, &[frames.size(0), length])
 }
 
 fn supported(x: &Tensor, name: &str) -> Result<()> {

@@ -57,18 +57,20 @@ fn normalise(n: &Normed) -> Result<Result3> {
     } else {
         (Tensor::empty(&rows, dtype)?, Tensor::empty(&rows, dtype)?)
     };
-    typed!(dtype, T => {
-        let pointers = kernel::Forward::<T> {
-            x: input.ptr().cast(),
-            weight: weight.ptr().cast(),
-            bias: bias.ptr().cast(),
-            y: out.ptr().cast(),
-            mean: mean.ptr().cast(),
-            rstd: rstd.ptr().cast(),
-        };
-        // SAFETY: contiguous tensors of the sizes that the shape says; outputs are fresh.
-        unsafe { kernel::forward(shape, pointers) }
-    });
+    if out.numel() > 0 {
+        typed!(dtype, T => {
+            let pointers = kernel::Forward::<T> {
+                x: input.ptr().cast(),
+                weight: weight.ptr().cast(),
+                bias: bias.ptr().cast(),
+                y: out.ptr().cast(),
+                mean: mean.ptr().cast(),
+                rstd: rstd.ptr().cast(),
+            };
+            // SAFETY: contiguous tensors of the sizes that the shape says; outputs are fresh.
+            unsafe { kernel::forward(shape, pointers) }
+        });
+    }
     let out = copy::to_dtype(&out, n.x.dtype())?;
     let inputs: SmallVec<[&Tensor; 3]> = [Some(n.x), n.weight, n.bias].into_iter().flatten().collect();
     if !autograd::needs_grad(&inputs) {

@@ -210,11 +210,6 @@ fn contained_on_gpu(sorted: &Tensor, values: &Tensor, invert: bool) -> Result<Te
     if invert { table::ne(&found, values) } else { table::eq(&found, values) }
 }
 
-/// A one for each element of `x`.
-pub fn expanded_one(x: &Tensor, dtype: DType) -> Result<Tensor> {
-    view::expand_to(&creation::full(&[], Scalar::Int(1), dtype)?, x.sizes())
-}
-
 /// How often each number from 0 on occurs, or the sums of the weights where it does.
 fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<Tensor> {
     if minlength < 0 {
@@ -244,14 +239,10 @@ fn bincount(x: &Tensor, weights: Option<&Tensor>, minlength: i64) -> Result<Tens
     }
     let bins = (largest + 1).max(minlength) as usize;
     if values.device().is_cuda() {
-        let (ones, dtype) = match weights {
-            None => (expanded_one(values, DType::I64)?, DType::I64),
-            Some(w) if w.dtype() == DType::F32 => (dense(w, DType::F64)?, DType::F32),
-            Some(w) => (dense(w, DType::F64)?, DType::F64),
-        };
-        let out = creation::zeros(&[bins], ones.dtype())?;
-        index::put_at(&out, vec![Some(values.clone())], &ones, true)?;
-        return copy::to_dtype(&out, dtype);
+        let sums = weights.map(|w| dense(w, DType::F64)).transpose()?;
+        let out = cuda::histogram::count_places(values, sums.as_ref(), bins)?;
+        let single = weights.is_some_and(|w| w.dtype() == DType::F32);
+        return if single { copy::to_dtype(&out, DType::F32) } else { Ok(out) };
     }
     let values = elements::<i64>(values);
     let Some(weights) = weights else {

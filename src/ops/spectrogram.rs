@@ -8,7 +8,7 @@ use crate::layout::{Show, Sizes};
 use crate::ops::arithmetic::{div, mul};
 use crate::ops::gather::scatter_add;
 use crate::ops::registry::{Args, Op};
-use crate::ops::{complex, copy, creation, pad, strided, table, view};
+use crate::ops::{complex, copy, creation, fold, pad, strided, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -149,8 +149,13 @@ fn overlap_add(frames: &Tensor, hop: usize) -> Result<Tensor> {
     else {
         bail!(Shape, "istft: {count} frames make no signal");
     };
+    if frames.device().is_cuda() {
+        // Gathered by kernels, where the sum below depends on who comes first.
+        return fold::overlap_add(frames, hop, length);
+    }
     let places: Vec<i64> = (0..count).flat_map(|f| (0..n).map(move |k| (f * hop + k) as i64)).collect();
-    let index = view::expand_to(&Tensor::from_slice(&places, &[1, count * n])?, &[batch, count * n])?;
+    let places = Tensor::from_slice(&places, &[1, count * n])?;
+    let index = view::expand_to(&places, &[batch, count * n])?;
     let zero = creation::zeros(&[batch, length], frames.dtype())?;
     scatter_add(&zero, 1, &index, &view::reshape_to(frames, &[batch, count * n])?)
 }

@@ -24,8 +24,7 @@ use crate::ops::cuda::random::{self, Distribution, Rejection};
 use crate::ops::cuda::sort::Step;
 use crate::ops::cuda::template::Instance;
 use crate::ops::cuda::{
-    arg_extreme, axis, conv, distance, grid_sample, index, linalg, mask, matmul, pool, recurrent, reduce,
-    scan, search, softmax, sort,
+    arg_extreme, axis, conv, ctc, distance, fft, fold, grid_sample, histogram, index, linalg, mask, matmul, pool, recurrent, reduce, scan, search, select, softmax, sort,
 };
 use crate::optim::{self, loss_scale};
 use crate::python::gc::without_gil;
@@ -294,6 +293,9 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
             }
         }
         add("index_read", dtype, index::instance(Access::Read, 2, dtype, |i| i.source()));
+        for back in [false, true] {
+            add("fold", dtype, fold::instance(dtype, back, |i| i.source()));
+        }
         add("axis_map", dtype, axis::instance(dtype, true, |i| i.source()));
         if dtype.is_floating() || dtype.is_complex() || dtype == DType::I64 {
             add("axis_map", dtype, axis::instance(dtype, false, |i| i.source()));
@@ -307,6 +309,9 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
             }
         }
         if matches!(dtype, DType::F32 | DType::F64) {
+            for step in [ctc::Step::Forward, ctc::Step::Backward, ctc::Step::Gradient] {
+                add("ctc", dtype, ctc::instance(dtype, step, |i| i.source()));
+            }
             for pick in [Pick::Gather, Pick::Add, Pick::Write] {
                 add("pick", dtype, pool::pick_instance(dtype, pick, |i| i.source()));
             }
@@ -340,6 +345,14 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
             add("arg_extreme", dtype, arg_extreme::instance(dtype, true, true, |i| i.source()));
         }
         scan_and_sort_kernels(dtype, &mut add);
+        if dtype.is_complex() {
+            for kind in [fft::Kind::Complex, fft::Kind::FromHalf, fft::Kind::ToHalf] {
+                add("fft_pass", dtype, fft::instance(dtype, kind, |i| i.source()));
+            }
+            for step in fft::Step::ALL {
+                add("fft_step", dtype, fft::step_instance(dtype, step, |i| i.source()));
+            }
+        }
         if dtype.is_floating() {
             for (group, gradient) in [(32, false), (256, false), (32, true), (256, true)] {
                 add("softmax", dtype, softmax::instance(dtype, group, gradient, gradient, |i| i.source()));
@@ -420,6 +433,25 @@ fn scan_and_sort_kernels(dtype: DType, add: &mut impl FnMut(&str, DType, String)
             add("sort", dtype, sort::instance(dtype, Step::Counts { first }, |i| i.source()));
             add("sort", dtype, sort::instance(dtype, Step::Move { first }, |i| i.source()));
             add("places", dtype, search::instance(dtype, first, !first, |i| i.source()));
+        }
+        use select::Step as Select;
+        for step in [
+            Select::Counts,
+            Select::Digit,
+            Select::Tiles,
+            Select::Gather { one: true },
+            Select::Gather { one: false },
+        ] {
+            add("select", dtype, select::instance(dtype, step, |i| i.source()));
+        }
+    }
+    for own in [true, false] {
+        use histogram::Step as Bins;
+        if matches!(dtype, DType::I64 | DType::F64) {
+            add("count_places", dtype, histogram::instance(Bins::Places, own, dtype, |i| i.source()));
+        }
+        if matches!(dtype, DType::F32 | DType::F64) {
+            add("count_even", dtype, histogram::instance(Bins::Even, own, dtype, |i| i.source()));
         }
     }
     match dtype {

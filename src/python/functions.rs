@@ -391,7 +391,7 @@ fn call_on_device(
 }
 
 /// Operations whose tensors may be on several devices: the first one says where the result is.
-const CROSS_DEVICES: &[&str] = &["copy_", "index_put", "type_as"];
+const CROSS_DEVICES: &[&str] = &["copy_", "ctc_loss", "index_put", "type_as"];
 
 /// Whether an operation draws random numbers, of which a GPU has its own.
 fn draws(values: &[Value], op: &Op) -> bool {

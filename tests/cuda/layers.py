@@ -30,7 +30,7 @@ def results(
     if not roots or not leaves:
         return found
     torch.manual_seed(3)
-    weights = [torch.randn(*r.shape, dtype=r.dtype).to(device) for r in roots]
+    weights = [torch.randn(r.shape, dtype=r.dtype).to(device) for r in roots]
     first = torch.autograd.grad(roots, leaves, weights, create_graph=second, allow_unused=True)
     first_there = [g for g in first if g is not None]
     found += first_there

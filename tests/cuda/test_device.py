@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import io
 import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -281,3 +283,20 @@ print(os.waitstatus_to_exitcode(status), (x + 1).tolist())
 """
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert answer.stdout == "0 [2.0, 2.0, 2.0]\n", answer.stderr
+
+
+def test_another_compiler_of_the_same_name_is_not_taken() -> None:
+    spec = importlib.util.find_spec("nvidia")
+    places = (spec.submodule_search_locations or []) if spec else []
+    found = [f for place in places if (f := Path(place) / "cu13" / "lib" / "libnvrtc.so.13").exists()]
+    if not found:
+        pytest.skip("nvidia-cuda-nvrtc is not installed: there is no other compiler")
+    # PyTorch loads NVIDIA's when it is imported; the name then stands for that file.
+    script = f"""
+import ctypes
+ctypes.CDLL({str(found[0])!r})
+import rustnn as torch
+print((torch.arange(3.0).cuda() * 2 + 1).tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[1.0, 3.0, 5.0]", (done.returncode, done.stderr)

@@ -275,6 +275,24 @@ def test_picks(length: int) -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.float16, torch.float32, torch.float64])
+def test_ranks_in_long_lines(dtype: Any) -> None:
+    torch.manual_seed(5)
+    x = (torch.randn(2, 4500) * 20).to(torch.int16)
+    x = x.abs().to(dtype) if dtype == torch.uint8 else x.to(dtype)
+    if dtype in FLOATS:
+        x[0, ::9], x[1, ::3], x[1, 1::3] = NAN, 0.0, -0.0
+    # Of equal elements the first ones are taken: what a stable sort begins with.
+    for descending in (False, True):
+        values, order = torch.sort(x, dim=1, descending=descending, stable=True)
+        for k in (1, 700, 2250, 2251):
+            there = torch.topk(x.cuda(), k, 1, largest=descending)
+            assert torch.equal(there.indices.cpu(), order[:, :k]), (k, descending)
+            assert torch.equal(there.values.cpu().nan_to_num(7.5), values[:, :k].nan_to_num(7.5))
+    same(lambda x: [torch.kthvalue(x, k)[0] for k in (1, 33, 4000)], x)
+    same(lambda x: [torch.median(x, 1)[0], torch.nanmedian(x, 1)[0], torch.median(x)], x)
+
+
 def test_gradients_of_order() -> None:
     x = torch.randn(4, 30, dtype=torch.float64).requires_grad_()
     same(lambda x: torch.sort(x, 1)[0], x)
@@ -331,6 +349,10 @@ def test_counts_and_histograms() -> None:
     x = torch.randn(500)
     x[3] = NAN
     same(lambda x: [torch.histc(x, 7, -2, 2), torch.histc(x[10:], 5)], x)
+    # More bins than a block counts by itself, and all of one number.
+    same(lambda x: [torch.histc(x, 9000, -2, 2), torch.histc(x.double(), 9000, -2, 2)], x)
+    same(lambda n: [torch.bincount(n * 1000), torch.bincount(n * 0), torch.bincount(n, n)], n)
+    same(lambda n, w: torch.bincount(n * 1000, w), n, w)
     same(lambda x: torch.histogram(x[10:], 6), x)
     same(lambda x, w: torch.histogram(x[10:210], 6, range=(-1.0, 1.0), weight=w, density=True), x, w)
     edges = torch.tensor([-2.0, -0.5, 0.0, 1.0])

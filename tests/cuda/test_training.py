@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from layers import check
 
 import rustnn as torch
 from rustnn import nn
@@ -52,6 +53,19 @@ def test_an_embedding_learns_the_same() -> None:
     assert table.weight.grad is not None
     assert there.weight.grad is not None
     assert torch.allclose(there.weight.grad.cpu(), table.weight.grad)
+
+
+def test_gradients_of_an_embedding_by_frequency() -> None:
+    table, numbers = torch.randn(6, 3), torch.tensor([[1, 2, 1], [5, 1, 0]])
+    check(lambda table, n: F.embedding(n, table, scale_grad_by_freq=True), table, numbers, second=True)
+    check(lambda table, n: F.embedding(n, table, padding_idx=1, scale_grad_by_freq=True), table, numbers)
+
+
+def test_normalising_nothing_and_drawing_categories() -> None:
+    check(lambda x, w: F.layer_norm(x, (0,), w), torch.zeros(4, 0), torch.zeros(0))
+    drawn = F.gumbel_softmax(torch.randn(4, 5).cuda(), hard=True)
+    assert drawn.is_cuda
+    assert drawn.sum(1).tolist() == pytest.approx([1.0] * 4)
 
 
 @pytest.mark.parametrize(

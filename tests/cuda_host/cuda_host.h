@@ -112,6 +112,7 @@ inline float rsqrt_(float x) { return 1.0f / sqrtf(x); }
 inline double rsqrt_(double x) { return 1.0 / sqrt(x); }
 inline void sine_and_cosine(float x, float* s, float* c) { *s = sinf(x), *c = cosf(x); }
 inline void sine_and_cosine_of_pi(double x, double* s, double* c) { *s = sin(x * 3.14159265358979323846), *c = cos(x * 3.14159265358979323846); }
+inline void sine_and_cosine_of_pi(float x, float* s, float* c) { *s = (float)sin(x * 3.14159265358979323846), *c = (float)cos(x * 3.14159265358979323846); }
 inline float saturate(float x) { return x > 0.0f ? x < 1.0f ? x : 1.0f : 0.0f; }
 }
 #define rsqrtf(x) ch::rsqrt_((float)(x))
@@ -122,6 +123,7 @@ inline float saturate(float x) { return x > 0.0f ? x < 1.0f ? x : 1.0f : 0.0f; }
 #define __cosf(x) cosf(x)
 #define __sincosf(x, s, c) ch::sine_and_cosine(x, s, c)
 #define sincospi(x, s, c) ch::sine_and_cosine_of_pi(x, s, c)
+#define sincospif(x, s, c) ch::sine_and_cosine_of_pi(x, s, c)
 #define __powf(x, y) powf(x, y)
 #define __fdividef(x, y) ((float)(x) / (float)(y))
 #define __fmaf_rn(x, y, z) fmaf(x, y, z)

@@ -45,7 +45,7 @@ def gumbel_softmax(
         import warnings
 
         warnings.warn("`eps` parameter is deprecated and has no effect.", stacklevel=2)
-    noise = -_C.empty(logits.shape, dtype=logits.dtype).exponential_().log()
+    noise = -_C.empty(logits.shape, dtype=logits.dtype, device=logits.device).exponential_().log()
     soft = ((logits + noise) / tau).softmax(dim)
     if not hard:
         return soft

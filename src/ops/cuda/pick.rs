@@ -1,4 +1,5 @@
-//! Picks from lines by rank: all come out of sorted lines, and the host waits for none of it.
+//! Picks from lines by rank: short lines are sorted, and of long ones the rank is found. The host waits for
+//! none of it.
 
 use crate::autograd;
 use crate::cpu::sort::Pick;
@@ -7,11 +8,15 @@ use crate::error::Result;
 use crate::layout::{Layout, Sizes, contiguous_strides};
 use crate::ops::arithmetic::sub;
 use crate::ops::cuda::scan::{Operands, Scan, scan};
+use crate::ops::cuda::select::{first_rows, rank_rows};
 use crate::ops::cuda::sort::sort_rows;
 use crate::ops::lines::length;
 use crate::ops::{copy, creation, extreme, index, joining, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+
+/// Lines up to this length are sorted, whatever is picked of them.
+const SORTED: usize = 2048;
 
 /// The picked elements of the lines along `dim`, which are not empty, and their indices; the dimension is
 /// as long as what is picked. No tape.
@@ -52,7 +57,11 @@ fn from_rows(rows: &Tensor, what: Pick) -> Result<(Tensor, Tensor)> {
     let n = rows.size(1);
     match what {
         Pick::Sorted { descending } => sort_rows(rows, n, descending),
+        Pick::First { k, descending } if n > SORTED && k > 0 && k <= n / 2 => first_rows(rows, k, descending),
         Pick::First { k, descending } => sort_rows(rows, k, descending),
+        Pick::Rank(rank) if n > SORTED => {
+            rank_rows(rows, &creation::full(&[rows.size(0)], Scalar::Int(rank as i64), DType::I64)?)
+        }
         Pick::Rank(rank) => {
             let (values, indices) = sort_rows(rows, rank + 1, false)?;
             Ok((column(&values, rank)?, column(&indices, rank)?))
@@ -61,8 +70,7 @@ fn from_rows(rows: &Tensor, what: Pick) -> Result<(Tensor, Tensor)> {
             from_rows(rows, Pick::Rank((n - 1) / 2))
         }
         Pick::Median | Pick::NanMedian => {
-            let (values, indices) = sort_rows(rows, n, false)?;
-            let nans = reduce::sum(&table::isnan(&values)?, Some(&[1]), true, Some(DType::I64))?;
+            let nans = reduce::sum(&table::isnan(rows)?, Some(&[1]), true, Some(DType::I64))?;
             let numbers = sub(Scalar::Int(n as i64), &nans)?;
             let rank = if what == Pick::Median {
                 // The first NaN, if there is one.
@@ -71,6 +79,10 @@ fn from_rows(rows: &Tensor, what: Pick) -> Result<(Tensor, Tensor)> {
                 let last = table::clamp_min(&sub(&numbers, Scalar::Int(1))?, Scalar::Int(0))?;
                 table::floor_divide(&last, Scalar::Int(2))?
             };
+            if n > SORTED {
+                return rank_rows(rows, &copy::contiguous(&rank)?);
+            }
+            let (values, indices) = sort_rows(rows, n, false)?;
             Ok((index::gather(&values, 1, &rank)?, index::gather(&indices, 1, &rank)?))
         }
         Pick::Mode => {
