@@ -68,6 +68,8 @@ pub struct Allocator<S> {
     free: BTreeSet<(Pool, u64, u64)>,
     /// How many graphs use a private pool.
     users: HashMap<u32, usize>,
+    /// Whether blocks are the source's own, with nothing around them: what tools that look for wrong accesses want.
+    uncached: bool,
     statistics: Statistics,
 }
 
@@ -84,8 +86,15 @@ impl<S: Source> Allocator<S> {
             blocks: BTreeMap::new(),
             free: BTreeSet::new(),
             users: HashMap::new(),
+            uncached: false,
             statistics: Statistics::default(),
         }
+    }
+
+    /// Keeps nothing, and asks for each block by itself.
+    pub fn uncached(mut self) -> Allocator<S> {
+        self.uncached = true;
+        self
     }
 
     pub fn statistics(&self) -> Statistics {
@@ -121,6 +130,18 @@ impl<S: Source> Allocator<S> {
             return Err(OutOfMemory { requested: bytes });
         };
         let pool = Pool { private, stream, small: size <= SMALL };
+        if self.uncached {
+            let found = self.source.allocate(bytes.max(1));
+            let address = found.ok_or(OutOfMemory { requested: bytes }).inspect_err(|_| {
+                self.statistics.out_of_memory += 1;
+            })?;
+            self.blocks.insert(address, Block { bytes: size, free: false, pool, segment: address });
+            self.statistics.reserved += size;
+            self.statistics.peak_reserved = self.statistics.peak_reserved.max(self.statistics.reserved);
+            self.statistics.segments += 1;
+            self.count(size);
+            return Ok(address);
+        }
         let found = self.free.range((pool, size, 0)..=(pool, u64::MAX, u64::MAX)).next().copied();
         let address = match found {
             Some(key) => {
@@ -130,11 +151,16 @@ impl<S: Source> Allocator<S> {
             None => self.new_segment(size, pool).inspect_err(|_| self.statistics.out_of_memory += 1)?,
         };
         self.cut(address, size);
+        self.count(self.blocks[&address].bytes);
+        Ok(address)
+    }
+
+    /// Counts a block that was given away.
+    fn count(&mut self, bytes: u64) {
         let s = &mut self.statistics;
         s.allocations += 1;
-        s.allocated += self.blocks[&address].bytes;
+        s.allocated += bytes;
         s.peak_allocated = s.peak_allocated.max(s.allocated);
-        Ok(address)
     }
 
     /// Takes back a block; its memory may be given to later work of the same stream.
@@ -147,6 +173,13 @@ impl<S: Source> Allocator<S> {
         block.free = true;
         self.statistics.frees += 1;
         self.statistics.allocated -= block.bytes;
+        if self.uncached {
+            self.statistics.reserved -= block.bytes;
+            self.statistics.segments -= 1;
+            self.blocks.remove(&address);
+            self.source.release(address);
+            return;
+        }
         let (pool, segment) = (block.pool, block.segment);
         let mut start = address;
         let before = self.blocks.range(..address).next_back();
@@ -287,6 +320,18 @@ mod tests {
         a.leave_pool(3);
         a.empty_cache();
         assert_eq!(a.statistics().segments, 1);
+    }
+
+    #[test]
+    fn without_a_cache_blocks_come_from_the_source() {
+        let mut a = allocator(1 << 30).uncached();
+        let x = a.allocate(1000, 0, 0).unwrap();
+        assert_eq!(a.source.given[&x], 1000);
+        assert_eq!((a.statistics().reserved, a.statistics().allocated), (1024, 1024));
+        a.free(x);
+        assert!(a.source.given.is_empty() && a.blocks.is_empty());
+        assert_eq!((a.statistics().reserved, a.statistics().allocated), (0, 0));
+        assert!(a.allocate(1 << 40, 0, 0).is_err());
     }
 
     #[test]

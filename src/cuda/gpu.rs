@@ -117,6 +117,9 @@ thread_local! {
 
 pub const MAX_GPUS: usize = 16;
 
+/// PyTorch's name: with it each tensor has memory of the driver's own, for compute-sanitizer and the like.
+const NO_CACHE_VARIABLE: &str = "PYTORCH_NO_CUDA_MEMORY_CACHING";
+
 thread_local! {
     static CURRENT: Cell<u8> = const { Cell::new(0) };
 }
@@ -230,7 +233,10 @@ impl Gpu {
             context,
             architecture: format!("sm_{}{}", properties.major, properties.minor),
             properties,
-            memory: Mutex::new(Allocator::new(Driver { context })),
+            memory: Mutex::new(match std::env::var_os(NO_CACHE_VARIABLE).is_some_and(|v| v != "0") {
+                true => Allocator::new(Driver { context }).uncached(),
+                false => Allocator::new(Driver { context }),
+            }),
             kernels: RwLock::new(HashMap::new()),
             streams: Streams::default(),
             note: Note::default(),

@@ -30,15 +30,13 @@ class _Recorded:
         self.arguments = arguments
         self.given = leaves(arguments)
         if not all(isinstance(argument, Tensor) for argument in self.given):
-            raise AssertionError(
-                "sample_args of make_graphed_callables must be tensors, or containers of them"
-            )
+            raise AssertionError("sample_args must be tensors, or containers of them")
         self.parameters: tuple[Tensor, ...] = ()
         if isinstance(function, Module):
             if function._forward_hooks or function._forward_pre_hooks or function._backward_hooks:
                 raise AssertionError(
-                    "Modules must not have hooks registered at the time they are passed. However, registering "
-                    "hooks on modules after passing them through make_graphed_callables is allowed."
+                    "Modules must not have hooks registered at the time they are passed. However, "
+                    "registering hooks on modules after passing them through make_graphed_callables is allowed."
                 )
             if any(buffer.requires_grad for buffer in function.buffers()):
                 raise AssertionError(
@@ -127,7 +125,7 @@ def graphed(
     allow_unused: bool,
     pool: Pool | None,
 ) -> tuple[Callable[..., Any], ...]:
-    """Records forward passes in their order and backward passes in the opposite one, from one pool of memory."""
+    """Records forward passes in their order and backward passes in the opposite one, in one pool."""
     records = [_Recorded(f, a) for f, a in zip(functions, arguments, strict=True)]
     pool = graph_pool_handle() if pool is None else pool
     # What is made ready at its first use is made ready here.

@@ -1,8 +1,8 @@
 """CUDA graphs: the work of a step is recorded once and replayed as a whole, which costs the host one call.
 
-A replay does the same launches on the same addresses: inputs are written into the tensors that were read while
-recording, and results are read from those that were made. What needs a value on the host (``item()``, a loop as
-long as a tensor says, ``nonzero``) cannot be recorded and raises RuntimeError.
+A replay does the same launches on the same addresses: inputs are written into the tensors that were read
+while recording, and results are read from those that were made. What needs a value on the host (``item()``, a
+loop as long as a tensor says, ``nonzero``) cannot be recorded and raises RuntimeError.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rustnn import _C
-from rustnn._C import Tensor
 from rustnn.cuda import synchronize
 from rustnn.cuda.streams import Stream, StreamContext
 
@@ -35,16 +34,19 @@ def is_current_stream_capturing() -> bool:
 
 
 def graph_pool_handle() -> Pool:
-    """A pool of memory that graphs can share if they are replayed in the order in which they were recorded, and one
-    at a time: for ``graph(pool=...)`` and ``CUDAGraph.capture_begin``. RuntimeError without a GPU."""
+    """A pool of memory, for ``graph(pool=...)`` and ``CUDAGraph.capture_begin``.
+
+    Graphs can share it if they are replayed in the order in which they were recorded, and one at a time.
+    RuntimeError without a GPU.
+    """
     return (0, _C._cuda_new_pool())
 
 
 class CUDAGraph(_C._CudaGraph):
     """Recorded work of a stream. RuntimeError without a GPU.
 
-    With ``keep_graph`` the driver's graph is kept as it was recorded: ``instantiate`` makes it ready for replays,
-    ``debug_dump`` writes it to a file, ``raw_cuda_graph`` tells its address.
+    With ``keep_graph`` the driver's graph is kept as it was recorded: ``instantiate`` makes it ready for
+    replays, ``debug_dump`` writes it to a file, ``raw_cuda_graph`` tells its address.
     """
 
     def __new__(cls, keep_graph: bool = False) -> CUDAGraph:
@@ -56,9 +58,9 @@ class CUDAGraph(_C._CudaGraph):
         """Records the work of the current stream, which must not be the default one, from here on.
 
         ``pool`` is where memory comes from: another graph's, or one that ``graph_pool_handle`` made.
-        ``capture_error_mode`` says whose forbidden calls end the recording: those of all threads ("global"), of this
-        one ("thread_local"), nobody's ("relaxed"). RuntimeError on the default stream and for a graph that was
-        recorded already.
+        ``capture_error_mode`` says whose forbidden calls end the recording: those of all threads ("global"),
+        of this one ("thread_local"), nobody's ("relaxed"). RuntimeError on the default stream and for a
+        graph that was recorded already.
         """
         self._begin(None if pool is None else sum(pool), capture_error_mode)
 
@@ -133,10 +135,10 @@ def make_graphed_callables(
     """Functions or modules whose forward and backward passes are replays of graphs.
 
     ``sample_args`` are the arguments that they are recorded with, tensors or nested containers of them; calls
-    take tensors of the same sizes, and of the same need of a gradient. For a tuple of callables it is a tuple of
-    tuples, in the order in which they will be called. A module is changed in place: its ``forward`` replays while it
-    is in the mode (training or not) that it was recorded in. RuntimeError inside autocast with a cache, for modules
-    with hooks, or whose buffers require gradients.
+    take tensors of the same sizes, and of the same need of a gradient. For a tuple of callables it is a tuple
+    of tuples, in the order in which they will be called. A module is changed in place: its ``forward``
+    replays while it is in the mode (training or not) that it was recorded in. RuntimeError inside autocast
+    with a cache; AssertionError for modules with hooks, or whose buffers require gradients.
     """
     from rustnn.amp.autocast_mode import is_autocast_cache_enabled, is_autocast_enabled
     from rustnn.cuda.graphed import graphed

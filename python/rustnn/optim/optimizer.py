@@ -425,7 +425,7 @@ class FusedOptimizer(Optimizer):
         return loss
 
     def _check_capture(self, capturing: bool) -> None:
-        """RuntimeError if a graph is captured and steps are counted on the host; warns where that goes unused."""
+        """RuntimeError if a graph is captured, and steps are counted on the host."""
         capturable = [group.get("capturable") for group in self.param_groups]
         if capturing and not all(capturable) and self._counts_steps:
             raise RuntimeError(
@@ -438,9 +438,9 @@ class FusedOptimizer(Optimizer):
 
             self._warned_capturable = True
             warnings.warn(
-                "This instance was constructed with capturable=True or some of all the param_groups came with "
-                "capturable=True, but step() is running without CUDA graph capture. If you never intend to "
-                "graph-capture this instance, capturable=True can impair performance, and you should set "
+                "This instance was constructed with capturable=True or some of all the param_groups came "
+                "with capturable=True, but step() is running without CUDA graph capture. If you never intend "
+                "to graph-capture this instance, capturable=True can impair performance, and you should set "
                 "capturable=False.",
                 stacklevel=4,
             )

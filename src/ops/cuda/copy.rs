@@ -100,7 +100,7 @@ fn check_capture(gpu: &Gpu, host: &Tensor, wait: bool) -> Result<()> {
     if host.storage().pinned().is_none() {
         bail!(
             Autograd,
-            "Cannot copy between CPU and CUDA tensors during CUDA graph capture unless the CPU tensor is pinned. Please use tensor.pin_memory() or allocate the tensor with pin_memory=True."
+            "CUDA error: operation not permitted when stream is capturing. Cannot copy between CPU and CUDA tensors during CUDA graph capture unless the CPU tensor is pinned. Please use tensor.pin_memory() or allocate the tensor with pin_memory=True."
         );
     }
     if wait {
