@@ -72,7 +72,12 @@ def _drawn(device: str) -> Any:
 
 def _index(x: Any) -> Any:
     index = torch.tensor([3, 0, 3, 1]).to(x.device)
-    return x[index], x.clone().index_add_(0, index, x[:4]), x.index_select(0, index), x.gather(0, index[:, None])
+    return (
+        x[index],
+        x.clone().index_add_(0, index, x[:4]),
+        x.index_select(0, index),
+        x.gather(0, index[:, None]),
+    )
 
 
 def _masks(x: Any) -> Any:
@@ -102,11 +107,17 @@ CASES = {
     "convolution": _with_gradient(
         lambda x, w, b: F.conv2d(x, w, b, padding=1), (2, 9, 7, 7), (10, 9, 3, 3), (10,)
     ),
-    "depthwise convolution": _with_gradient(lambda x, w: F.conv2d(x, w, groups=4), (2, 4, 7, 7), (4, 1, 3, 3)),
+    "depthwise convolution": _with_gradient(
+        lambda x, w: F.conv2d(x, w, groups=4), (2, 4, 7, 7), (4, 1, 3, 3)
+    ),
     "max pooling": _with_gradient(lambda x: F.max_pool2d(x, 3, 2, 1), (2, 3, 9, 9)),
     "average pooling": _with_gradient(lambda x: F.avg_pool2d(x, 3, 2, 1), (2, 3, 9, 9)),
-    "interpolation": _with_gradient(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), (1, 2, 5, 5)),
-    "grid sample": _with_gradient(lambda x, g: F.grid_sample(x, g, align_corners=False), (1, 2, 5, 5), (1, 4, 4, 2)),
+    "interpolation": _with_gradient(
+        lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), (1, 2, 5, 5)
+    ),
+    "grid sample": _with_gradient(
+        lambda x, g: F.grid_sample(x, g, align_corners=False), (1, 2, 5, 5), (1, 4, 4, 2)
+    ),
     "cross-entropy": _with_gradient(
         lambda x: F.cross_entropy(x, torch.arange(6).to(x.device), label_smoothing=0.1), (6, 40)
     ),
@@ -116,7 +127,8 @@ CASES = {
     ),
     "indices": _of(_index, (8, 1)),
     "scatter": _of(
-        lambda x: torch.zeros(5, device=x.device).scatter_add(0, (x.abs().long() % 5).flatten(), x.flatten()), (8, 40)
+        lambda x: torch.zeros(5, device=x.device).scatter_add(0, (x.abs().long() % 5).flatten(), x.flatten()),
+        (8, 40),
     ),
     "masks": _of(_masks, (40, 60)),
     "distances": _of(torch.cdist, (20, 7), (30, 7)),

@@ -36,7 +36,8 @@ class _Recorded:
             if function._forward_hooks or function._forward_pre_hooks or function._backward_hooks:
                 raise AssertionError(
                     "Modules must not have hooks registered at the time they are passed. However, "
-                    "registering hooks on modules after passing them through make_graphed_callables is allowed."
+                    "registering hooks on modules after passing them through make_graphed_callables is "
+                    "allowed."
                 )
             if any(buffer.requires_grad for buffer in function.buffers()):
                 raise AssertionError(
