@@ -49,9 +49,6 @@ class CUDAGraph(_C._CudaGraph):
     replays, ``debug_dump`` writes it to a file, ``raw_cuda_graph`` tells its address.
     """
 
-    def __new__(cls, keep_graph: bool = False) -> CUDAGraph:
-        return super().__new__(cls, keep_graph)
-
     def capture_begin(
         self, pool: Pool | None = None, capture_error_mode: str = "global", check_input_liveness: bool = False
     ) -> None:
