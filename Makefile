@@ -23,7 +23,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test test-cuda cuda-table check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-ops bench-rust wheel lock audit docs html format clean
+.PHONY: help build demo test test-cuda cuda-table check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-cuda bench-ops bench-rust wheel lock audit docs html format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ format: $(STAMPS)/tools ## format Rust and Python
 
 bench: $(STAMPS)/wheel $(STAMPS)/torch ## rustnn against PyTorch, case by case: docs/benchmarks.md
 	$(BIN)/python benches/python/compare.py --wheel dist --page docs/benchmarks.md
+
+bench-cuda: $(STAMPS)/extension ## rustnn on a GPU, against PyTorch where that can use it
+	$(BIN)/python benches/python/compare_cuda.py
 
 bench-ops: $(STAMPS)/extension $(STAMPS)/torch ## every operation on a few elements, against PyTorch
 	$(BIN)/python benches/python/every_op.py

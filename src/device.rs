@@ -40,6 +40,8 @@ static OTHERS_IN_USE: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static PLACE: Cell<Device> = const { Cell::new(Device::Cpu) };
+    /// Whether what is made on the CPU is made in page-locked memory.
+    static PINNED: Cell<bool> = const { Cell::new(false) };
     /// The last refusal, until somebody made an error of it.
     static REFUSED: Cell<Option<Refusal>> = const { Cell::new(None) };
 }
@@ -92,6 +94,36 @@ pub fn at<R>(device: Device, body: impl FnOnce() -> R) -> R {
     }
     let _restore = Restore(PLACE.replace(device));
     body()
+}
+
+/// Whether new tensors of the host are made in page-locked memory now; asked where `others_in_use`.
+#[inline]
+pub fn is_pinning() -> bool {
+    PINNED.get()
+}
+
+/// Runs `body` with new tensors of the host made in page-locked memory, which GPUs read and write by themselves.
+pub fn pinned<R>(body: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            PINNED.set(self.0);
+        }
+    }
+    OTHERS_IN_USE.store(true, Ordering::Relaxed);
+    let _restore = Restore(PINNED.replace(true));
+    body()
+}
+
+/// RuntimeError where no GPU is that could read or write page-locked memory.
+pub fn check_pinning() -> Result<()> {
+    if crate::cuda::count() == 0 {
+        return Err(Error::Device(
+            "Cannot access accelerator device when none is available: page-locked memory serves transfers to one"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// The error of a refusal that nobody made one of yet.

@@ -74,6 +74,15 @@ pub trait Optimizer: Copy + Sync {
         &["step"]
     }
 
+    /// What counts change in the settings of a rule, in CUDA C++, where a GPU has them: `c` are the counts, of type
+    /// `K`, the first one counted on already; `h` the numbers of `counted_by`; `s` the settings, of type `T`.
+    const COUNTED: Option<&'static str> = None;
+
+    /// What the text reads; the first is the rate.
+    fn counted_by(&self) -> [f64; gpu::NUMBERS] {
+        [0.0; gpu::NUMBERS]
+    }
+
     /// The rule of a parameter's next step; `counts` are its 0-d states, which are counted on here.
     fn rule<C: Real>(&self, counts: &mut [Count]) -> Self::Rule<C>;
 }
@@ -86,6 +95,9 @@ pub struct Count {
 }
 
 impl Count {
+    /// In place of one that a GPU has.
+    const UNREAD: Count = Count { value: 0.0, single: false };
+
     fn read(tensor: &Tensor) -> Result<Count> {
         Ok(Count { value: reduce::item(tensor)?.to_f64(), single: tensor.dtype() == DType::F32 })
     }
@@ -176,6 +188,8 @@ pub struct Parameters {
     pub state: Vec<Tensor>,
     /// For each parameter in turn the tensors of [`Optimizer::counts`].
     pub counts: Vec<Tensor>,
+    /// The rate, in place of the optimizer's own, for counts that a GPU has.
+    pub rate: Option<Tensor>,
 }
 
 /// One step over all parameters: they, their state and their counts are changed in place.
@@ -190,15 +204,30 @@ pub fn step<O: Optimizer>(optimizer: &O, all: &Parameters) -> Result<()> {
             bail!(Unsupported, "optimizers take floating-point parameters, got {}", dtype);
         }
         let tensors = &all.counts[i * counted..][..counted];
-        counts.clear();
-        for tensor in tensors {
-            counts.push(Count::read(tensor)?);
-        }
         let state = &all.state[i * kept..][..kept];
+        let on_gpu = counted > 0 && tensors.iter().all(|t| t.device().is_cuda());
+        counts.clear();
+        if on_gpu {
+            let Some(text) = O::COUNTED else {
+                bail!(Unsupported, "this optimizer counts its steps on the CPU: its counts are on a GPU");
+            };
+            let numbers = optimizer.counted_by();
+            pending.count_on_gpu(Some(gpu::Counted { text, numbers, rate: all.rate.clone() }), tensors)?;
+            counts.resize(counted, Count::UNREAD);
+        } else {
+            pending.count_on_gpu(None, &[])?;
+            for tensor in tensors {
+                counts.push(Count::read(tensor)?);
+            }
+        }
         if dtype.to_real() == DType::F64 {
             apply_to::<O, f64>(param, grad, state, optimizer.rule(&mut counts), &mut pending)?;
         } else {
             apply_to::<O, f32>(param, grad, state, optimizer.rule(&mut counts), &mut pending)?;
+        }
+        if on_gpu {
+            tensors.iter().for_each(Tensor::bump_version);
+            continue;
         }
         for (tensor, count) in tensors.iter().zip(&counts) {
             count.write(tensor)?;

@@ -10,6 +10,7 @@ mod autograd;
 mod checksum;
 mod convert;
 mod cuda;
+mod cuda_graph;
 mod data;
 mod deprecated;
 mod device;
@@ -54,6 +55,7 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     autocast::register(m)?;
     checksum::register(m)?;
     cuda::register(m)?;
+    cuda_graph::register(m)?;
     data::register(m)?;
     numpy::register(m)?;
     dlpack::register(m)?;

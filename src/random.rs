@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::bail;
-use crate::cuda::gpu::MAX_GPUS;
+use crate::cuda::gpu::{Gpu, MAX_GPUS};
 use crate::device::Device;
 use crate::error::Result;
 use crate::fork::Section;
@@ -222,18 +222,52 @@ pub struct Philox {
     pub seed: u64,
     /// A multiple of 4: numbers are made by fours.
     pub offset: u64,
+    /// The graph that is being captured with draws from here.
+    pub capture: Option<Capture>,
+}
+
+/// Draws that a graph records: they begin where its memory says when it is replayed.
+#[derive(Clone, Copy)]
+pub struct Capture {
+    /// Seed and offset of a replay, in memory of the GPU.
+    pub address: u64,
+    /// Numbers that a thread has taken since the capture began.
+    pub used: u64,
+}
+
+/// Where a kernel draws from, as `rn::Place` has it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub seed: u64,
+    pub offset: u64,
+    /// Where a graph has the seed, and what is to be added to the offset; 0 outside of graphs.
+    pub graph: u64,
 }
 
 impl Philox {
     pub fn new(seed: u64) -> Philox {
-        Philox { seed, offset: 0 }
+        Philox { seed, offset: 0, capture: None }
     }
 
     /// Where to draw from, if each thread takes `count` numbers.
-    pub fn take(&mut self, count: u64) -> Philox {
-        let here = *self;
+    pub fn take(&mut self, count: u64) -> Place {
+        let place = Place { seed: self.seed, offset: self.offset, graph: 0 };
         self.offset = self.offset.wrapping_add(count.next_multiple_of(4));
-        here
+        place
+    }
+
+    /// The same for a graph, whose capture is under way.
+    fn take_in_graph(&mut self, count: u64) -> Result<Place> {
+        let Some(capture) = &mut self.capture else {
+            bail!(
+                Autograd,
+                "a generator that is not the default one is drawn from while a CUDA graph is captured: call register_generator_state() of the graph with it before"
+            );
+        };
+        let place = Place { seed: 0, offset: capture.used, graph: capture.address };
+        capture.used = capture.used.wrapping_add(count.next_multiple_of(4));
+        Ok(place)
     }
 
     /// The state in the layout of PyTorch's `get_rng_state`: 16 bytes.
@@ -245,7 +279,7 @@ impl Philox {
     pub fn from_bytes(bytes: &[u8]) -> Option<Philox> {
         let (seed, rest) = bytes.split_first_chunk()?;
         let offset = if rest.is_empty() { 0 } else { u64::from_le_bytes(rest.try_into().ok()?) };
-        offset.is_multiple_of(4).then_some(Philox { seed: u64::from_le_bytes(*seed), offset })
+        offset.is_multiple_of(4).then_some(Philox { seed: u64::from_le_bytes(*seed), offset, capture: None })
     }
 }
 
@@ -261,6 +295,11 @@ impl<S> Clone for Stream<S> {
 impl<S> Stream<S> {
     pub fn new(state: S) -> Stream<S> {
         Stream(Arc::new(Mutex::new(state)))
+    }
+
+    /// Whether both are one stream.
+    pub fn same(&self, other: &Stream<S>) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Runs `body` with the stream to itself.
@@ -313,10 +352,16 @@ pub fn draw<R>(generator: Option<&Generator>, body: impl FnOnce(&mut Mt19937) ->
 }
 
 /// Takes `count` numbers a thread from the stream of a GPU, from its default one if no generator is named.
-pub fn take(generator: Option<&Generator>, gpu: u8, count: u64) -> Result<Philox> {
+pub fn take(generator: Option<&Generator>, gpu: &Gpu, count: u64) -> Result<Place> {
+    let capturing = gpu.is_capturing();
+    let draw = |philox: &mut Philox| match capturing {
+        true => philox.take_in_graph(count),
+        false => Ok(philox.take(count)),
+    };
+    let gpu = gpu.index;
     match generator {
-        None => Ok(GPUS[gpu as usize].with(|philox| philox.take(count))),
-        Some(Generator::Cuda(index, stream)) if *index == gpu => Ok(stream.with(|philox| philox.take(count))),
+        None => GPUS[gpu as usize].with(draw),
+        Some(Generator::Cuda(index, stream)) if *index == gpu => stream.with(draw),
         Some(Generator::Cuda(index, _)) => bail!(
             Autograd,
             "Expected a generator of 'cuda:{gpu}', where the tensor is, but found one of 'cuda:{index}'"

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::alloc::Block;
+use crate::cuda::pinned::Pinned;
 use crate::cuda::{self, Memory};
 use crate::device::{self, Device};
 use crate::error::{Error, Result};
@@ -76,6 +77,10 @@ enum Owner {
     Gpu {
         memory: Memory,
     },
+    /// Page-locked memory of the host.
+    Pinned {
+        memory: Pinned,
+    },
     /// Memory that forked processes share.
     Shared {
         _map: SharedMap,
@@ -94,7 +99,7 @@ enum Owner {
 impl Owner {
     /// Whether the bytes come and go with the storage.
     fn has_memory(&self) -> bool {
-        matches!(self, Owner::Inline | Owner::Block { .. } | Owner::Gpu { .. } | Owner::Shared { .. })
+        !matches!(self, Owner::Foreign { .. } | Owner::Alias { .. })
     }
 }
 
@@ -117,11 +122,15 @@ impl Storage {
     /// Uninitialised bytes, at the present place.
     #[inline]
     pub fn new(bytes: usize) -> Result<Storage> {
-        if device::others_in_use()
-            && let Device::Cuda(index) = device::place()
-        {
-            let memory = cuda::gpu(index)?.allocate(bytes)?;
-            return Ok(Storage::build(bytes, std::ptr::null_mut(), Owner::Gpu { memory }));
+        if device::others_in_use() {
+            if let Device::Cuda(index) = device::place() {
+                let memory = cuda::gpu(index)?.allocate(bytes)?;
+                return Ok(Storage::build(bytes, std::ptr::null_mut(), Owner::Gpu { memory }));
+            }
+            if device::is_pinning() {
+                let memory = Pinned::new(bytes)?;
+                return Ok(Storage::build(bytes, memory.as_ptr(), Owner::Pinned { memory }));
+            }
         }
         if bytes <= INLINE_BYTES {
             // Without `build`, which an owner reaches through the stack.
@@ -221,6 +230,14 @@ impl Storage {
         }
     }
 
+    /// The page-locked memory that the bytes are in, if they are.
+    pub fn pinned(&self) -> Option<&Pinned> {
+        match &self.root().0.owner {
+            Owner::Pinned { memory } => Some(memory),
+            _ => None,
+        }
+    }
+
     #[inline]
     pub fn bytes(&self) -> usize {
         self.0.bytes
@@ -241,7 +258,10 @@ impl Storage {
     /// Whether nobody but this handle can reach the bytes.
     pub fn is_unique(&self) -> bool {
         Arc::strong_count(&self.0) == 1
-            && matches!(self.0.owner, Owner::Inline | Owner::Block { .. } | Owner::Gpu { .. })
+            && matches!(
+                self.0.owner,
+                Owner::Inline | Owner::Block { .. } | Owner::Gpu { .. } | Owner::Pinned { .. }
+            )
     }
 
     #[inline]

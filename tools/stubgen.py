@@ -38,7 +38,11 @@ TYPES = {
 RESULTS = {"Tensor": "Tensor", "Tensor[]": "tuple[Tensor, ...]", "bool": "_bool"}
 # One tensor, or several: their arguments say which.
 ONE_OR_SEVERAL = ("unique", "unique_consecutive")
-FACTORY = ("device: str | _device | None = None", "requires_grad: _bool = False")
+FACTORY = (
+    "device: str | _device | None = None",
+    "pin_memory: _bool = False",
+    "requires_grad: _bool = False",
+)
 KEYWORDS = {"from": "from_"}
 
 

@@ -135,8 +135,12 @@ class TypedStorage:
         return self._untyped_storage.is_shared()
 
     def is_pinned(self, device: Any = None) -> bool:
-        """Whether the memory is page-locked: it is not."""
-        return False
+        """Whether the memory is page-locked."""
+        return self._untyped_storage.is_pinned()
+
+    def pin_memory(self, device: Any = None) -> TypedStorage:
+        """The numbers in page-locked memory. RuntimeError without a GPU."""
+        return TypedStorage(wrap_storage=self._untyped_storage.pin_memory(), dtype=self.dtype)
 
     def tolist(self) -> list[Any]:
         """The numbers in a list."""
@@ -172,7 +176,7 @@ class TypedStorage:
         """Overwrites the numbers with those of a storage of the same size, converted."""
         if source.size() != self.size():
             raise RuntimeError(f"storages of {self.size()} and {source.size()} numbers cannot be copied")
-        self._numbers.copy_(source._numbers)
+        self._numbers.copy_(source._numbers, bool(non_blocking))
         return self
 
     def clone(self) -> TypedStorage:

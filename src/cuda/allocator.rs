@@ -1,10 +1,11 @@
 //! The caching allocator: memory of a GPU is asked for in large segments, which are cut into blocks.
 //! A block that is freed can be given away again at once to the same stream, as work in a stream is
 //! done in order; the driver, which would wait for the GPU, is not called.
+//! Graphs, which find their tensors at the same addresses in each replay, have pools of their own.
 //!
 //! Sizes and limits are those of PyTorch's allocator, so that `memory_reserved` tells the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Blocks start at multiples of this many bytes.
 const ALIGNMENT: u64 = 512;
@@ -50,9 +51,11 @@ struct Block {
     segment: u64,
 }
 
-/// Blocks of one pool may replace each other: same stream, same kind of segment.
+/// Blocks of one pool may replace each other: same graphs, same stream, same kind of segment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Pool {
+    /// The private pool of graphs; 0 for all other work.
+    private: u32,
     stream: usize,
     small: bool,
 }
@@ -63,6 +66,10 @@ pub struct Allocator<S> {
     blocks: BTreeMap<u64, Block>,
     /// Free blocks by pool, size and address: the first that is large enough fits best.
     free: BTreeSet<(Pool, u64, u64)>,
+    /// How many graphs use a private pool.
+    users: HashMap<u32, usize>,
+    /// Whether blocks are the source's own, with nothing around them: what tools that look for wrong accesses want.
+    uncached: bool,
     statistics: Statistics,
 }
 
@@ -78,8 +85,16 @@ impl<S: Source> Allocator<S> {
             source,
             blocks: BTreeMap::new(),
             free: BTreeSet::new(),
+            users: HashMap::new(),
+            uncached: false,
             statistics: Statistics::default(),
         }
+    }
+
+    /// Keeps nothing, and asks for each block by itself.
+    pub fn uncached(mut self) -> Allocator<S> {
+        self.uncached = true;
+        self
     }
 
     pub fn statistics(&self) -> Statistics {
@@ -91,14 +106,42 @@ impl<S: Source> Allocator<S> {
         self.statistics.peak_reserved = self.statistics.reserved;
     }
 
-    /// The address of a block of at least `bytes` bytes for work in `stream`.
-    pub fn allocate(&mut self, bytes: u64, stream: usize) -> Result<u64, OutOfMemory> {
+    /// Notes one more graph that uses a private pool: its memory stays as long as there is one.
+    pub fn use_pool(&mut self, private: u32) {
+        *self.users.entry(private).or_default() += 1;
+    }
+
+    /// Notes that a graph uses a private pool no more.
+    pub fn leave_pool(&mut self, private: u32) {
+        if let Some(users) = self.users.get_mut(&private) {
+            *users -= 1;
+            if *users == 0 {
+                self.users.remove(&private);
+            }
+        }
+    }
+
+    /// The address of a block of at least `bytes` bytes for work in `stream`, from a private pool or, with 0, from
+    /// the common one.
+    pub fn allocate(&mut self, bytes: u64, stream: usize, private: u32) -> Result<u64, OutOfMemory> {
         let rounded = bytes.max(1).checked_next_multiple_of(ALIGNMENT);
         let Some(size) = rounded.filter(|&b| b < 1 << 62) else {
             self.statistics.out_of_memory += 1;
             return Err(OutOfMemory { requested: bytes });
         };
-        let pool = Pool { stream, small: size <= SMALL };
+        let pool = Pool { private, stream, small: size <= SMALL };
+        if self.uncached {
+            let found = self.source.allocate(bytes.max(1));
+            let address = found.ok_or(OutOfMemory { requested: bytes }).inspect_err(|_| {
+                self.statistics.out_of_memory += 1;
+            })?;
+            self.blocks.insert(address, Block { bytes: size, free: false, pool, segment: address });
+            self.statistics.reserved += size;
+            self.statistics.peak_reserved = self.statistics.peak_reserved.max(self.statistics.reserved);
+            self.statistics.segments += 1;
+            self.count(size);
+            return Ok(address);
+        }
         let found = self.free.range((pool, size, 0)..=(pool, u64::MAX, u64::MAX)).next().copied();
         let address = match found {
             Some(key) => {
@@ -108,11 +151,16 @@ impl<S: Source> Allocator<S> {
             None => self.new_segment(size, pool).inspect_err(|_| self.statistics.out_of_memory += 1)?,
         };
         self.cut(address, size);
+        self.count(self.blocks[&address].bytes);
+        Ok(address)
+    }
+
+    /// Counts a block that was given away.
+    fn count(&mut self, bytes: u64) {
         let s = &mut self.statistics;
         s.allocations += 1;
-        s.allocated += self.blocks[&address].bytes;
+        s.allocated += bytes;
         s.peak_allocated = s.peak_allocated.max(s.allocated);
-        Ok(address)
     }
 
     /// Takes back a block; its memory may be given to later work of the same stream.
@@ -125,6 +173,13 @@ impl<S: Source> Allocator<S> {
         block.free = true;
         self.statistics.frees += 1;
         self.statistics.allocated -= block.bytes;
+        if self.uncached {
+            self.statistics.reserved -= block.bytes;
+            self.statistics.segments -= 1;
+            self.blocks.remove(&address);
+            self.source.release(address);
+            return;
+        }
         let (pool, segment) = (block.pool, block.segment);
         let mut start = address;
         let before = self.blocks.range(..address).next_back();
@@ -148,8 +203,9 @@ impl<S: Source> Allocator<S> {
         let whole: Vec<(Pool, u64, u64)> = self
             .free
             .iter()
-            .filter(|(_, bytes, at)| {
-                self.blocks[at].segment == *at
+            .filter(|(pool, bytes, at)| {
+                !self.users.contains_key(&pool.private)
+                    && self.blocks[at].segment == *at
                     && self.blocks.range(at + 1..).next().is_none_or(|(_, b)| b.segment != *at)
                     && *bytes > 0
             })
@@ -232,28 +288,56 @@ mod tests {
     #[test]
     fn freed_blocks_are_given_away_again() {
         let mut a = allocator(1 << 30);
-        let x = a.allocate(1000, 0).unwrap();
-        let y = a.allocate(1000, 0).unwrap();
+        let x = a.allocate(1000, 0, 0).unwrap();
+        let y = a.allocate(1000, 0, 0).unwrap();
         assert_eq!(y, x + 1024);
         a.free(x);
-        assert_eq!(a.allocate(512, 0).unwrap(), x);
-        assert_eq!(a.allocate(512, 0).unwrap(), x + 512);
+        assert_eq!(a.allocate(512, 0, 0).unwrap(), x);
+        assert_eq!(a.allocate(512, 0, 0).unwrap(), x + 512);
         assert_eq!((a.statistics().reserved, a.statistics().allocated), (2 << 20, 2048));
     }
 
     #[test]
     fn streams_do_not_share_blocks() {
         let mut a = allocator(1 << 30);
-        let x = a.allocate(1000, 0).unwrap();
+        let x = a.allocate(1000, 0, 0).unwrap();
         a.free(x);
-        assert_ne!(a.allocate(1000, 7).unwrap(), x);
+        assert_ne!(a.allocate(1000, 7, 0).unwrap(), x);
         assert_eq!(a.statistics().segments, 2);
+    }
+
+    #[test]
+    fn memory_of_graphs_is_their_own() {
+        let mut a = allocator(1 << 30);
+        a.use_pool(3);
+        let x = a.allocate(1000, 5, 3).unwrap();
+        a.free(x);
+        assert_ne!(a.allocate(1000, 5, 0).unwrap(), x);
+        assert_eq!(a.allocate(1000, 5, 3).unwrap(), x);
+        a.free(x);
+        a.empty_cache();
+        assert_eq!(a.statistics().segments, 2);
+        a.leave_pool(3);
+        a.empty_cache();
+        assert_eq!(a.statistics().segments, 1);
+    }
+
+    #[test]
+    fn without_a_cache_blocks_come_from_the_source() {
+        let mut a = allocator(1 << 30).uncached();
+        let x = a.allocate(1000, 0, 0).unwrap();
+        assert_eq!(a.source.given[&x], 1000);
+        assert_eq!((a.statistics().reserved, a.statistics().allocated), (1024, 1024));
+        a.free(x);
+        assert!(a.source.given.is_empty() && a.blocks.is_empty());
+        assert_eq!((a.statistics().reserved, a.statistics().allocated), (0, 0));
+        assert!(a.allocate(1 << 40, 0, 0).is_err());
     }
 
     #[test]
     fn neighbours_are_merged_and_whole_segments_returned() {
         let mut a = allocator(1 << 30);
-        let blocks: Vec<u64> = (0..4).map(|_| a.allocate(3 << 20, 0).unwrap()).collect();
+        let blocks: Vec<u64> = (0..4).map(|_| a.allocate(3 << 20, 0, 0).unwrap()).collect();
         assert_eq!(a.statistics().segments, 1);
         for i in [1, 3, 0, 2] {
             a.free(blocks[i]);
@@ -267,14 +351,14 @@ mod tests {
     #[test]
     fn a_full_card_gives_its_cache_back_before_it_refuses() {
         let mut a = allocator(64 << 20);
-        let x = a.allocate(40 << 20, 0).unwrap();
+        let x = a.allocate(40 << 20, 0, 0).unwrap();
         a.free(x);
-        let y = a.allocate(60 << 20, 0).unwrap();
+        let y = a.allocate(60 << 20, 0, 0).unwrap();
         assert_eq!(a.statistics().retries, 1);
-        assert_eq!(a.allocate(30 << 20, 0), Err(OutOfMemory { requested: 30 << 20 }));
+        assert_eq!(a.allocate(30 << 20, 0, 0), Err(OutOfMemory { requested: 30 << 20 }));
         a.free(y);
-        assert!(a.allocate(60 << 20, 0).is_ok());
-        assert!(a.allocate(u64::MAX, 0).is_err());
+        assert!(a.allocate(60 << 20, 0, 0).is_ok());
+        assert!(a.allocate(u64::MAX, 0, 0).is_err());
     }
 
     proptest::proptest! {
@@ -289,7 +373,7 @@ mod tests {
                     a.free(at);
                     continue;
                 }
-                let at = a.allocate(bytes, stream).unwrap();
+                let at = a.allocate(bytes, stream, 0).unwrap();
                 assert!(held.iter().all(|&(b, n)| at + bytes.max(1) <= b || b + n.max(1) <= at));
                 assert!(at.is_multiple_of(ALIGNMENT));
                 held.push((at, bytes));

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use cudarc::driver::result;
 
 use crate::cuda::gpu::{Gpu, driver_error};
+use crate::cuda::graph::Relaxed;
 use crate::error::{Error, Result};
 
 /// As `rn::BadIndex` has it.
@@ -36,6 +37,7 @@ pub fn slot(gpu: &Gpu, operation: &'static str) -> Result<(u64, c_int)> {
         Some(address) => address,
         None => {
             gpu.enter()?;
+            let _relaxed = Relaxed::enter();
             // Memory that the GPU may write to, at the same address.
             let flags = cudarc::driver::sys::CU_MEMHOSTALLOC_DEVICEMAP
                 | cudarc::driver::sys::CU_MEMHOSTALLOC_PORTABLE;

@@ -12,7 +12,8 @@ use cudarc::driver::sys;
 
 use crate::cuda::allocator::{Allocator, Source, Statistics};
 use crate::cuda::bad_index::{self, Note};
-use crate::cuda::stream::Streams;
+use crate::cuda::graph::{Captures, Relaxed};
+use crate::cuda::stream::{Stream, Streams};
 use crate::cuda::{compile, library};
 use crate::error::{Error, Result};
 
@@ -51,10 +52,12 @@ struct Driver {
 impl Source for Driver {
     fn allocate(&mut self, bytes: u64) -> Option<u64> {
         enter(self.context).ok()?;
+        let _relaxed = Relaxed::enter();
         // SAFETY: the context is current.
         unsafe { result::malloc_sync(usize::try_from(bytes).ok()?) }.ok()
     }
     fn release(&mut self, address: u64) {
+        let _relaxed = Relaxed::enter();
         // Freeing waits for the work of all streams, so that nothing uses the memory any more.
         // SAFETY: the context is current; the address came from `allocate` and is released once.
         if enter(self.context).is_ok() {
@@ -72,6 +75,7 @@ pub struct Gpu {
     kernels: RwLock<HashMap<KernelKey, Kernel>>,
     pub(super) streams: Streams,
     pub(super) note: Note,
+    pub(super) captures: Captures,
 }
 
 // SAFETY: a context may be used from any thread that makes it current; the rest is behind locks.
@@ -112,6 +116,9 @@ thread_local! {
 }
 
 pub const MAX_GPUS: usize = 16;
+
+/// PyTorch's name: with it each tensor has memory of the driver's own, for compute-sanitizer and the like.
+const NO_CACHE_VARIABLE: &str = "PYTORCH_NO_CUDA_MEMORY_CACHING";
 
 thread_local! {
     static CURRENT: Cell<u8> = const { Cell::new(0) };
@@ -176,6 +183,11 @@ pub fn gpu(index: u8) -> Result<&'static Gpu> {
     Ok(&GPUS.get_or_init(|| gpus)[index as usize])
 }
 
+/// Whether this process was forked from one that had used a GPU.
+pub fn is_forked() -> bool {
+    FORKED.load(Ordering::Relaxed)
+}
+
 /// Whether any GPU was used by this process.
 pub fn is_initialized() -> bool {
     GPUS.get().is_some() && !FORKED.load(Ordering::Relaxed)
@@ -221,10 +233,14 @@ impl Gpu {
             context,
             architecture: format!("sm_{}{}", properties.major, properties.minor),
             properties,
-            memory: Mutex::new(Allocator::new(Driver { context })),
+            memory: Mutex::new(match std::env::var_os(NO_CACHE_VARIABLE).is_some_and(|v| v != "0") {
+                true => Allocator::new(Driver { context }).uncached(),
+                false => Allocator::new(Driver { context }),
+            }),
             kernels: RwLock::new(HashMap::new()),
             streams: Streams::default(),
             note: Note::default(),
+            captures: Captures::default(),
         })
     }
 
@@ -236,6 +252,11 @@ impl Gpu {
     /// The stream that this thread's work goes to.
     pub fn stream(&self) -> CUstream {
         STREAMS.get()[self.index as usize]
+    }
+
+    /// The same as a `Stream`.
+    pub fn current_stream(&self) -> Stream {
+        Stream::of_raw(self.stream())
     }
 
     /// Sends this thread's work to another stream; null is the default one.
@@ -257,8 +278,21 @@ impl Gpu {
         self.memory().reset_peaks();
     }
 
+    /// Gives cached memory back; not while a stream is captured, as that waits for all streams.
     pub fn empty_cache(&self) {
-        self.memory().empty_cache();
+        if !self.has_capture() {
+            self.memory().empty_cache();
+        }
+    }
+
+    /// Notes that a graph uses a pool of memory.
+    pub(super) fn use_pool(&self, pool: u32) {
+        self.memory().use_pool(pool);
+    }
+
+    /// Notes that a graph uses a pool of memory no more.
+    pub(super) fn leave_pool(&self, pool: u32) {
+        self.memory().leave_pool(pool);
     }
 
     /// Free and total bytes, as the driver sees them.
@@ -270,6 +304,7 @@ impl Gpu {
     /// Waits until all work of all streams is done.
     pub fn synchronize(&self) -> Result<()> {
         self.enter()?;
+        self.refuse_capture("synchronize()")?;
         result::ctx::synchronize().map_err(driver_error)?;
         bad_index::check(self)
     }
@@ -277,6 +312,7 @@ impl Gpu {
     /// Waits until the work of this thread's stream is done.
     pub fn synchronize_stream(&self) -> Result<()> {
         self.enter()?;
+        self.refuse_capture("reading a value on the host, or a result whose size depends on values,")?;
         // SAFETY: the stream is one of this context.
         unsafe { result::stream::synchronize(self.stream()) }.map_err(driver_error)?;
         bad_index::check(self)
@@ -284,8 +320,8 @@ impl Gpu {
 
     /// A block of memory for work in this thread's stream.
     pub fn allocate(&'static self, bytes: usize) -> Result<Memory> {
-        let stream = self.stream() as usize;
-        let found = self.memory().allocate(bytes as u64, stream);
+        let (stream, pool) = (self.stream() as usize, self.pool());
+        let found = self.memory().allocate(bytes as u64, stream, pool);
         match found {
             Ok(address) => Ok(Memory { gpu: self, address }),
             Err(_) => {
@@ -317,6 +353,7 @@ impl Gpu {
         }
         let code = compile::cubin(&make()?, &self.architecture)?;
         self.enter()?;
+        let _relaxed = Relaxed::enter();
         let name = CString::new(name).expect("names of kernels are identifiers");
         // SAFETY: the code is a whole cubin for this GPU, and the module is never unloaded.
         let function = unsafe {

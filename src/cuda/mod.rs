@@ -7,8 +7,10 @@ pub mod bad_index;
 pub mod compile;
 pub mod formula;
 pub mod gpu;
+pub mod graph;
 pub mod library;
 pub mod nvrtc;
+pub mod pinned;
 pub mod stream;
 
 pub use gpu::{Gpu, Memory, count, gpu};

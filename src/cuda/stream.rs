@@ -14,10 +14,18 @@ use crate::cuda::gpu::{Gpu, driver_error};
 use crate::error::Result;
 
 /// A stream of some GPU. It lives as long as the process.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Stream(CUstream);
 
+// SAFETY: streams may be used from any thread.
+unsafe impl Send for Stream {}
+
 impl Stream {
+    /// Of what `Gpu::stream` gives.
+    pub(super) fn of_raw(raw: CUstream) -> Stream {
+        Stream(raw)
+    }
+
     pub fn raw(self) -> CUstream {
         self.0
     }
@@ -62,6 +70,7 @@ impl Gpu {
     /// Whether all work of a stream is done.
     pub fn is_idle(&self, stream: Stream) -> Result<bool> {
         self.enter()?;
+        self.refuse_captured(stream, "query()")?;
         // SAFETY: a stream of this GPU, which lives for ever.
         done(unsafe { sys::cuStreamQuery(stream.0) }.result())
     }
@@ -69,6 +78,7 @@ impl Gpu {
     /// Waits until all work of a stream is done.
     pub fn wait_for(&self, stream: Stream) -> Result<()> {
         self.enter()?;
+        self.refuse_captured(stream, "synchronize()")?;
         // SAFETY: a stream of this GPU, which lives for ever.
         unsafe { stream::synchronize(stream.0) }.map_err(driver_error)?;
         bad_index::check(self)

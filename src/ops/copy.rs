@@ -80,6 +80,19 @@ pub fn clone(x: &Tensor) -> Result<Tensor> {
     Ok(recorded_copy(out, x, "clone"))
 }
 
+/// In page-locked memory: the tensor itself if it is there. RuntimeError without a GPU, and for tensors of one.
+pub fn pin(x: &Tensor) -> Result<Tensor> {
+    if x.device().is_cuda() {
+        let name = x.dtype().scalar_name();
+        bail!(Autograd, "cannot pin 'torch.cuda.{name}Tensor' only dense CPU tensors can be pinned");
+    }
+    device::check_pinning()?;
+    if x.storage().pinned().is_some() {
+        return Ok(x.clone());
+    }
+    device::pinned(|| clone(x))
+}
+
 /// The tensor itself if it is contiguous, a row-major copy otherwise.
 pub fn contiguous(x: &Tensor) -> Result<Tensor> {
     if x.is_contiguous() {
@@ -277,7 +290,8 @@ pub const OPS: &[Op] = &[
                 &number
             }
         };
-        Ok(overwrite(a.tensor(0), src)?.into())
+        let copied = cuda::copy::non_blocking(a.bool(2), || overwrite(a.tensor(0), src))?;
+        Ok(copied.into())
     })
     .method_only()
     .doc("Overwrites the tensor with the elements of src, converted and broadcast."),

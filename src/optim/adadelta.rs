@@ -1,6 +1,6 @@
 //! Adadelta: steps in the unit of the parameter (Zeiler, 2012).
 
-use super::gpu::{SETTINGS, padded};
+use super::gpu::{NUMBERS, SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -38,6 +38,12 @@ impl Optimizer for Adadelta {
 
     fn state(&self) -> Vec<&'static str> {
         vec!["square_avg", "acc_delta"]
+    }
+
+    const COUNTED: Option<&'static str> = Some("s[2] = T(h[0]);");
+
+    fn counted_by(&self) -> [f64; NUMBERS] {
+        [self.lr, 0.0, 0.0, 0.0, 0.0]
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> AdadeltaRule<C> {

@@ -1,6 +1,6 @@
 //! Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019).
 
-use super::gpu::{SETTINGS, padded};
+use super::gpu::{NUMBERS, SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, maximum, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -52,6 +52,17 @@ impl Optimizer for Adam {
             names.push("max_exp_avg_sq");
         }
         names
+    }
+
+    const COUNTED: Option<&'static str> = Some(
+        "s[2] = T(1 - h[0] * h[3]);
+    s[6] = T(-(h[0] / (1 - ::pow(h[1], (double)c[0]))));
+    s[7] = T(::sqrt(1 - ::pow(h[2], (double)c[0])));",
+    );
+
+    fn counted_by(&self) -> [f64; NUMBERS] {
+        let decay = if self.decoupled_weight_decay { self.weight_decay } else { 0.0 };
+        [self.lr, self.beta1, self.beta2, decay, 0.0]
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> AdamRule<C> {

@@ -1,6 +1,6 @@
 //! Adamax: Adam by the largest gradient instead of the mean square (Kingma and Ba, 2015).
 
-use super::gpu::{SETTINGS, padded};
+use super::gpu::{NUMBERS, SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, lerp, maximum, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -39,6 +39,12 @@ impl Optimizer for Adamax {
 
     fn state(&self) -> Vec<&'static str> {
         vec!["exp_avg", "exp_inf"]
+    }
+
+    const COUNTED: Option<&'static str> = Some("s[4] = T(-(h[0] / (1 - ::pow(h[1], (double)c[0]))));");
+
+    fn counted_by(&self) -> [f64; NUMBERS] {
+        [self.lr, self.beta1, 0.0, 0.0, 0.0]
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> AdamaxRule<C> {

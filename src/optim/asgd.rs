@@ -1,6 +1,6 @@
 //! ASGD: gradient descent and the mean of the places it came by (Polyak and Juditsky, 1992).
 
-use super::gpu::{SETTINGS, padded};
+use super::gpu::{NUMBERS, SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -40,6 +40,19 @@ impl Optimizer for Asgd {
 
     fn counts(&self) -> &'static [&'static str] {
         &["step", "eta", "mu"]
+    }
+
+    const COUNTED: Option<&'static str> = Some(
+        "const double eta = c[1], t = c[0];
+    s[2] = T(1 - h[1] * eta);
+    s[3] = T(eta);
+    s[4] = T(c[2]);
+    c[1] = K(h[0] / ::pow(1 + h[1] * h[0] * t, h[2]));
+    c[2] = K(1 / (t - h[3] > 1 ? t - h[3] : 1));",
+    );
+
+    fn counted_by(&self) -> [f64; NUMBERS] {
+        [self.lr, self.lambd, self.alpha, self.t0, 0.0]
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> AsgdRule<C> {

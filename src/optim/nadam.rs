@@ -1,6 +1,6 @@
 //! NAdam: Adam that looks one step ahead (Dozat, 2016).
 
-use super::gpu::{SETTINGS, padded};
+use super::gpu::{NUMBERS, SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, decay, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -51,6 +51,22 @@ impl Optimizer for Nadam {
 
     fn counts(&self) -> &'static [&'static str] {
         &["step", "mu_product"]
+    }
+
+    const COUNTED: Option<&'static str> = Some(
+        "const double t = c[0];
+    const double mu = h[1] * (1 - 0.5 * ::pow(0.96, t * h[4])), next = h[1] * (1 - 0.5 * ::pow(0.96, (t + 1) * h[4]));
+    c[1] = K((double)c[1] * (double)K(mu));
+    const double product = c[1];
+    s[2] = T(1 - h[0] * h[3]);
+    s[6] = T(1 - ::pow(h[2], t));
+    s[7] = T(-h[0] * (1 - mu) / (1 - product));
+    s[8] = T(-h[0] * next / (1 - product * next));",
+    );
+
+    fn counted_by(&self) -> [f64; NUMBERS] {
+        let decay = if self.decoupled_weight_decay { self.weight_decay } else { 0.0 };
+        [self.lr, self.beta1, self.beta2, decay, self.momentum_decay]
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> NadamRule<C> {

@@ -1,6 +1,6 @@
 //! RAdam: Adam that waits until it knows the variance (Liu et al., 2020).
 
-use super::gpu::{SETTINGS, padded};
+use super::gpu::{NUMBERS, SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, decay, flag, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -47,6 +47,21 @@ impl Optimizer for Radam {
 
     fn state(&self) -> Vec<&'static str> {
         vec!["exp_avg", "exp_avg_sq"]
+    }
+
+    const COUNTED: Option<&'static str> = Some(
+        "const double t = c[0], power = ::pow(h[2], t), correction = 1 - power, longest = 2 / (1 - h[2]) - 1;
+    const double length = longest - 2 * t * power / correction;
+    const double ratio = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length);
+    s[2] = T(1 - h[0] * h[3]);
+    s[6] = T(-h[0] / (1 - ::pow(h[1], t)));
+    s[7] = T(length > 5 ? 1 : 0);
+    s[8] = T(::sqrt(ratio) * ::sqrt(correction));",
+    );
+
+    fn counted_by(&self) -> [f64; NUMBERS] {
+        let decay = if self.decoupled_weight_decay { self.weight_decay } else { 0.0 };
+        [self.lr, self.beta1, self.beta2, decay, 0.0]
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> RadamRule<C> {

@@ -1,6 +1,6 @@
 //! RMSprop: steps by the root of the mean square (Hinton, 2012), or of the variance (Graves, 2013).
 
-use super::gpu::{SETTINGS, padded};
+use super::gpu::{NUMBERS, SETTINGS, padded};
 use super::{Count, Optimizer, Real, Rule, constant, flag, lerp, sign, with_decay};
 
 #[derive(Clone, Copy)]
@@ -54,6 +54,12 @@ impl Optimizer for RmsProp {
             names.push("momentum_buffer");
         }
         names
+    }
+
+    const COUNTED: Option<&'static str> = Some("s[2] = T(h[0]);");
+
+    fn counted_by(&self) -> [f64; NUMBERS] {
+        [self.lr, 0.0, 0.0, 0.0, 0.0]
     }
 
     fn rule<C: Real>(&self, counts: &mut [Count]) -> RmsPropRule<C> {

@@ -42,6 +42,8 @@ impl Optimizer for Rprop {
         vec!["prev", "step_size"]
     }
 
+    const COUNTED: Option<&'static str> = Some("");
+
     fn rule<C: Real>(&self, counts: &mut [Count]) -> RpropRule<C> {
         counts[0].advance();
         RpropRule {

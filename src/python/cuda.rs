@@ -26,7 +26,7 @@ use crate::ops::cuda::template::Instance;
 use crate::ops::cuda::{
     arg_extreme, axis, conv, ctc, distance, fft, fold, grid_sample, histogram, index, linalg, mask, matmul, pool, recurrent, reduce, scan, search, select, softmax, sort,
 };
-use crate::optim::{self, loss_scale};
+use crate::optim::{self, Optimizer, loss_scale};
 use crate::python::gc::without_gil;
 
 /// Number of GPUs; 0 where there is no driver.
@@ -371,7 +371,20 @@ fn _cuda_template_kernels() -> Vec<(String, String)> {
                 (optim::RmsProp::TEXT, 5),
                 (optim::Rprop::TEXT, 4),
             ] {
-                add("update_step", dtype, optim::gpu::source(rule, dtype, slots));
+                add("update_step", dtype, optim::gpu::source(rule, dtype, slots, slots == 4));
+            }
+            for (text, counts) in [
+                (optim::Adam::COUNTED, 1),
+                (optim::Adamax::COUNTED, 1),
+                (optim::Asgd::COUNTED, 3),
+                (optim::Nadam::COUNTED, 2),
+                (optim::Radam::COUNTED, 1),
+                (optim::RmsProp::COUNTED, 1),
+                (optim::Rprop::COUNTED, 1),
+            ] {
+                let kind = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
+                let text = text.unwrap_or_default();
+                add("advance", dtype, optim::gpu::advance_source(text, dtype, counts, kind));
             }
             add("unscale", dtype, loss_scale::unscale_instance(dtype, |i| i.source()));
             for distribution in [

@@ -299,9 +299,11 @@ fn tensor<'py>(
     requires_grad: bool,
     pin_memory: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let _ = pin_memory;
     warn_copy_of_tensor(data, "torch.tensor(sourceTensor)")?;
-    let t = device::moved(tensor_from(data, dtype_argument(dtype, "tensor")?, true)?, device)?;
+    let mut t = device::moved(tensor_from(data, dtype_argument(dtype, "tensor")?, true)?, device)?;
+    if pin_memory {
+        t = copy::pin(&t)?;
+    }
     if requires_grad {
         t.set_requires_grad(true)?;
     }

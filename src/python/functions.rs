@@ -311,8 +311,20 @@ fn run<'py>(
         }
         call_on_device(group, op, values, extras.device)
     };
-    let output = if elements > RELEASE_GIL { without_gil(py, compute) } else { compute() }?;
-    let mut output = output;
+    let place = || {
+        if !extras.pin_memory {
+            return compute();
+        }
+        device::check_pinning()?;
+        match device::pinned(compute)? {
+            Output::Tensor(t) if t.device().is_cuda() => {
+                Err(Error::Autograd("Only dense CPU tensors can be pinned".to_owned()))
+            }
+            Output::Tensor(t) => copy::pin(&t).map(Output::Tensor),
+            other => Ok(other),
+        }
+    };
+    let mut output = if elements > RELEASE_GIL { without_gil(py, place) } else { place() }?;
     if let (Some(node), Some(before)) = (group.node, before) {
         output.name_nodes(node(&Args(values)), before);
     }

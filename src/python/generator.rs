@@ -39,7 +39,20 @@ fn state_tensor(py: Python<'_>, generator: &Generator) -> PyResult<Py<PyAny>> {
     Ok(wrap(py, device::at(Device::Cpu, || Tensor::from_slice(&bytes, &[bytes.len()]))?)?.unbind())
 }
 
+/// RuntimeError while a graph is captured that draws from the generator.
+fn not_captured(generator: &Generator, call: &str) -> PyResult<()> {
+    match generator {
+        Generator::Cuda(_, stream) if stream.with(|philox| philox.capture.is_some()) => {
+            Err(PyRuntimeError::new_err(format!(
+                "Cannot call {call}() of a CUDA generator during CUDA graph capture: the graph draws from it"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn load_state(generator: &Generator, state: &Bound<'_, PyAny>) -> PyResult<()> {
+    not_captured(generator, "set_state")?;
     let tensor = convert::tensor_of(state).filter(|t| t.dtype() == DType::U8 && !t.device().is_cuda());
     let Some(tensor) = tensor else {
         return Err(PyTypeError::new_err("RNG state must be a torch.ByteTensor"));
@@ -60,11 +73,26 @@ fn load_state(generator: &Generator, state: &Bound<'_, PyAny>) -> PyResult<()> {
     Ok(())
 }
 
-fn reseed(generator: &Generator, seed: u64) {
+fn reseed(generator: &Generator, seed: u64) -> PyResult<()> {
     match generator {
         Generator::Cpu(stream) => stream.with(|mt| *mt = Mt19937::new(seed)),
-        Generator::Cuda(_, stream) => stream.with(|philox| *philox = Philox::new(seed)),
+        Generator::Cuda(_, stream) => return reseed_gpu(stream, seed),
     }
+    Ok(())
+}
+
+/// RuntimeError for another seed while a graph is captured that draws from the stream.
+fn reseed_gpu(stream: &Stream<Philox>, seed: u64) -> PyResult<()> {
+    stream.with(|philox| match philox.capture {
+        Some(_) if philox.seed == seed => Ok(()),
+        Some(_) => Err(PyRuntimeError::new_err(
+            "CUDAGeneratorImpl::set_current_seed can be called during stream capture only if new seed is the same as the original seed.",
+        )),
+        None => {
+            *philox = Philox::new(seed);
+            Ok(())
+        }
+    })
 }
 
 /// The stream of a GPU's generator; the CPU's has no offset.
@@ -88,7 +116,7 @@ impl PyGenerator {
     }
 
     fn manual_seed<'py>(slf: Bound<'py, Self>, seed: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
-        reseed(&slf.get().0, seed_of(seed)?);
+        reseed(&slf.get().0, seed_of(seed)?)?;
         Ok(slf)
     }
 
@@ -99,13 +127,14 @@ impl PyGenerator {
         }
     }
 
-    fn seed(&self) -> u64 {
+    fn seed(&self) -> PyResult<u64> {
         let seed = unforeseen_seed();
-        reseed(&self.0, seed);
-        seed
+        reseed(&self.0, seed)?;
+        Ok(seed)
     }
 
     fn get_state(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        not_captured(&self.0, "get_state")?;
         state_tensor(py, &self.0)
     }
 
@@ -118,12 +147,21 @@ impl PyGenerator {
     fn clone_state(&self) -> PyGenerator {
         PyGenerator(match &self.0 {
             Generator::Cpu(stream) => Generator::Cpu(Stream::new(stream.with(|mt| mt.clone()))),
-            Generator::Cuda(index, stream) => Generator::Cuda(*index, Stream::new(stream.with(|p| *p))),
+            Generator::Cuda(index, stream) => {
+                let state = stream.with(|philox| Philox { capture: None, ..*philox });
+                Generator::Cuda(*index, Stream::new(state))
+            }
         })
     }
 
+    /// A generator over the same state, which graphs may draw from.
     fn graphsafe_get_state(&self) -> PyResult<PyGenerator> {
-        Err(PyNotImplementedError::new_err("graphsafe_get_state is not supported in this Generator"))
+        match &self.0 {
+            Generator::Cuda(..) => Ok(PyGenerator(self.0.clone())),
+            Generator::Cpu(_) => {
+                Err(PyNotImplementedError::new_err("graphsafe_get_state is not supported in this Generator"))
+            }
+        }
     }
 
     fn graphsafe_set_state(&self, state: &Bound<'_, PyGenerator>) -> PyResult<PyGenerator> {
@@ -137,6 +175,7 @@ impl PyGenerator {
 
     fn set_offset(&self, offset: u64) -> PyResult<()> {
         let stream = with_offset(&self.0)?;
+        not_captured(&self.0, "set_offset")?;
         if !offset.is_multiple_of(4) {
             return Err(PyRuntimeError::new_err("offset must be a multiple of 4"));
         }
@@ -171,13 +210,13 @@ fn default_generator() -> Generator {
 #[pyfunction]
 fn manual_seed<'py>(py: Python<'py>, seed: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let seed = seed_of(seed)?;
-    reseed(&default_generator(), seed);
-    seed_gpus(seed);
+    reseed(&default_generator(), seed)?;
+    seed_gpus(seed)?;
     py.import("rustnn._C")?.getattr("default_generator")
 }
 
-fn seed_gpus(seed: u64) {
-    GPUS.iter().for_each(|stream| stream.with(|philox| *philox = Philox::new(seed)));
+fn seed_gpus(seed: u64) -> PyResult<()> {
+    GPUS.iter().try_for_each(|stream| reseed_gpu(stream, seed))
 }
 
 #[pyfunction]
@@ -186,11 +225,11 @@ fn initial_seed() -> u64 {
 }
 
 #[pyfunction]
-fn seed() -> u64 {
+fn seed() -> PyResult<u64> {
     let seed = unforeseen_seed();
-    reseed(&default_generator(), seed);
-    seed_gpus(seed);
-    seed
+    reseed(&default_generator(), seed)?;
+    seed_gpus(seed)?;
+    Ok(seed)
 }
 
 #[pyfunction]

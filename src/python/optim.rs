@@ -39,12 +39,14 @@ fn step(
     grads: &Bound<'_, PyList>,
     states: &Bound<'_, PyList>,
     optimizer: &impl Optimizer,
+    rate: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     let all = Parameters {
         params: tensors(params)?,
         grads: tensors(grads)?,
         state: named(states, &optimizer.state())?,
         counts: named(states, optimizer.counts())?,
+        rate: rate.map(one_tensor).transpose()?,
     };
     let counts = [params.len(), grads.len(), states.len()];
     if counts.iter().any(|&n| n != counts[0]) {
@@ -85,19 +87,21 @@ fn one_tensor(value: &Bound<'_, PyAny>) -> PyResult<Tensor> {
     tensor_of(value).ok_or_else(|| PyTypeError::new_err("expected a tensor"))
 }
 
-/// Each optimizer's function: parameters, gradients, states, and the settings by their names.
+/// Each optimizer's function: parameters, gradients, states, the settings by their names, and a rate on a GPU.
 macro_rules! steps {
     ($($function:ident: $optimizer:ident($($setting:ident: $type:ty),*);)*) => {
         $(
             #[pyfunction]
+            #[pyo3(signature = (params, grads, states, $($setting),*, rate=None))]
             #[allow(clippy::too_many_arguments)] // the optimizer's own settings
             fn $function(
                 params: &Bound<'_, PyList>,
                 grads: &Bound<'_, PyList>,
                 states: &Bound<'_, PyList>,
-                $($setting: $type),*
+                $($setting: $type,)*
+                rate: Option<&Bound<'_, PyAny>>,
             ) -> PyResult<()> {
-                step(params, grads, states, &optim::$optimizer { $($setting),* })
+                step(params, grads, states, &optim::$optimizer { $($setting),* }, rate)
             }
         )*
 

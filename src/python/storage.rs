@@ -128,8 +128,26 @@ impl PyStorage {
         self.0.device().is_cuda()
     }
 
-    fn is_pinned(&self) -> bool {
-        false
+    #[pyo3(signature = (device=None))]
+    fn is_pinned(&self, device: Option<&Bound<'_, PyAny>>) -> bool {
+        let _ = device;
+        self.0.pinned().is_some()
+    }
+
+    /// The bytes in page-locked memory: the storage itself if they are there. RuntimeError without a GPU.
+    #[pyo3(signature = (device=None))]
+    fn pin_memory<'py>(
+        slf: Bound<'py, Self>,
+        device: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, Self>> {
+        let _ = device;
+        let own = &slf.get().0;
+        let bytes = Tensor::from_storage(own.clone(), Layout::contiguous(&[own.bytes()]), DType::U8)?;
+        let pinned = copy::pin(&bytes)?;
+        if pinned.storage().same(own) {
+            return Ok(slf);
+        }
+        Bound::new(slf.py(), PyStorage(pinned.storage().clone()))
     }
 
     fn is_shared(&self) -> bool {

@@ -16,6 +16,7 @@ pub struct To {
     pub dtype: Option<DType>,
     pub device: Option<Device>,
     pub copy: bool,
+    pub non_blocking: bool,
     /// The memory format by its name.
     pub format: Option<String>,
 }
@@ -45,7 +46,9 @@ pub fn read_to(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) ->
             (target.dtype, place) = (Some(dtype), Place::NonBlocking);
         } else if arg.is_instance_of::<PyBool>() && i > 0 {
             match place {
-                Place::Device | Place::DType | Place::NonBlocking => place = Place::Copy,
+                Place::Device | Place::DType | Place::NonBlocking => {
+                    (target.non_blocking, place) = (arg.is_truthy()?, Place::Copy);
+                }
                 Place::Copy => (target.copy, place) = (arg.is_truthy()?, Place::End),
                 Place::End => return Err(invalid(args, kwargs)?),
             }
@@ -79,7 +82,7 @@ pub fn read_to(args: &Bound<'_, PyTuple>, kwargs: Option<&Bound<'_, PyDict>>) ->
                 Some(t) => (target.dtype, target.device) = (Some(t.dtype()), Some(t.device())),
                 None => return Err(invalid(args, kwargs)?),
             },
-            "non_blocking" => {}
+            "non_blocking" => target.non_blocking = value.is_truthy()?,
             "memory_format" => match formats::format_name(&value) {
                 None if !value.is_none() => return Err(invalid(args, kwargs)?),
                 format => target.format = format,

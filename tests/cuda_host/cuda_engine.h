@@ -95,13 +95,17 @@ uint64_t wait_for(Wait w, Op op, unsigned mask, uint64_t value, int arg, int wid
 inline void yield() { suspend(false); }  // stays ready to run
 
 // ---------------------------------------------------------------- launching
-bool add(const char* name, void (*call)(void**));
+bool add(const char* name, void (*call)(void**), const unsigned* sizes, unsigned count);
 template <auto F> struct Thunk;
 template <class... A, void (*F)(A...)> struct Thunk<F> {
   static_assert((std::is_trivially_copyable_v<A> && ...), "kernel arguments are copied as bytes");
   static_assert((sizeof(A) + ... + 0) <= 4096, "kernel arguments: 4 KiB at most");
   template <size_t... I> CH_RAW static void go(void** p, std::index_sequence<I...>) { (void)p; F(*(A*)p[I]...); }
   CH_RAW static void call(void** p) { go(p, std::index_sequence_for<A...>{}); }
+  static bool add(const char* name) {  // with the sizes of its arguments: a graph keeps copies of them
+    static const unsigned sizes[] = {(unsigned)sizeof(A)..., 0};
+    return ch::add(name, &call, sizes, sizeof...(A));
+  }
 };
 #ifndef CH_CHECK
 inline void check_atomic(void*, unsigned) {}
@@ -111,7 +115,7 @@ void check_atomic(void*, unsigned bytes);
 }  // namespace ch
 #define CH_PASTE2(a, b) a##b
 #define CH_PASTE(a, b) CH_PASTE2(a, b)
-#define CH_KERNEL(...) static const bool CH_PASTE(ch_kernel_, __COUNTER__) = ch::add(#__VA_ARGS__, &ch::Thunk<__VA_ARGS__>::call);
+#define CH_KERNEL(...) static const bool CH_PASTE(ch_kernel_, __COUNTER__) = ch::Thunk<__VA_ARGS__>::add(#__VA_ARGS__);
 #ifndef CH_LINKED
 #include "cuda_scheduler.h"
 #endif

@@ -254,9 +254,9 @@ CH_BODY void run_block(Engine& e) {
 }
 
 // ---------------------------------------------------------------- launching
-struct Kernel { void (*call)(void**); };
+struct Kernel { void (*call)(void**); const unsigned* sizes; unsigned count; };
 static std::map<std::string, Kernel>& kernels() { static std::map<std::string, Kernel> k; return k; }
-CH_BODY bool add(const char* name, void (*call)(void**)) { return kernels()[name].call = call, true; }
+CH_BODY bool add(const char* name, void (*call)(void**), const unsigned* sizes, unsigned count) { return kernels()[name] = {call, sizes, count}, true; }
 static std::mutex& pool_lock() { static std::mutex m; return m; }
 static std::vector<Engine*>& pool() { static std::vector<Engine*> p; return p; }
 #ifdef CH_CHECK
@@ -267,6 +267,11 @@ CH_BODY void check_begin(Engine&, char* const*) {}
 }  // namespace ch
 
 CH_API CH_BODY void ch_seed(uint64_t seed) { ch::self.seed = seed; }
+// The sizes of a kernel's arguments; null if there is no such kernel.
+CH_API CH_BODY const unsigned* ch_arguments(const char* name, unsigned* count) {
+  auto k = ch::kernels().find(name);
+  return k == ch::kernels().end() ? nullptr : (*count = k->second.count, k->second.sizes);
+}
 // args as in cuLaunchKernel: one pointer to each argument. Null, or what went wrong (valid until this OS thread launches again).
 CH_API CH_BODY const char* launch(const char* name, const unsigned* grid, const unsigned* block, unsigned smem, void** args) {
   using namespace ch;

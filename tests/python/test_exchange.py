@@ -190,6 +190,9 @@ def test_there_is_no_gpu() -> None:
         lambda: torch.set_default_device("cuda"),
         lambda: torch.device("cuda").__enter__(),
         lambda: torch.ones(2).pin_memory(),
+        lambda: torch.zeros(2, pin_memory=True),
+        lambda: torch.tensor([1.0], pin_memory=True),
+        lambda: torch.cuda.CUDAGraph(),
     ):
         with pytest.raises(RuntimeError):
             wrong()

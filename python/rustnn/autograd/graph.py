@@ -84,15 +84,20 @@ class saved_tensors_hooks:
 
 
 class save_on_cpu(saved_tensors_hooks):
-    """Inside, saved tensors wait in the memory of the CPU and come back where they were."""
+    """Inside, saved tensors wait in the memory of the CPU and come back where they were.
+
+    With ``pin_memory`` that memory is page-locked, and nobody waits for the copies.
+    """
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
         def pack(tensor: Tensor) -> tuple[Any, Tensor]:
+            if pin_memory and tensor.is_cuda:
+                return tensor.device, tensor.to("cpu", non_blocking=True)
             return tensor.device, tensor.cpu()
 
         def unpack(packed: tuple[Any, Tensor]) -> Tensor:
             device, tensor = packed
-            return tensor.to(device)
+            return tensor.to(device, non_blocking=pin_memory)
 
         super().__init__(pack, unpack)
 

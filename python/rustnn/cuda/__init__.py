@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 add_library_folders()
 
 __all__ = [
+    "CUDAGraph",
     "current_device",
     "current_stream",
     "default_stream",
@@ -29,12 +30,16 @@ __all__ = [
     "get_device_properties",
     "get_rng_state",
     "get_rng_state_all",
+    "graph",
+    "graph_pool_handle",
     "init",
     "initial_seed",
     "ipc_collect",
     "is_available",
     "is_bf16_supported",
+    "is_current_stream_capturing",
     "is_initialized",
+    "make_graphed_callables",
     "manual_seed",
     "manual_seed_all",
     "max_memory_allocated",
@@ -217,18 +222,13 @@ def ipc_collect() -> None:
     """Frees memory that other processes shared: none is shared."""
 
 
-def is_current_stream_capturing() -> bool:
-    """Whether work on the GPU is being recorded: False, graphs are not there yet."""
-    return False
-
-
-class CUDAGraph:
-    """Recorded work on a GPU. RuntimeError without a GPU, NotImplementedError with one: not there yet."""
-
-    def __init__(self, keep_graph: bool = False) -> None:
-        _missing()
-
-
+_GRAPHS = {
+    "CUDAGraph",
+    "graph",
+    "graph_pool_handle",
+    "is_current_stream_capturing",
+    "make_graphed_callables",
+}
 _MEMORY = {
     "empty_cache",
     "max_memory_allocated",
@@ -258,6 +258,11 @@ _RANDOM = {
 _STREAMS = {"Event", "Stream", "StreamContext", "current_stream", "default_stream", "set_stream", "stream"}
 
 if TYPE_CHECKING:
+    from rustnn.cuda.graphs import CUDAGraph as CUDAGraph
+    from rustnn.cuda.graphs import graph as graph
+    from rustnn.cuda.graphs import graph_pool_handle as graph_pool_handle
+    from rustnn.cuda.graphs import is_current_stream_capturing as is_current_stream_capturing
+    from rustnn.cuda.graphs import make_graphed_callables as make_graphed_callables
     from rustnn.cuda.memory import empty_cache as empty_cache
     from rustnn.cuda.memory import max_memory_allocated as max_memory_allocated
     from rustnn.cuda.memory import max_memory_reserved as max_memory_reserved
@@ -287,7 +292,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    for names, module in ((_MEMORY, "memory"), (_RANDOM, "random"), (_STREAMS, "streams")):
+    families = ((_GRAPHS, "graphs"), (_MEMORY, "memory"), (_RANDOM, "random"), (_STREAMS, "streams"))
+    for names, module in families:
         if name in names:
             value = getattr(import_module(f"rustnn.cuda.{module}"), name)
             globals()[name] = value
@@ -299,7 +305,7 @@ def __getattr__(name: str) -> Any:
             return CUDA_TYPES[name]
     if name == "default_generators":
         return tuple(_C._cuda_generator(i) for i in range(device_count()))
-    if name in ("amp", "nvtx", "memory", "random", "streams"):
+    if name in ("amp", "graphs", "nvtx", "memory", "random", "streams"):
         return import_module(f"rustnn.cuda.{name}")
     if name == "OutOfMemoryError":
         from rustnn import OutOfMemoryError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn.optim.checks import check_lr, check_not_negative
-from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.optimizer import FusedOptimizer, count, rate_of
 from rustnn.optim.recorded import parts, plus_decay, rate
 
 TYPE_CHECKING = False
@@ -21,7 +21,8 @@ class Adadelta(FusedOptimizer):
     """The gradient over its root mean square, times the root mean square of the steps so far (Zeiler, 2012).
 
     ``rho`` says how long both means remember, ``lr`` multiplies the step. ValueError for settings out of
-    range. ``foreach`` and ``capturable`` are taken and change nothing.
+    range. ``foreach`` is taken and changes
+    nothing; with ``capturable`` a CUDA graph can have the step.
     """
 
     later_settings: ClassVar[dict[str, Any]] = {
@@ -74,15 +75,17 @@ class Adadelta(FusedOptimizer):
         states: list[dict[str, Any]],
         group: dict[str, Any],
     ) -> None:
+        lr, tensor_lr = rate_of(group)
         _C._adadelta_step(
             params,
             grads,
             states,
-            float(group["lr"]),
+            lr,
             group["rho"],
             group["eps"],
             group["weight_decay"],
             group["maximize"],
+            tensor_lr,
         )
 
     def _recorded_step(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative, check_switches
-from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.optimizer import FusedOptimizer, count, rate_of
 from rustnn.optim.recorded import decayed, parts, rate, update_means
 
 TYPE_CHECKING = False
@@ -23,7 +23,8 @@ class Adam(FusedOptimizer):
     ``betas`` say how long the two means remember, ``eps`` keeps the quotient finite, ``weight_decay`` w adds
     ``w * p`` to the gradient (or shrinks p itself, if ``decoupled_weight_decay``), ``amsgrad`` divides by the
     largest square so far, ``maximize`` climbs (Kingma and Ba, 2015). ValueError for settings out of range.
-    ``foreach``, ``capturable`` and ``fused`` are taken and change nothing.
+    ``foreach`` and ``fused`` are taken and change
+    nothing; with ``capturable`` a CUDA graph can have the step.
     """
 
     later_settings: ClassVar[dict[str, Any]] = {
@@ -97,11 +98,12 @@ class Adam(FusedOptimizer):
         group: dict[str, Any],
     ) -> None:
         beta1, beta2 = group["betas"]
+        lr, tensor_lr = rate_of(group)
         _C._adam_step(
             params,
             grads,
             states,
-            float(group["lr"]),
+            lr,
             float(beta1),
             float(beta2),
             group["eps"],
@@ -109,6 +111,7 @@ class Adam(FusedOptimizer):
             group["amsgrad"],
             group["maximize"],
             group["decoupled_weight_decay"],
+            tensor_lr,
         )
 
     def _recorded_step(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative
-from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.optimizer import FusedOptimizer, count, rate_of
 from rustnn.optim.recorded import parts, plus_decay, rate
 
 TYPE_CHECKING = False
@@ -20,8 +20,8 @@ __all__ = ["Adamax"]
 class Adamax(FusedOptimizer):
     """Adam that divides by the largest gradient of late instead of the mean square (Kingma and Ba, 2015).
 
-    Settings are as in ``Adam``. ValueError for settings out of range. ``foreach`` and ``capturable`` are
-    taken and change nothing.
+    Settings are as in ``Adam``. ValueError for settings out of range. ``foreach`` is taken and changes
+    nothing; with ``capturable`` a CUDA graph can have the step.
     """
 
     later_settings: ClassVar[dict[str, Any]] = {
@@ -75,16 +75,18 @@ class Adamax(FusedOptimizer):
         group: dict[str, Any],
     ) -> None:
         beta1, beta2 = group["betas"]
+        lr, tensor_lr = rate_of(group)
         _C._adamax_step(
             params,
             grads,
             states,
-            float(group["lr"]),
+            lr,
             beta1,
             beta2,
             group["eps"],
             group["weight_decay"],
             group["maximize"],
+            tensor_lr,
         )
 
     def _recorded_step(

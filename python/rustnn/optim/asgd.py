@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn.optim.checks import check_lr, check_not_negative
-from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.optimizer import FusedOptimizer, count, rate_of
 from rustnn.optim.recorded import parts, plus_decay
 
 TYPE_CHECKING = False
@@ -21,7 +21,8 @@ class ASGD(FusedOptimizer):
     """Gradient descent whose state ``ax`` is the mean of the parameter from step ``t0`` on.
 
     ``lambd`` shrinks the parameter, and with ``alpha`` the rate (Polyak and Juditsky, 1992). ValueError for a
-    negative rate or decay. ``foreach`` and ``capturable`` are taken and change nothing.
+    negative rate or decay. ``foreach`` is taken and changes
+    nothing; with ``capturable`` a CUDA graph can have the step.
     """
 
     later_settings: ClassVar[dict[str, Any]] = {
@@ -74,16 +75,18 @@ class ASGD(FusedOptimizer):
         states: list[dict[str, Any]],
         group: dict[str, Any],
     ) -> None:
+        lr, tensor_lr = rate_of(group)
         _C._asgd_step(
             params,
             grads,
             states,
-            float(group["lr"]),
+            lr,
             group["lambd"],
             group["alpha"],
             group["t0"],
             group["weight_decay"],
             group["maximize"],
+            tensor_lr,
         )
 
     def _recorded_step(

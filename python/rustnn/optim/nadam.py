@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative
-from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.optimizer import FusedOptimizer, count, rate_of
 from rustnn.optim.recorded import decayed, parts, rate, update_means
 
 TYPE_CHECKING = False
@@ -21,7 +21,8 @@ class NAdam(FusedOptimizer):
     """Adam with Nesterov's momentum (Dozat, 2016).
 
     ``momentum_decay`` says how fast the momentum grows to ``betas[0]``; the rest is as in ``Adam``.
-    ValueError for settings out of range. ``foreach`` and ``capturable`` are taken and change nothing.
+    ValueError for settings out of range. ``foreach`` is taken and changes
+    nothing; with ``capturable`` a CUDA graph can have the step.
     """
 
     later_settings: ClassVar[dict[str, Any]] = {
@@ -81,11 +82,12 @@ class NAdam(FusedOptimizer):
         group: dict[str, Any],
     ) -> None:
         beta1, beta2 = group["betas"]
+        lr, tensor_lr = rate_of(group)
         _C._nadam_step(
             params,
             grads,
             states,
-            float(group["lr"]),
+            lr,
             beta1,
             beta2,
             group["eps"],
@@ -93,6 +95,7 @@ class NAdam(FusedOptimizer):
             group["momentum_decay"],
             group["decoupled_weight_decay"],
             group["maximize"],
+            tensor_lr,
         )
 
     def _recorded_step(

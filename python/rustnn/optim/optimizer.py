@@ -358,6 +358,9 @@ class FusedOptimizer(Optimizer):
 
     # Settings that groups of old checkpoints lack, with what they had in their place.
     later_settings: ClassVar[dict[str, Any]]
+    # Whether a step depends on how many there were.
+    _counts_steps: ClassVar[bool] = True
+    _warned_capturable = False
 
     def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Any]:
         """What is remembered about a parameter, before its first step."""
@@ -401,6 +404,8 @@ class FusedOptimizer(Optimizer):
                 entry = self.state.get(param)
                 if entry and "step" in entry and not isinstance(entry["step"], Tensor):
                     entry["step"] = count(float(entry["step"]))  # a number in old checkpoints
+                if entry:
+                    _place_counts(param, entry, group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Change every parameter that has a gradient; returns what ``closure`` returns.
@@ -408,6 +413,9 @@ class FusedOptimizer(Optimizer):
         With ``differentiable=True`` the step is recorded: gradients flow through the new parameters to the
         gradients (made with ``create_graph=True``), the old parameters and a rate that is a tensor.
         """
+        capturing = _C._cuda_is_capturing()
+        if capturing or self.defaults.get("capturable"):
+            self._check_capture(capturing)
         loss = None if closure is None else call_closure(closure)
         for group in self.param_groups:
             params, grads = with_gradients(group["params"])
@@ -415,6 +423,27 @@ class FusedOptimizer(Optimizer):
                 update = self._record_update if group["differentiable"] else self._update
                 update(params, grads, self._states(params, group), group)
         return loss
+
+    def _check_capture(self, capturing: bool) -> None:
+        """RuntimeError if a graph is captured, and steps are counted on the host."""
+        capturable = [group.get("capturable") for group in self.param_groups]
+        if capturing and not all(capturable) and self._counts_steps:
+            raise RuntimeError(
+                f"Attempting CUDA graph capture of step() for an instance of {type(self).__name__} but "
+                "param_groups' capturable is False."
+            )
+        on_gpu = any(param.is_cuda for group in self.param_groups for param in group["params"])
+        if on_gpu and not capturing and all(capturable) and not self._warned_capturable:
+            import warnings
+
+            self._warned_capturable = True
+            warnings.warn(
+                "This instance was constructed with capturable=True or some of all the param_groups came "
+                "with capturable=True, but step() is running without CUDA graph capture. If you never intend "
+                "to graph-capture this instance, capturable=True can impair performance, and you should set "
+                "capturable=False.",
+                stacklevel=4,
+            )
 
     def _states(self, params: list[Tensor], group: dict[str, Any]) -> list[dict[str, Any]]:
         """The dicts of these parameters, new ones before their first step."""
@@ -424,13 +453,42 @@ class FusedOptimizer(Optimizer):
             entry = known[param]
             if not entry:
                 known[param] = entry = self._new_state(param, group)
+                _place_counts(param, entry, group)
             states.append(entry)
         return states
 
 
 def count(value: float) -> Tensor:
     """A number that is kept of a parameter: a 0-d tensor."""
-    return _C.tensor(value, dtype=_C.float64 if _C.get_default_dtype() == _C.float64 else _C.float32)
+    return _C.tensor(value, dtype=_count_dtype())
+
+
+def _count_dtype() -> _C.dtype:
+    return _C.float64 if _C.get_default_dtype() == _C.float64 else _C.float32
+
+
+# Numbers of a parameter's state that a step counts on.
+_COUNTS = ("step", "eta", "mu", "mu_product")
+
+
+def _place_counts(param: Tensor, entry: dict[str, Any], group: dict[str, Any]) -> None:
+    """Keeps the counts of a parameter on its GPU if the step is to be captured, and on the CPU otherwise."""
+    if not param.is_cuda:
+        return
+    capturable = bool(group.get("capturable"))
+    for name in _COUNTS:
+        value = entry.get(name)
+        if isinstance(value, Tensor) and value.is_cuda != capturable:
+            place = {"device": param.device if capturable else "cpu", "dtype": _count_dtype()}
+            entry[name] = _C.full((), value.item(), **place)
+
+
+def rate_of(group: dict[str, Any]) -> tuple[float, Tensor | None]:
+    """The rate as a number, and as the tensor that a captured step reads it from."""
+    rate = group["lr"]
+    if isinstance(rate, Tensor) and rate.is_cuda and group.get("capturable"):
+        return 0.0, rate
+    return float(rate), None
 
 
 def with_gradients(params: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

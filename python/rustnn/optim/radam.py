@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn.optim.checks import check_betas, check_lr, check_not_negative
-from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.optimizer import FusedOptimizer, count, rate_of
 from rustnn.optim.recorded import decayed, parts, rate, update_means
 
 TYPE_CHECKING = False
@@ -20,8 +20,8 @@ __all__ = ["RAdam"]
 class RAdam(FusedOptimizer):
     """Adam whose first steps do not divide by a root that is not known yet (Liu et al., 2020).
 
-    Settings are as in ``Adam``. ValueError for settings out of range. ``foreach`` and ``capturable`` are
-    taken and change nothing.
+    Settings are as in ``Adam``. ValueError for settings out of range. ``foreach`` is taken and changes
+    nothing; with ``capturable`` a CUDA graph can have the step.
     """
 
     later_settings: ClassVar[dict[str, Any]] = {
@@ -78,17 +78,19 @@ class RAdam(FusedOptimizer):
         group: dict[str, Any],
     ) -> None:
         beta1, beta2 = group["betas"]
+        lr, tensor_lr = rate_of(group)
         _C._radam_step(
             params,
             grads,
             states,
-            float(group["lr"]),
+            lr,
             beta1,
             beta2,
             group["eps"],
             group["weight_decay"],
             group["decoupled_weight_decay"],
             group["maximize"],
+            tensor_lr,
         )
 
     def _recorded_step(

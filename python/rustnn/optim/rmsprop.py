@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C
 from rustnn.optim.checks import check_lr, check_not_negative
-from rustnn.optim.optimizer import FusedOptimizer, count
+from rustnn.optim.optimizer import FusedOptimizer, count, rate_of
 from rustnn.optim.recorded import parts, plus_decay, rate
 
 TYPE_CHECKING = False
@@ -21,8 +21,8 @@ class RMSprop(FusedOptimizer):
     """The gradient over the root of the running mean of its square, or with ``centered`` of its variance.
 
     ``alpha`` says how long the mean remembers, ``momentum`` keeps a running sum of the steps (Hinton, 2012;
-    Graves, 2013). ValueError for negative settings. ``foreach`` and ``capturable`` are taken and change
-    nothing.
+    Graves, 2013). ValueError for negative settings. ``foreach`` is taken and changes
+    nothing; with ``capturable`` a CUDA graph can have the step.
     """
 
     later_settings: ClassVar[dict[str, Any]] = {
@@ -79,17 +79,19 @@ class RMSprop(FusedOptimizer):
         states: list[dict[str, Any]],
         group: dict[str, Any],
     ) -> None:
+        lr, tensor_lr = rate_of(group)
         _C._rmsprop_step(
             params,
             grads,
             states,
-            float(group["lr"]),
+            lr,
             group["alpha"],
             group["eps"],
             group["weight_decay"],
             group["momentum"],
             group["centered"],
             group["maximize"],
+            tensor_lr,
         )
 
     def _recorded_step(

@@ -22,7 +22,8 @@ class Rprop(FusedOptimizer):
 
     ``etas`` are the factors after a change of sign and without one, ``step_sizes`` the least and the largest
     size, ``lr`` the first (Riedmiller and Braun, 1993). For whole data sets, not for batches. ValueError for
-    settings out of range. ``foreach`` and ``capturable`` are taken and change nothing.
+    settings out of range. ``foreach`` is taken and changes
+    nothing; with ``capturable`` a CUDA graph can have the step.
     """
 
     later_settings: ClassVar[dict[str, Any]] = {

@@ -25,6 +25,7 @@ class SGD(FusedOptimizer):
     ValueError for negative settings. ``foreach`` and ``fused`` are taken and change nothing.
     """
 
+    _counts_steps = False
     later_settings: ClassVar[dict[str, Any]] = {
         "nesterov": False,
         "maximize": False,

@@ -18,13 +18,19 @@ __device__ __forceinline__ Words philox(Words c, unsigned long long seed) {
     return c;
 }
 
-// What the generator hands to a launch; `offset` is a multiple of 4.
-struct Place { unsigned long long seed, offset; };
+// What the generator hands to a launch; `offset` is a multiple of 4. In a graph the seed is read when it is replayed, and
+// what is to be added to the offset.
+struct Place { unsigned long long seed, offset; const unsigned long long* graph; };
 
 // A thread's part of the stream.
 struct Stream {
     unsigned long long seed, place, sequence;
-    __device__ __forceinline__ Stream(Place from, unsigned long long thread) : seed(from.seed), place(from.offset / 4), sequence(thread) {}
+    __device__ __forceinline__ Stream(Place from, unsigned long long thread) : seed(from.seed), place(from.offset / 4), sequence(thread) {
+        if (from.graph) {
+            seed = from.graph[0];
+            place = (from.graph[1] + from.offset) / 4;
+        }
+    }
     __device__ __forceinline__ Words next() {
         const Words counter = {{(unsigned)place, (unsigned)(place >> 32), (unsigned)sequence, (unsigned)(sequence >> 32)}};
         if (++place == 0) sequence++;

@@ -15,7 +15,7 @@ use crate::ops::copy;
 use crate::ops::cuda::pointwise::{gpu_of, grid, launch};
 use crate::ops::cuda::template::{Instance, argument, computed_type, types_of};
 use crate::ops::pointwise::Arg;
-use crate::random::{Generator, Philox, take};
+use crate::random::{Generator, take};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -75,11 +75,6 @@ fn in_memory_order(t: &Tensor, body: impl FnOnce(&Tensor) -> Result<()>) -> Resu
     copy::write(t, &dense)
 }
 
-/// A stream's place as `rn::Place` has it.
-fn place(from: Philox) -> [u64; 2] {
-    [from.seed, from.offset]
-}
-
 /// Fills with numbers of a distribution with parameters `a` and `b`.
 pub fn fill(
     t: &Tensor,
@@ -92,7 +87,7 @@ pub fn fill(
         let wide = precision(t.dtype()) == DType::F64;
         let kernel = fill_instance(distribution, t.dtype(), |i| i.kernel(gpu))?;
         let (grid, count) = geometry(gpu, t.numel() as u64, if wide { WORDS / 2 } else { WORDS });
-        let mut from = place(take(generator, gpu.index, count)?);
+        let mut from = take(generator, gpu, count)?;
         let (mut address, mut n) = (t.device_address(), t.numel() as i64);
         let (mut doubles, mut floats) = ([a, b], [a as f32, b as f32]);
         let mut arguments = vec![argument(&mut address), argument(&mut n), argument(&mut from)];
@@ -120,7 +115,7 @@ pub fn fill_integers(
         let wide = wide || range == 0 || range >= 1 << 28;
         let kernel = integers_instance(t.dtype(), wide, |i| i.kernel(gpu))?;
         let (grid, count) = geometry(gpu, t.numel() as u64, if wide { WORDS / 2 } else { WORDS });
-        let mut from = place(take(generator, gpu.index, count)?);
+        let mut from = take(generator, gpu, count)?;
         let (mut address, mut n) = (t.device_address(), t.numel() as i64);
         let mut arguments = [
             argument(&mut address),
@@ -142,7 +137,7 @@ pub fn bernoulli(t: &Tensor, p: &Tensor, generator: Option<&Generator>) -> Resul
     let gpu = gpu_of(t)?;
     let kernel = bernoulli_instance(t.dtype(), p.dtype(), |i| i.kernel(gpu))?;
     // A thread takes four numbers; PyTorch keeps room for ten.
-    let mut from = place(take(generator, gpu.index, 10)?);
+    let mut from = take(generator, gpu, 10)?;
     let (mut to, mut probabilities, mut n) = (t.device_address(), p.device_address(), t.numel() as i64);
     let mut arguments =
         [argument(&mut to), argument(&mut probabilities), argument(&mut n), argument(&mut from)];
@@ -173,7 +168,7 @@ pub fn draw_columns(weights: &Tensor, count: usize, generator: Option<&Generator
     unsafe { gpu.launch(kernel, [blocks, 1, 1], THREADS as u32, &mut arguments)? };
     let kernel = columns_instance(weights.dtype(), true, |i| i.kernel(gpu))?;
     let (grid, numbers) = geometry(gpu, *n as u64, WORDS / 2);
-    let mut stream = place(take(generator, gpu.index, numbers)?);
+    let mut stream = take(generator, gpu, numbers)?;
     let mut arguments = [
         argument(to),
         argument(between),
@@ -206,7 +201,7 @@ pub fn draw_by_rejection(
     let kernel = rejection_instance(distribution, t.dtype(), a.dtype(), |i| i.kernel(gpu))?;
     let (a, b) = (copy::contiguous(a)?, b.map(copy::contiguous).transpose()?);
     let (grid, rows) = geometry(gpu, t.numel() as u64, 1);
-    let mut from = place(take(generator, gpu.index, rows * ROOM)?);
+    let mut from = take(generator, gpu, rows * ROOM)?;
     let mut places = [t.device_address(), a.device_address(), b.as_ref().map_or(0, Tensor::device_address)];
     let mut n = t.numel() as i64;
     let mut arguments: Vec<_> = places.iter_mut().map(argument).collect();
@@ -230,7 +225,7 @@ pub fn dropout(x: &Tensor, p: f64) -> Result<Tensor> {
     let width = [4, 2].into_iter().find(|&w| n.is_multiple_of(w) && aligned(w)).unwrap_or(1);
     let kernel = dropout_instance(x.dtype(), width as u8, |i| i.kernel(gpu))?;
     let (grid, count) = geometry(gpu, n, WORDS);
-    let mut from = place(take(None, gpu.index, count)?);
+    let mut from = take(None, gpu, count)?;
     let scale = 1.0 / (1.0 - p);
     let mut places = [out.device_address(), mask.device_address(), source.device_address()];
     let (mut count, mut doubles, mut floats) = (n as i64, [1.0 - p, scale], [(1.0 - p) as f32, scale as f32]);

@@ -7,7 +7,7 @@ use pyo3::types::{PyInt, PyTuple};
 use super::PyTensor;
 use crate::device::Device;
 use crate::layout::{MemoryFormat, wrap_dim};
-use crate::ops::view;
+use crate::ops::{copy, view};
 use crate::python::convert::{handle, size_object, tensor_of, wrap};
 use crate::python::{device, dtype, formats, subclass};
 
@@ -170,20 +170,26 @@ impl PyTensor {
         self.tensor().device().is_cuda()
     }
 
-    fn is_pinned(&self) -> bool {
-        false
+    #[pyo3(signature = (device=None))]
+    fn is_pinned(&self, device: Option<&Bound<'_, PyAny>>) -> bool {
+        let _ = device;
+        self.tensor().storage().pinned().is_some()
     }
 
-    /// Page-locked memory serves transfers to a GPU: RuntimeError where there is none, else NotImplementedError.
+    /// In page-locked memory, which a GPU reads and writes by itself; the tensor itself if it is there. RuntimeError
+    /// where there is no GPU.
     #[pyo3(signature = (device=None))]
-    fn pin_memory(&self, device: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    fn pin_memory<'py>(
+        slf: &Bound<'py, Self>,
+        device: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let _ = device;
-        if crate::cuda::count() > 0 {
-            return Err(PyNotImplementedError::new_err("page-locked memory is not implemented"));
+        let t = handle(slf);
+        let pinned = copy::pin(&t)?;
+        if pinned.is(&t) {
+            return Ok(slf.as_any().clone());
         }
-        Err(PyRuntimeError::new_err(
-            "Cannot access accelerator device when none is available: pin_memory() serves transfers to one",
-        ))
+        subclass::like(slf, wrap(slf.py(), pinned)?)
     }
 
     fn record_stream(&self, stream: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -8,7 +8,7 @@ use super::PyTensor;
 use crate::device::{self, Device};
 use crate::dtype::DType;
 use crate::layout::MemoryFormat;
-use crate::ops::{copy, view};
+use crate::ops::{copy, cuda, view};
 use crate::python::convert::{handle, wrap};
 use crate::python::to::{read_to, type_argument};
 use crate::python::{data, device as python_device, formats, numpy, subclass};
@@ -19,7 +19,7 @@ fn cast<'py>(
     to: DType,
     format: Option<MemoryFormat>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    convert(slf, to, slf.get().tensor().device(), format)
+    convert(slf, to, slf.get().tensor().device(), format, false)
 }
 
 /// As another dtype on another device; the tensor itself if it is all that already.
@@ -28,13 +28,21 @@ fn convert<'py>(
     to: DType,
     device: Device,
     format: Option<MemoryFormat>,
+    non_blocking: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let t = handle(slf);
-    let result = device::guarded(|| {
-        // The smaller one of both dtypes travels.
-        let first = device::at(t.device(), || match to.size() <= t.dtype().size() {
-            true => copy::to_dtype(&t, to),
-            false => Ok(t.clone()),
+    let leaves = non_blocking && device == Device::Cpu && t.device().is_cuda();
+    let work = || {
+        // The smaller one of both dtypes travels; what the host is not to wait for it cannot convert.
+        let first = device::at(t.device(), || {
+            let first = match leaves || to.size() <= t.dtype().size() {
+                true => copy::to_dtype(&t, to)?,
+                false => t.clone(),
+            };
+            match format {
+                Some(format) if leaves => copy::in_format(&first, format),
+                _ => Ok(first),
+            }
         })?;
         device::at(device, || {
             let there = copy::to_dtype(&copy::to_device(&first, device)?, to)?;
@@ -43,7 +51,10 @@ fn convert<'py>(
                 None => Ok(there),
             }
         })
-    })?;
+    };
+    let work = || cuda::copy::non_blocking(non_blocking, work);
+    // Memory that the GPU writes by itself.
+    let result = device::guarded(|| if leaves { device::pinned(work) } else { work() })?;
     if result.is(&t) {
         return Ok(slf.as_any().clone());
     }
@@ -117,7 +128,7 @@ impl PyTensor {
             let copied = copy::clone_in(&t, format.unwrap_or(MemoryFormat::Preserve))?;
             return subclass::like(slf, wrap(slf.py(), copied)?);
         }
-        convert(slf, to, device, format)
+        convert(slf, to, device, format, target.non_blocking)
     }
 
     /// The name of the tensor's type, or the tensor converted to a type or dtype.
@@ -148,7 +159,7 @@ impl PyTensor {
         slf: &Bound<'py, Self>,
         memory_format: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        convert(slf, slf.get().tensor().dtype(), Device::Cpu, format_of(memory_format)?)
+        convert(slf, slf.get().tensor().dtype(), Device::Cpu, format_of(memory_format)?, false)
     }
 
     /// On a GPU, the current one if none is named; the tensor itself if it is there.
@@ -159,13 +170,12 @@ impl PyTensor {
         non_blocking: bool,
         memory_format: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = non_blocking;
         let cuda = PyString::new(slf.py(), "cuda").into_any();
         let to = python_device::read(device.filter(|d| !d.is_none()).unwrap_or(&cuda))?;
         let Some(to) = to.filter(|d| d.is_cuda()) else {
             return Err(PyRuntimeError::new_err("Invalid device, must be cuda device"));
         };
-        convert(slf, slf.get().tensor().dtype(), to, format_of(memory_format)?)
+        convert(slf, slf.get().tensor().dtype(), to, format_of(memory_format)?, non_blocking)
     }
 
     /// The tensor itself, or its values in another dtype: every tensor is dense.

@@ -60,7 +60,8 @@ class DataLoader(Generic[T_co]):
     name, or a context), call ``worker_init_fn(number)`` first, and live for one pass, or as long as the
     loader if ``persistent_workers``. ``timeout`` is how many seconds a batch may take (0: for ever);
     ``in_order=False`` yields batches as they come. An exception in a worker is raised again in the loop, and
-    RuntimeError if a worker dies. ``pin_memory`` does nothing but warn without an accelerator.
+    RuntimeError if a worker dies. With ``pin_memory`` batches come in page-locked memory, which a GPU reads
+    by itself (``batch.to("cuda", non_blocking=True)``); without a GPU it does nothing but warn.
     """
 
     _initialized = False

@@ -25,8 +25,7 @@ class _BaseDataLoaderIter:
         self._index_sampler = loader._index_sampler
         self._num_workers = loader.num_workers
         self._timeout = loader.timeout
-        if loader.pin_memory:
-            _warn_of_pinning(loader)
+        self._pin_memory = loader.pin_memory and _can_pin(loader)
         self._sampler_iter: Iterator[Any] = iter(self._index_sampler)
         # PyTorch draws a seed for workers at the start of every pass, workers or not; what is drawn after it
         # (the sampler's seed first of all) is the same only if we do too.
@@ -51,6 +50,10 @@ class _BaseDataLoaderIter:
     def __next__(self) -> Any:
         data = self._next_data()
         self._num_yielded += 1
+        if self._pin_memory:
+            from rustnn.utils.data.pinning import pin_memory
+
+            data = pin_memory(data)
         if self._length_told is not None and self._num_yielded > self._length_told and self._iterable:
             import warnings
 
@@ -88,8 +91,11 @@ class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
         return self._fetcher.fetch(self._next_index())
 
 
-def _warn_of_pinning(loader: DataLoader[Any]) -> None:
+def _can_pin(loader: DataLoader[Any]) -> bool:
+    """Whether there is a GPU that page-locked memory would serve; warns if there is none."""
     import warnings
+
+    from rustnn import cuda
 
     # Told where the loop is, not somewhere in here.
     level = 2
@@ -101,8 +107,11 @@ def _warn_of_pinning(loader: DataLoader[Any]) -> None:
             f"ignore pin_memory_device='{loader.pin_memory_device}'.",
             stacklevel=level,
         )
+    if cuda.is_available():
+        return True
     warnings.warn(
         "'pin_memory' argument is set as true but no accelerator is found, then device pinned memory won't "
         "be used.",
         stacklevel=level,
     )
+    return False
