@@ -147,7 +147,7 @@ pub fn allow_winograd(allow: bool) {
 #[derive(Clone, Copy)]
 struct Mode {
     level: Level,
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "Winograd is AVX-512 only"))]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "Winograd is for x86 only"))]
     winograd: bool,
 }
 
@@ -190,8 +190,8 @@ unsafe fn forward_in<T: Ring>(
         if is_f32::<T>() && !shape.is_empty() && direct::fits(shape) {
             let bias = bias.map_or(std::ptr::null(), |b| b.cast());
             #[cfg(target_arch = "x86_64")]
-            if mode.winograd && mode.level == Level::Avx512 && winograd::pays(shape) {
-                return winograd::forward(shape, x.cast(), weight.cast(), bias, y.cast());
+            if mode.winograd && winograd::pays(mode.level, shape) {
+                return winograd::forward(mode.level, shape, x.cast(), weight.cast(), bias, y.cast());
             }
             return direct::forward(mode.level, shape, x.cast(), weight.cast(), bias, y.cast());
         }
@@ -225,8 +225,8 @@ unsafe fn backward_input_in<T: Ring>(
     unsafe {
         if is_f32::<T>() && !shape.is_empty() && direct::fits(shape) {
             #[cfg(target_arch = "x86_64")]
-            if mode.winograd && mode.level == Level::Avx512 && winograd::pays(shape) {
-                return winograd::backward_input(shape, gy.cast(), weight.cast(), gx.cast());
+            if mode.winograd && winograd::pays(mode.level, shape) {
+                return winograd::backward_input(mode.level, shape, gy.cast(), weight.cast(), gx.cast());
             }
             return direct::backward_input(mode.level, shape, gy.cast(), weight.cast(), gx.cast());
         }
