@@ -3,6 +3,7 @@
 //! Every stride, padding, dilation and number of groups is right; which algorithm runs depends on
 //! the shape (f32; measured, see each file):
 //! - [`winograd`]: 3×3 kernels of stride 1 with enough channels: a quarter of the multiplications.
+//!   With dilation it runs on parts of the images ([`dilated`]).
 //!   Its error is about ten times that of the direct sum (1e-5 of the largest output);
 //!   [`allow_winograd`] turns it off.
 //! - [`direct`]: everything else. The image is copied once into zero-padded planes, and the
@@ -19,10 +20,13 @@ use num_traits::Float;
 use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(target_arch = "x86_64")]
+mod dilated;
 mod direct;
 mod generic;
 mod lanes;
 mod scratch;
+mod single;
 pub use scratch::Shared;
 #[cfg(test)]
 mod tests;
@@ -193,6 +197,12 @@ unsafe fn forward_in<T: Ring>(
             if mode.winograd && winograd::pays(mode.level, shape) {
                 return winograd::forward(mode.level, shape, x.cast(), weight.cast(), bias, y.cast());
             }
+            #[cfg(target_arch = "x86_64")]
+            if mode.winograd
+                && let Some(parts) = dilated::parts(mode.level, shape)
+            {
+                return dilated::forward(mode.level, shape, &parts, x.cast(), weight.cast(), bias, y.cast());
+            }
             return direct::forward(mode.level, shape, x.cast(), weight.cast(), bias, y.cast());
         }
         generic::forward(shape, x, weight, bias, y)
@@ -227,6 +237,19 @@ unsafe fn backward_input_in<T: Ring>(
             #[cfg(target_arch = "x86_64")]
             if mode.winograd && winograd::pays(mode.level, shape) {
                 return winograd::backward_input(mode.level, shape, gy.cast(), weight.cast(), gx.cast());
+            }
+            #[cfg(target_arch = "x86_64")]
+            if mode.winograd
+                && let Some(parts) = dilated::parts(mode.level, shape)
+            {
+                return dilated::backward_input(
+                    mode.level,
+                    shape,
+                    &parts,
+                    gy.cast(),
+                    weight.cast(),
+                    gx.cast(),
+                );
             }
             return direct::backward_input(mode.level, shape, gy.cast(), weight.cast(), gx.cast());
         }

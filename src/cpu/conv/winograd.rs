@@ -15,7 +15,6 @@
 
 #![allow(clippy::needless_range_loop, reason = "tiles of registers are arrays that several indices address")]
 
-use super::direct::each;
 use super::lanes::{Avx2, Avx512, Lanes};
 use super::scratch::{self, Shared};
 use super::tile::{self, Panels, Slot, Tile, TileFn};
@@ -407,8 +406,7 @@ unsafe fn write_output<S: Tiles>(
     unsafe {
         let mut half = [[S::splat(0.0); 6]; 4];
         for x in 0..6 {
-            let column =
-                output_transform::<S>(std::array::from_fn(|r| S::load(m.add((r * 6 + x) * stride))));
+            let column = output_transform::<S>(std::array::from_fn(|r| S::load(m.add((r * 6 + x) * stride))));
             for r in 0..4 {
                 half[r][x] = column[r];
             }
@@ -535,12 +533,12 @@ impl Problem {
             let (x, weight, bias, y) = (Shared::of(x), Shared::of(weight), Shared::of(bias), Shared::new(y));
             // Panels follow each other, each with all its places.
             let panel_at = |rows: &Range<usize>| filters.at(PLACES * rows.start * self.depth);
-            each(serial, panels.count, &|_, i| {
+            par::for_each_with_slot(slots, panels.count, &|_, i| {
                 let rows = panels.get(i);
                 // SAFETY: a panel writes its own filters; the level is the machine's.
                 unsafe { (steps.filters)(self, rows.clone(), weight.get(), panel_at(&rows)) }
             });
-            each(serial, blocks * parts, &|slot, job| {
+            par::for_each_with_slot(slots, blocks * parts, &|slot, job| {
                 let (block, part) = (job / parts, job % parts);
                 let all: [Strip; STRIPS] = std::array::from_fn(|i| {
                     if i < strips { self.strip(block * strips + i, lanes) } else { Strip::default() }
