@@ -184,7 +184,7 @@ volume = volume.detach()
 
 
 @pytest.mark.parametrize(
-    "shape, weight, options",
+    ("shape", "weight", "options"),
     [
         ((2, 6, 19, 23), (6, 1, 3, 3), "padding=1, groups=6"),
         ((1, 5, 9, 40), (10, 1, 5, 3), "stride=2, padding=(2, 1), groups=5"),
