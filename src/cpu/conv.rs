@@ -3,6 +3,7 @@
 //! Every stride, padding, dilation and number of groups is right; which algorithm runs depends on
 //! the shape (f32; measured, see each file):
 //! - [`winograd`]: 3×3 kernels of stride 1 with enough channels: a quarter of the multiplications.
+//!   With dilation it runs on parts of the images ([`dilated`]).
 //!   Its error is about ten times that of the direct sum (1e-5 of the largest output);
 //!   [`allow_winograd`] turns it off.
 //! - [`direct`]: everything else. The image is copied once into zero-padded planes, and the
@@ -19,10 +20,13 @@ use num_traits::Float;
 use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(target_arch = "x86_64")]
+mod dilated;
 mod direct;
 mod generic;
 mod lanes;
 mod scratch;
+mod single;
 pub use scratch::Shared;
 #[cfg(test)]
 mod tests;
@@ -147,7 +151,7 @@ pub fn allow_winograd(allow: bool) {
 #[derive(Clone, Copy)]
 struct Mode {
     level: Level,
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "Winograd is AVX-512 only"))]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "Winograd is for x86 only"))]
     winograd: bool,
 }
 
@@ -190,8 +194,14 @@ unsafe fn forward_in<T: Ring>(
         if is_f32::<T>() && !shape.is_empty() && direct::fits(shape) {
             let bias = bias.map_or(std::ptr::null(), |b| b.cast());
             #[cfg(target_arch = "x86_64")]
-            if mode.winograd && mode.level == Level::Avx512 && winograd::pays(shape) {
-                return winograd::forward(shape, x.cast(), weight.cast(), bias, y.cast());
+            if mode.winograd && winograd::pays(mode.level, shape) {
+                return winograd::forward(mode.level, shape, x.cast(), weight.cast(), bias, y.cast());
+            }
+            #[cfg(target_arch = "x86_64")]
+            if mode.winograd
+                && let Some(parts) = dilated::parts(mode.level, shape)
+            {
+                return dilated::forward(mode.level, shape, &parts, x.cast(), weight.cast(), bias, y.cast());
             }
             return direct::forward(mode.level, shape, x.cast(), weight.cast(), bias, y.cast());
         }
@@ -225,8 +235,21 @@ unsafe fn backward_input_in<T: Ring>(
     unsafe {
         if is_f32::<T>() && !shape.is_empty() && direct::fits(shape) {
             #[cfg(target_arch = "x86_64")]
-            if mode.winograd && mode.level == Level::Avx512 && winograd::pays(shape) {
-                return winograd::backward_input(shape, gy.cast(), weight.cast(), gx.cast());
+            if mode.winograd && winograd::pays(mode.level, shape) {
+                return winograd::backward_input(mode.level, shape, gy.cast(), weight.cast(), gx.cast());
+            }
+            #[cfg(target_arch = "x86_64")]
+            if mode.winograd
+                && let Some(parts) = dilated::parts(mode.level, shape)
+            {
+                return dilated::backward_input(
+                    mode.level,
+                    shape,
+                    &parts,
+                    gy.cast(),
+                    weight.cast(),
+                    gx.cast(),
+                );
             }
             return direct::backward_input(mode.level, shape, gy.cast(), weight.cast(), gx.cast());
         }

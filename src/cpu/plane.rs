@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use crate::cpu::conv::Shared;
 use crate::cpu::par;
-use crate::cpu::pool::Number;
+use crate::cpu::pool::{Number, sweep};
+use crate::cpu::simd::{Element, Kernel, Simd, level};
 
 /// Planes of `n` elements, each with `m` indices; an index outside `0..n` stands for nothing.
 #[derive(Clone, Copy)]
@@ -63,40 +64,85 @@ pub unsafe fn scatter<T: Number>(p: Planes, x: *const T, index: *const i64, y: *
     });
 }
 
+/// Where the windows of a plane lie on each axis: within its sizes, and not empty.
+pub type Windows = [Vec<Range<usize>>; 3];
+
 /// The largest of the window that an output has on each axis, and its flat index in the plane; the
-/// first of equal ones, the last NaN. Windows lie within `sizes` and are not empty.
+/// first of equal ones, the last NaN. `windows` has one entry for all planes, or one for each.
 ///
 /// # Safety
-/// `x` has a plane of `sizes`, `y` and `index` one element an output.
+/// `x` has planes of `sizes`, `y` and `index` one element an output.
 pub unsafe fn largest<T: Number>(
+    planes: usize,
     sizes: [usize; 3],
-    windows: &[Vec<Range<usize>>; 3],
+    windows: &[Windows],
     x: *const T,
     y: *mut T,
     index: *mut i64,
 ) {
-    let mut output = 0;
-    for depths in &windows[0] {
-        for rows in &windows[1] {
+    let outputs: usize = windows.first().map_or(0, |w| w.iter().map(Vec::len).product());
+    let call =
+        Largest { sizes, windows, outputs, x: Shared::of(x), y: Shared::new(y), index: Shared::new(index) };
+    let cost = (sizes.iter().product::<usize>() + 8 * outputs) as f64 * 0.5;
+    par::for_range(planes, par::grain_for(planes, cost), &|planes| f32::dispatch(level(), (&call, planes)));
+}
+
+struct Largest<'a, T> {
+    sizes: [usize; 3],
+    windows: &'a [Windows],
+    outputs: usize,
+    x: Shared<T>,
+    y: Shared<T>,
+    index: Shared<i64>,
+}
+
+// The vectors are the compiler's, whatever `T` is: f32 only names the instruction set.
+impl<T: Number> Kernel<f32> for (&Largest<'_, T>, Range<usize>) {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, _: S) {
+        let width = self.0.sizes[2];
+        let (mut best, mut rows) = (vec![T::LOWEST; width], vec![0; width]);
+        self.1.for_each(|plane| self.0.plane(plane, &mut best, &mut rows));
+    }
+}
+
+impl<T: Number> Largest<'_, T> {
+    /// The rows of each window are taken together first, for all columns: the best of each, and its row.
+    #[inline(always)]
+    fn plane(&self, plane: usize, best: &mut [T], rows: &mut [u32]) {
+        let [depth, height, width] = self.sizes;
+        let x = self.x.at(plane * depth * height * width).cast_const();
+        let mut output = plane * self.outputs;
+        let windows = &self.windows[plane.min(self.windows.len() - 1)];
+        for (depths, lines) in windows[0].iter().flat_map(|d| windows[1].iter().map(move |l| (d, l))) {
+            best.fill(T::LOWEST);
+            rows.fill((depths.start * height + lines.start) as u32);
+            for row in depths.clone().flat_map(|d| lines.clone().map(move |l| d * height + l)) {
+                // SAFETY: windows lie within the plane.
+                unsafe { sweep::<T, 1>(x.add(row * width), 1, best, rows, row as u32) };
+            }
             for columns in &windows[2] {
-                let mut best = T::LOWEST;
-                let mut place = (depths.start * sizes[1] + rows.start) * sizes[2] + columns.start;
-                for d in depths.clone() {
-                    for r in rows.clone() {
-                        for i in columns.clone().map(|c| (d * sizes[1] + r) * sizes[2] + c) {
-                            // SAFETY: windows lie within the plane.
-                            let v = unsafe { *x.add(i) };
-                            #[allow(clippy::eq_op)] // NaN is what does not equal itself
-                            if v > best || v != v {
-                                (best, place) = (v, i);
-                            }
-                        }
+                let (mut value, mut place) =
+                    (best[columns.start], rows[columns.start] as usize * width + columns.start);
+                for c in columns.start + 1..columns.end {
+                    let (v, at) = (best[c], rows[c] as usize * width + c);
+                    #[allow(clippy::eq_op)] // NaN is what does not equal itself
+                    let (old, new) = (value != value, v != v);
+                    // Of equal ones the first in the plane, of NaN the last.
+                    let wins = match (old, new) {
+                        (false, false) => v > value || v == value && at < place,
+                        (true, true) => at > place,
+                        (old, _) => !old,
+                    };
+                    if wins {
+                        (value, place) = (v, at);
                     }
                 }
                 // SAFETY: one element an output.
                 unsafe {
-                    y.add(output).write(best);
-                    index.add(output).write(place as i64);
+                    self.y.at(output).write(value);
+                    self.index.at(output).write(place as i64);
                 }
                 output += 1;
             }

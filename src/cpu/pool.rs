@@ -3,6 +3,7 @@
 //! An output row is built tap by tap: each of the kernel's taps is one sweep over the row's
 //! outputs that keeps the larger value and its tap (`code`, one byte), which the compiler turns
 //! into vectors for strides 1 and 2; f32 windows of 2×2 have a kernel of their own ([`halving`]).
+//! Where only values are asked for, rows are taken together first, whole, then columns.
 //! Codes are all the backward needs; PyTorch's flat i64 indices
 //! are made from them where they are asked for.
 //!
@@ -138,7 +139,7 @@ const FEW: usize = 4;
 
 /// Takes what is larger, or NaN, into the best of neighbouring outputs; `x` is the first one's tap.
 #[inline(always)]
-unsafe fn sweep<T: Number, const STRIDE: usize>(
+pub(super) unsafe fn sweep<T: Number, const STRIDE: usize>(
     x: *const T,
     stride: usize,
     best: &mut [T],
@@ -155,6 +156,29 @@ unsafe fn sweep<T: Number, const STRIDE: usize>(
         let wins = (v > best[i]) | (v != v);
         best[i] = if wins { v } else { best[i] };
         codes[i] = if wins { code } else { codes[i] };
+    }
+}
+
+/// The larger, of equal ones the first; NaN if there is one.
+#[inline(always)]
+#[allow(clippy::eq_op)] // NaN is what does not equal itself
+fn larger<T: Number>(best: T, v: T) -> T {
+    if (v > best) | (v != v) { v } else { best }
+}
+
+/// The largest of each `N` neighbours.
+#[inline(always)]
+fn neighbours<T: Number, const N: usize>(x: &[T], y: &mut [T]) {
+    let (windows, _) = x.as_chunks::<N>();
+    y.iter_mut().zip(windows).for_each(|(y, x)| *y = x[1..].iter().fold(x[0], |best, &v| larger(best, v)));
+}
+
+/// Every `stride`-th element from each of the first ones, `apart` places for each.
+#[inline(always)]
+fn take_apart<T: Number, const STRIDE: usize>(x: &[T], stride: usize, apart: usize, phases: &mut [T]) {
+    let stride = if STRIDE > 0 { STRIDE } else { stride };
+    for (i, phase) in phases.chunks_exact_mut(apart).enumerate() {
+        phase.iter_mut().zip(x.iter().skip(i).step_by(stride)).for_each(|(to, &v)| *to = v);
     }
 }
 
@@ -211,9 +235,69 @@ impl<T: Number> Forward<T> {
         }
     }
 
+    /// Values only: the rows of a window, whole, into `line`, then the columns. `phases` are taken apart
+    /// by [`take_apart`], so that neighbouring outputs read neighbours.
+    #[inline(always)]
+    fn values(&self, planes: Range<usize>) {
+        let (p, [oh, ow]) = (&self.shape, self.out);
+        let (w, stride) = (p.w, p.stride[1]);
+        let apart = w.div_ceil(stride);
+        let mut line = vec![T::LOWEST; w];
+        let mut phases = vec![T::LOWEST; if stride > 1 { stride * apart } else { 0 }];
+        for (plane, row) in planes.flat_map(|plane| (0..oh).map(move |row| (plane, row))) {
+            // SAFETY: the plane is one of the call's.
+            let x = unsafe { std::slice::from_raw_parts(self.x.add(plane * p.h * w), p.h * w) };
+            // SAFETY: likewise; the row is written before it is used as a slice.
+            let y = unsafe { filled(self.y.add((plane * oh + row) * ow), ow, T::LOWEST) };
+            let mut rows = self.inside[0]
+                .iter()
+                .enumerate()
+                .filter(|(_, rows)| rows.contains(&row))
+                .map(|(ky, _)| &x[p.place(0, row, ky) * w..][..w]);
+            let Some(mut top) = rows.next() else { continue };
+            if let Some(second) = rows.next() {
+                line.iter_mut().zip(top.iter().zip(second)).for_each(|(l, (&a, &b))| *l = larger(a, b));
+                rows.for_each(|row| line.iter_mut().zip(row).for_each(|(l, &v)| *l = larger(*l, v)));
+                top = &line;
+            }
+            if p.padding[1] == 0 && p.dilation[1] == 1 && p.kernel[1] == stride && ow * stride <= w {
+                match stride {
+                    2 => neighbours::<T, 2>(top, y),
+                    3 => neighbours::<T, 3>(top, y),
+                    4 => neighbours::<T, 4>(top, y),
+                    _ => {
+                        let windows = top.chunks_exact(stride);
+                        y.iter_mut()
+                            .zip(windows)
+                            .for_each(|(y, x)| *y = x.iter().fold(*y, |a, &b| larger(a, b)));
+                    }
+                }
+                continue;
+            }
+            if stride > 1 {
+                match stride {
+                    2 => take_apart::<T, 2>(top, stride, apart, &mut phases),
+                    _ => take_apart::<T, 0>(top, stride, apart, &mut phases),
+                }
+            }
+            for (kx, cols) in self.inside[1].iter().enumerate().filter(|(_, cols)| !cols.is_empty()) {
+                let first = p.place(1, cols.start, kx);
+                let from = if stride > 1 {
+                    &phases[first % stride * apart + first / stride..]
+                } else {
+                    &top[first..]
+                };
+                y[cols.clone()].iter_mut().zip(from).for_each(|(y, &v)| *y = larger(*y, v));
+            }
+        }
+    }
+
     #[inline(always)]
     fn planes(&self, planes: Range<usize>) {
         let (p, [oh, ow]) = (&self.shape, self.out);
+        if matches!(self.extra, Extra::Nothing) {
+            return self.values(planes);
+        }
         for plane in planes {
             // SAFETY: the plane is one of the call's.
             let x = unsafe { std::slice::from_raw_parts(self.x.add(plane * p.h * p.w), p.h * p.w) };
@@ -470,9 +554,15 @@ fn is_f32<T: 'static>() -> bool {
 }
 
 unsafe fn zeroed<'a, T: Number>(p: *mut T, len: usize) -> &'a mut [T] {
+    // SAFETY: the caller's promise.
+    unsafe { filled(p, len, T::ZERO) }
+}
+
+#[inline(always)]
+unsafe fn filled<'a, T: Number>(p: *mut T, len: usize, value: T) -> &'a mut [T] {
     // SAFETY: the caller's promise: `len` elements of its own.
     unsafe {
-        (0..len).for_each(|i| p.add(i).write(T::ZERO));
+        (0..len).for_each(|i| p.add(i).write(value));
         std::slice::from_raw_parts_mut(p, len)
     }
 }

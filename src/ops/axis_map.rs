@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 
 use crate::autograd;
 use crate::cpu::axis::{self, AxisMap};
 use crate::dtype::{C64, C128, DType};
 use crate::error::Result;
-use crate::layout::{MemoryFormat, Sizes, checked_numel};
+use crate::layout::{Layout, MemoryFormat, Sizes, checked_numel};
 use crate::ops::{copy, cuda, plane};
 use crate::tensor::Tensor;
 
@@ -70,10 +70,61 @@ fn compute(x: &Tensor, maps: &Maps) -> Result<Tensor> {
         let ratio = (a.outputs() * b.inputs()).cmp(&(b.outputs() * a.inputs()));
         ratio.then(if grows { j.cmp(i) } else { i.cmp(j) })
     });
+    if let Some(at_once) = together(&value, &order, &sizes)? {
+        return copy::to_dtype(&at_once, x.dtype());
+    }
     for (dim, map) in order {
         value = along(&value, *dim, map)?;
     }
     copy::to_dtype(&value, x.dtype())
+}
+
+/// Terms that a map along several dims may have.
+const MOST_TERMS: usize = 1 << 14;
+
+/// All maps in one sweep, where that is faster than one after the other: means over the last dims, their
+/// gradients, and selections along the last two.
+fn together(x: &Tensor, maps: &[&(usize, AxisMap)], sizes: &[usize]) -> Result<Option<Tensor>> {
+    let mut maps: SmallVec<[&(usize, AxisMap); 3]> = maps.into();
+    maps.sort_by_key(|(dim, _)| *dim);
+    let last = maps.iter().rev().zip((0..x.ndim()).rev()).all(|((dim, _), at)| *dim == at);
+    if maps.len() < 2 || !last {
+        return Ok(None);
+    }
+    if let [(dim, rows), (_, columns)] = maps[..]
+        && rows.selects()
+        && columns.selects()
+    {
+        let out = Tensor::empty(sizes, x.dtype())?;
+        let (outer, from, to) = (sizes[..*dim].iter().product(), x.ptr(), out.ptr());
+        // SAFETY: contiguous tensors of these extents; the output is fresh.
+        unsafe {
+            match x.dtype().size() {
+                1 => axis::select_planes::<u8>(rows, columns, outer, from, to),
+                2 => axis::select_planes::<u16>(rows, columns, outer, from.cast(), to.cast()),
+                4 => axis::select_planes::<u32>(rows, columns, outer, from.cast(), to.cast()),
+                8 => axis::select_planes::<u64>(rows, columns, outer, from.cast(), to.cast()),
+                _ => axis::select_planes::<[u64; 2]>(rows, columns, outer, from.cast(), to.cast()),
+            }
+        }
+        return Ok(Some(out));
+    }
+    let terms = maps.iter().fold(1usize, |n, (_, map)| n.saturating_mul(map.terms()));
+    let mean =
+        maps.iter().all(|(_, map)| map.outputs() == 1) || maps.iter().all(|(_, map)| map.inputs() == 1);
+    if !mean || terms > MOST_TERMS || maps.iter().any(|(_, map)| map.selects()) {
+        return Ok(None);
+    }
+    let mut map = maps[0].1.clone();
+    for (_, next) in &maps[1..] {
+        map = map.with_next(next)?;
+    }
+    let dim = maps[0].0;
+    let mut flat: Sizes = x.sizes()[..dim].into();
+    flat.push(map.inputs());
+    let flat = Layout { offset: x.layout().offset, ..Layout::contiguous(&flat) };
+    let out = along(&x.alias(flat), dim, &map)?;
+    Ok(Some(out.alias(Layout::contiguous(sizes))))
 }
 
 /// One map over a contiguous tensor.

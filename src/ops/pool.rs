@@ -318,7 +318,10 @@ fn max_pool(a: &Args, dims: usize, with_indices: bool) -> Result<(Tensor, Option
             let flat = shape_of(planes * x.size(lead), image, [w[1], w[2]], ceil_mode);
             let left = sizes[lead + 1] * sizes[lead + 2];
             let deep = shape_of(planes, [x.size(lead), left], [w[0], ONE], ceil_mode);
-            max_pool3d(x, &sizes, flat, deep)
+            if with_indices || autograd::needs_grad(&[x]) {
+                return max_pool3d(x, &sizes, flat, deep);
+            }
+            Ok((largest_of_volumes(x, &sizes, flat, deep)?, None))
         }
     }
 }
@@ -369,6 +372,24 @@ fn max_pool3d(
     let out = copy::in_format(&copy::to_dtype(&out, x.dtype())?, format)?;
     let indices = copy::in_format(&indices, format)?;
     Ok((plane::picked(out, x, &indices, 3, "MaxPool3DWithIndicesBackward0"), Some(indices)))
+}
+
+/// The same where nobody asks for places.
+fn largest_of_volumes(x: &Tensor, sizes: &[usize], flat: PoolShape, deep: PoolShape) -> Result<Tensor> {
+    let input = computed(x)?;
+    let between = Tensor::empty(&[flat.planes, deep.w], input.dtype())?;
+    let out = Tensor::empty(sizes, input.dtype())?;
+    if out.numel() > 0 {
+        typed!(input.dtype(), T => {
+            // SAFETY: contiguous tensors of the sizes that the shapes say; the outputs are fresh.
+            unsafe {
+                let between = between.ptr().cast::<T>();
+                pool::max_pool::<T>(flat, input.ptr().cast(), between);
+                pool::max_pool::<T>(deep, between, out.ptr().cast());
+            }
+        });
+    }
+    copy::in_format(&copy::to_dtype(&out, x.dtype())?, MemoryFormat::suggested_by(x.layout()))
 }
 
 fn with_indices(a: &Args, dims: usize) -> Result<Output> {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::alloc;
 use crate::bail;
-use crate::cpu::plane as kernel;
+use crate::cpu::plane::{self as kernel, Windows};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{MemoryFormat, Show, Sizes};
@@ -24,8 +24,6 @@ const ADAPTIVE: Names = ["adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive
 const FRACTIONAL: Names = ["", "fractional_max_pool2d", "fractional_max_pool3d"];
 const UNPOOL: Names = ["max_unpool1d", "max_unpool2d", "max_unpool3d"];
 
-type Windows = [Vec<Range<usize>>; 3];
-
 fn check_floating(x: &Tensor, name: &str) -> Result<()> {
     if !x.dtype().is_floating() {
         bail!(Unsupported, "\"{name}\" not implemented for '{}'", x.dtype().scalar_name());
@@ -33,14 +31,14 @@ fn check_floating(x: &Tensor, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The largest of the windows that `windows` gives for each plane, and their indices.
+/// The largest of the windows, given once for all planes or for each, and their indices.
 fn pool(
     x: &Tensor,
     dims: usize,
     outputs: &[usize],
     name: &'static str,
     keeps_format: bool,
-    windows: impl Fn(usize) -> Result<Windows>,
+    windows: &[Windows],
 ) -> Result<Output> {
     let lead = x.ndim() - dims;
     let wide = if x.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
@@ -51,20 +49,14 @@ fn pool(
     if out.numel() > 0 {
         let mut volume = [1; 3];
         volume[3 - dims..].copy_from_slice(&x.sizes()[lead..]);
-        let (n, m) = (volume.iter().product::<usize>(), outputs.iter().product::<usize>());
-        for p in 0..out.numel() / m {
-            let (windows, index) = (windows(p)?, indices.ptr().cast::<i64>().wrapping_add(p * m));
-            // SAFETY: contiguous tensors of these extents, of which this is plane `p`.
-            unsafe {
-                if wide == DType::F64 {
-                    let (from, to) =
-                        (input.ptr().cast::<f64>().add(p * n), out.ptr().cast::<f64>().add(p * m));
-                    kernel::largest(volume, &windows, from, to, index);
-                } else {
-                    let (from, to) =
-                        (input.ptr().cast::<f32>().add(p * n), out.ptr().cast::<f32>().add(p * m));
-                    kernel::largest(volume, &windows, from, to, index);
-                }
+        let planes = x.sizes()[..lead].iter().product();
+        let (from, to, index) = (input.ptr(), out.ptr(), indices.ptr().cast());
+        // SAFETY: contiguous tensors of these extents; the outputs are fresh.
+        unsafe {
+            if wide == DType::F64 {
+                kernel::largest::<f64>(planes, volume, windows, from.cast(), to.cast(), index);
+            } else {
+                kernel::largest::<f32>(planes, volume, windows, from.cast(), to.cast(), index);
             }
         }
     }
@@ -99,7 +91,7 @@ fn adaptive_max_pool(a: &Args, dims: usize) -> Result<Output> {
         return Ok(Output::Tensors(vec![out, indices]));
     }
     if crate::layout::checked_numel(&outputs)? == 0 {
-        return pool(x, dims, &outputs, ADAPTIVE_NODES[dims - 1], dims < 3, |_| Ok(Windows::default()));
+        return pool(x, dims, &outputs, ADAPTIVE_NODES[dims - 1], dims < 3, &[]);
     }
     let mut axes = Vec::with_capacity(dims);
     for (i, &out) in outputs.iter().enumerate() {
@@ -111,7 +103,7 @@ fn adaptive_max_pool(a: &Args, dims: usize) -> Result<Output> {
         axes.push(axis);
     }
     let windows = windows_of(axes.into_iter());
-    pool(x, dims, &outputs, ADAPTIVE_NODES[dims - 1], dims < 3, |_| Ok(windows.clone()))
+    pool(x, dims, &outputs, ADAPTIVE_NODES[dims - 1], dims < 3, &[windows])
 }
 
 /// Where the windows of an axis start: at pseudo-random distances (Graham, Fractional Max-Pooling, 2014).
@@ -191,7 +183,8 @@ fn fractional_max_pool(a: &Args, dims: usize) -> Result<Output> {
     let (channels, per_image) = (x.size(lead - 1), samples.size(1));
     let outputs: SmallVec<[usize; 3]> = outputs.iter().map(|&v| v as usize).collect();
     debug_assert!(planes == batch * channels);
-    pool(x, dims, &outputs, FRACTIONAL_NODES[dims - 1], false, |p| {
+    let mut windows = alloc::vec_for(planes)?;
+    windows.extend((0..planes).map(|p| {
         let row = &drawn[(p / channels * per_image + p % channels) * dims..][..dims];
         let axis = |i: usize| {
             // In two dimensions the first number is for the width.
@@ -200,8 +193,9 @@ fn fractional_max_pool(a: &Args, dims: usize) -> Result<Output> {
             let starts = fractional_starts(sample, x.size(lead + i), outputs[i], k, x.dtype());
             starts.into_iter().map(|s| s..s + k).collect()
         };
-        Ok(windows_of((0..dims).map(axis)))
-    })
+        windows_of((0..dims).map(axis))
+    }));
+    pool(x, dims, &outputs, FRACTIONAL_NODES[dims - 1], false, &windows)
 }
 
 /// The size that was pooled, unless it is given.

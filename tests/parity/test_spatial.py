@@ -74,6 +74,33 @@ PROGRAMS = {
     "adaptive to nothing": "y = F.adaptive_avg_pool2d(t(2, 3, 4, 4), 0); z, i = F.adaptive_max_pool2d(t(2, 3, 4, 4), (0, 2), True)",
     "pooling nan": "x = torch.tensor([[[1., nan, 2., -inf, -inf, -inf]]]); y, i = F.max_pool1d(x, 2, return_indices=True)",
     "pooling nan in space": "x = t(1, 3, 4, 4); x[0, 1, 2, 2] = nan; x[0, 2] = -inf; y, i = F.max_pool3d(x, 2, 1, 1, return_indices=True)",
+    "adaptive maxima of equal values, nan and -inf": """
+x = ints(3, 4, 9, 13, low=0, high=3).float()
+x[0, 1, 2:7:2, 3] = nan
+x[0, 2, :, 4:9] = nan
+x[1] = -inf
+x[2, 0, 3, 5] = nan
+y = [F.adaptive_max_pool2d(x, s, return_indices=True) for s in (1, (2, 3), (9, 13), (4, 20))]
+z = F.adaptive_max_pool3d(x, (2, 4, 3), return_indices=True), F.adaptive_max_pool1d(x[:, 0], 5, return_indices=True)
+""",
+    "maxima of volumes": """
+x = t(2, 3, 7, 9, 11)
+x[0, 1, 2, 3, 4] = nan
+y = [F.max_pool3d(x, 2, s, p, 1, c) for s in (1, 2, 3) for p in (0, 1) for c in (False, True)]
+z = [F.max_pool3d(v, (2, 3, 2), 2) for v in (x.double(), x.half(), ints(1, 4, 5, 6))]
+""",
+    "maxima of lines": """
+x = t(5, 23)
+x[1, 3], x[2] = nan, -inf
+y = [F.max_pool1d(x, k, s, k // 2) for k in (1, 2, 3, 4, 5, 7) for s in (1, 2, 3, 4, 5)]
+z = [F.max_pool1d(x, k) for k in (1, 2, 3, 4, 5, 7, 23)]
+""",
+    "padding along two axes": """
+x = t(2, 3, 5, 7)
+y = [F.pad(v, p, m) for m in ("reflect", "replicate", "circular") for p in ((2, 1, 3, 4), (4, 0, 0, 4), (-1, 2, 3, -2))
+     for v in (x, x.double(), x.half(), ints(1, 5, 7), torch.complex(x, x))]
+z = F.pad(x[None], (1, 2, 3, 1, 2, 0), "reflect"), F.pad(ints(2, 3, 5, 7).byte(), (1, 1, 2, 2), "replicate")
+""",
     "unpooling": "y, i = F.max_pool2d(t(2, 3, 5, 6), 2, return_indices=True); z = F.max_unpool2d(y, i, 2, output_size=(5, 6))",
     "unpooling to a size that cannot be": "z = F.max_unpool2d(t(1, 1, 1), ints(1, 1, 1), 2, output_size=(9, 2))",
     "unpooling out of range": "z = F.max_unpool1d(t(1, 1, 1), ints(1, 1, 1, low=7, high=8), 2)",
@@ -136,6 +163,55 @@ y = [nn.Conv2d(2, 3, 3, padding=(1, 2), padding_mode=m)(t(1, 2, 5, 6)) for m in 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program(name: str) -> None:
     hold(PROGRAMS[name])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "complex64"])
+def test_means_over_all_axes(dtype: str) -> None:
+    """Adaptive averages of one window: large and small, with their gradients."""
+    hold(
+        f"""
+xs = [torch.randn(*s).to(torch.{dtype}).requires_grad_() for s in [(2, 3, 7, 7), (3, 1, 1), (1, 2, 3, 17), (1, 150, 130)]]
+ys = [F.adaptive_avg_pool2d(x, 1) for x in xs]
+volume = torch.randn(2, 3, 4, 5, 6).to(torch.{dtype}).requires_grad_()
+ys += [F.adaptive_avg_pool3d(volume, 1), F.adaptive_avg_pool1d(xs[0][0], 1), F.adaptive_avg_pool1d(xs[0][0], 1)]
+sum((y * y.conj() * torch.arange(y.shape[-3])[:, None, None]).real.sum() for y in ys if y.dim() > 2).backward()
+gs = [x.grad for x in xs], volume.grad
+xs = [x.detach() for x in xs]
+volume = volume.detach()
+""",
+        strides=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "weight", "options"),
+    [
+        ((2, 6, 19, 23), (6, 1, 3, 3), "padding=1, groups=6"),
+        ((1, 5, 9, 40), (10, 1, 5, 3), "stride=2, padding=(2, 1), groups=5"),
+        ((2, 4, 13, 17), (4, 1, 3, 3), "stride=(1, 3), padding=3, dilation=(2, 3), groups=4"),
+        ((3, 4, 1, 1), (4, 1, 1, 1), "groups=4"),
+        ((3, 7, 12, 33), (1, 7, 3, 3), "padding=1"),
+        ((2, 1, 12, 33), (9, 1, 4, 2), "stride=2"),
+        ((2, 33, 7, 7), (20, 33, 3, 3), "padding=1"),
+        ((3, 17, 30, 9), (16, 17, 3, 3), "padding=(0, 2)"),
+        ((1, 16, 25, 27), (40, 16, 3, 3), "padding=(2, 1)"),
+    ],
+)
+def test_algorithms_of_convolution(shape: tuple[int, ...], weight: tuple[int, ...], options: str) -> None:
+    """Single rows of filters and Winograd's tiles, at the edges and with few threads' work."""
+    hold(
+        f"""
+x, w, b = t{shape}, t{weight}, t({weight[0]})
+y = F.conv2d(x, w, b, {options})
+(y * y).sum().backward()
+g = x.grad, w.grad, b.grad
+y = y.detach()
+""",
+        requires_grad=True,
+        strides=False,
+        rtol=1e-3,
+        atol=1e-3,
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,11 @@
 //!
 //! The input's gradient is the same product with filters and channels exchanged; with a stride
 //! its pixels fall into stride² classes, each a [`Pass`] with its own taps, written with gaps.
+//!
+//! A single row of A (depthwise convolutions) is no matrix product: [`single`] has its own tiles.
 
 use super::scratch::{self, Shared};
+use super::single::{self, Single};
 use super::tile::{Panels, Slot, Tile, TileFn, kernels};
 use super::window::Window;
 use super::{AllocError, Conv2dShape};
@@ -25,6 +28,12 @@ const SERIAL: usize = 1 << 17;
 
 /// Pairs of slots that a thread takes at once when one image is shared.
 const PAIRS: usize = 16;
+
+/// Floats of B that stay in L1 while all panels of A pass.
+const RESIDENT: usize = 4096;
+
+/// Floats read at most beyond the end of a window.
+const BEYOND: usize = 64;
 
 /// The output pixels of a pass: `size` of them, in a plane of `cols` columns, every `step`-th from
 /// `start`.
@@ -87,6 +96,7 @@ struct Pass {
     /// Where each term's weight is, relative to a row's first.
     weights: Vec<u32>,
     slots: Vec<Slot>,
+    pixels: Pixels,
 }
 
 /// A convolution laid out for the engine.
@@ -158,7 +168,7 @@ impl Plan<'_> {
             self.passes.iter().map(|p| scratch::lines(self.rows * p.weights.len())).collect();
         let group_len: usize = packed_len.iter().sum();
         // Vectors at the end of the last row read past it.
-        let window_len = scratch::lines(self.depth * self.window.channel_len() + 64);
+        let window_len = scratch::lines(self.depth * self.window.channel_len() + BEYOND);
         let threads = par::num_threads();
         let work: usize = self.passes.iter().map(|p| p.offsets.len() * p.slots.len()).sum::<usize>()
             * self.rows
@@ -196,11 +206,14 @@ impl Plan<'_> {
                     self.window
                         .copy_channel(source_of(job).add(ch * self.source_plane), window.add(ch * len));
                     if ch + 1 == self.depth {
-                        std::ptr::write_bytes(window.add(self.depth * len), 0, 64);
+                        std::ptr::write_bytes(window.add(self.depth * len), 0, BEYOND);
                     }
                 };
                 // Vectors read past the last row of the last image: that one is copied.
-                let in_place = |job: usize| self.window.is_source() && job + 1 < jobs;
+                let in_place = |job: usize| {
+                    let after = (jobs - job - 1) * self.depth * self.source_plane;
+                    self.window.is_source() && after >= BEYOND
+                };
                 let compute = |job: usize, window: *const f32, p: usize, pairs: std::ops::Range<usize>| {
                     let group = job % s.groups;
                     let bias = if bias.get().is_null() { bias.get() } else { bias.at(group * self.rows) };
@@ -239,7 +252,22 @@ impl Plan<'_> {
                             (0..self.depth).for_each(|ch| fill(job, plane, ch));
                         }
                         for (p, pass) in self.passes.iter().enumerate() {
-                            compute(job, plane, p, 0..pass.slots.len() / 2);
+                            if self.rows > 1 {
+                                compute(job, plane, p, 0..pass.slots.len() / 2);
+                                continue;
+                            }
+                            let bias = bias.get();
+                            single::kernel(level)(&Single {
+                                terms: pass.offsets.len(),
+                                weights: packed_at(job % s.groups, p),
+                                offsets: pass.offsets.as_ptr(),
+                                bias: if bias.is_null() { 0.0 } else { *bias.add(job % s.groups) },
+                                window: plane,
+                                window_cols: self.window.cols,
+                                size: pass.pixels.size,
+                                y: y.at(job * self.output_plane + pass.pixels.place(0, 0) as usize),
+                                distance: [pass.pixels.step[0] * pass.pixels.cols, pass.pixels.step[1]],
+                            });
                         }
                     });
                 }
@@ -263,22 +291,26 @@ impl Plan<'_> {
         // A sum without terms still has to write its zeros.
         let blocks = Panels { size: pass.offsets.len(), count: pass.offsets.len().div_ceil(BLOCK).max(1) };
         for block in blocks.iter() {
-            for pair in pairs.clone() {
-                let slots = [pass.slots[2 * pair], pass.slots[2 * pair + 1]];
+            // A panel meets several pairs: with short sums it would else be read more often than B.
+            let together = (RESIDENT / (block.len() * 16).max(1)).clamp(1, PAIRS);
+            for first in pairs.clone().step_by(together) {
                 for rows in panels.iter() {
-                    // SAFETY: the caller's promise; the panel has as many rows as its kernel.
-                    unsafe {
-                        kernels[rows.len() - 1](&Tile {
-                            terms: block.len(),
-                            a: packed.add(block.start * self.rows + rows.start * block.len()),
-                            b: slots.map(|s| window.add(s.src as usize)),
-                            offsets: pass.offsets.as_ptr().add(block.start),
-                            bias: if bias.is_null() { bias } else { bias.add(rows.start) },
-                            accumulate: block.start > 0,
-                            y: y.add(rows.start * self.output_plane),
-                            ldy: self.output_plane,
-                            slots,
-                        });
+                    for pair in first..pairs.end.min(first + together) {
+                        let slots = [pass.slots[2 * pair], pass.slots[2 * pair + 1]];
+                        // SAFETY: the caller's promise; the panel has as many rows as its kernel.
+                        unsafe {
+                            kernels[rows.len() - 1](&Tile {
+                                terms: block.len(),
+                                a: packed.add(block.start * self.rows + rows.start * block.len()),
+                                b: slots.map(|s| window.add(s.src as usize)),
+                                offsets: pass.offsets.as_ptr().add(block.start),
+                                bias: if bias.is_null() { bias } else { bias.add(rows.start) },
+                                accumulate: block.start > 0,
+                                y: y.add(rows.start * self.output_plane),
+                                ldy: self.output_plane,
+                                slots,
+                            });
+                        }
                     }
                 }
             }
@@ -343,7 +375,7 @@ pub unsafe fn forward(
         weight_row: offsets.len(),
         source_plane: s.h * s.w,
         output_plane: oh * ow,
-        passes: vec![Pass { weights: (0..offsets.len() as u32).collect(), offsets, slots }],
+        passes: vec![Pass { weights: (0..offsets.len() as u32).collect(), offsets, slots, pixels }],
         window,
     };
     // SAFETY: the caller's promise.
@@ -412,7 +444,7 @@ pub unsafe fn backward_input(
                 cols: s.w,
             };
             let slots = pixels.slots(window.cols, kernels(level).0);
-            passes.push(Pass { offsets, weights, slots });
+            passes.push(Pass { offsets, weights, slots, pixels });
         }
     }
     let plan = Plan {

@@ -204,9 +204,26 @@ mod x86 {
             unsafe { _mm256_maskload_ps(p, first8(n)) }
         }
         #[inline(always)]
-        unsafe fn store_first(p: *mut f32, n: usize, v: __m256) {
-            // SAFETY: lanes outside the mask are not touched.
-            unsafe { _mm256_maskstore_ps(p, first8(n), v) }
+        unsafe fn store_first(mut p: *mut f32, n: usize, v: __m256) {
+            // In halves of halves: masked stores are microcode on some machines.
+            // SAFETY: the bits of `n` add up to as many floats.
+            unsafe {
+                if n >= 8 {
+                    return _mm256_storeu_ps(p, v);
+                }
+                let mut rest = _mm256_castps256_ps128(v);
+                if n & 4 != 0 {
+                    _mm_storeu_ps(p, rest);
+                    (p, rest) = (p.add(4), _mm256_extractf128_ps::<1>(v));
+                }
+                if n & 2 != 0 {
+                    _mm_storel_epi64(p.cast(), _mm_castps_si128(rest));
+                    (p, rest) = (p.add(2), _mm_movehl_ps(rest, rest));
+                }
+                if n & 1 != 0 {
+                    _mm_store_ss(p, rest);
+                }
+            }
         }
         #[inline(always)]
         unsafe fn store_packed(p: *mut f32, mask: u32, v: __m256) {

@@ -147,6 +147,13 @@ fn ordinary_shapes() {
     check(&Conv2dShape { stride: [2, 2], ..shape(2, 20, [9, 17], 29, [1, 1]) });
     check(&Conv2dShape { padding: [1, 1], groups: 6, ..shape(2, 6, [13, 35], 6, [3, 3]) });
     check(&Conv2dShape { padding: [1, 1], groups: 6, ..shape(2, 6, [13, 35], 12, [3, 3]) });
+    check(&Conv2dShape { padding: [1, 1], stride: [2, 2], groups: 5, ..shape(2, 5, [14, 21], 5, [3, 3]) });
+    check(&Conv2dShape { padding: [1, 1], ..shape(4, 9, [11, 18], 1, [3, 3]) });
+    check(&Conv2dShape { groups: 6, ..shape(3, 6, [1, 1], 6, [1, 1]) });
+    check(&Conv2dShape { padding: [1, 1], ..shape(3, 18, [7, 7], 21, [3, 3]) });
+    check(&Conv2dShape { padding: [2, 2], dilation: [2, 2], ..shape(2, 16, [28, 36], 17, [3, 3]) });
+    check(&Conv2dShape { padding: [0, 3], dilation: [2, 3], ..shape(1, 18, [34, 48], 16, [3, 3]) });
+    check(&Conv2dShape { padding: [1, 4], dilation: [1, 4], ..shape(1, 16, [8, 64], 16, [3, 3]) });
     // A sum of more than one block of terms.
     check(&Conv2dShape { padding: [1, 1], stride: [2, 1], ..shape(1, 100, [7, 7], 17, [3, 3]) });
 }

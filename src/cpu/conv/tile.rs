@@ -223,41 +223,6 @@ pub fn kernels(level: Level) -> (usize, &'static [TileFn]) {
     }
 }
 
-/// Rows of the largest AVX-512 kernel: 28 sums in its 32 registers.
-#[cfg(target_arch = "x86_64")]
-pub const MAX_ROWS: usize = 14;
-
-/// `y = A · B` for one panel of rows and two vectors, with row k of B at `b + offsets[k]`.
-///
-/// # Safety
-/// `a` is packed `[term][row]`, `b` and the rows of `y` (`ldy` apart) have 32 elements; the machine
-/// has AVX-512.
-#[cfg(target_arch = "x86_64")]
-pub unsafe fn panel_product(
-    rows: usize,
-    a: *const f32,
-    b: *const f32,
-    offsets: &[u32],
-    y: *mut f32,
-    ldy: usize,
-) {
-    let slot = |dst| Slot { src: 0, dst, mask: 0xffff, step: 1 };
-    // SAFETY: the caller's promise.
-    unsafe {
-        kernels(Level::Avx512).1[rows - 1](&Tile {
-            terms: offsets.len(),
-            a,
-            b: [b, b.add(16)],
-            offsets: offsets.as_ptr(),
-            bias: std::ptr::null(),
-            accumulate: false,
-            y,
-            ldy,
-            slots: [slot(0), slot(16)],
-        });
-    }
-}
-
 /// `size` cut evenly into panels of at most `max`.
 #[derive(Clone, Copy)]
 pub struct Panels {

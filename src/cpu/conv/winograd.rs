@@ -5,31 +5,39 @@
 //! product for each of the 36 places: 36 matrix products instead of 144. (Lavin and Gray, *Fast
 //! Algorithms for Convolutional Neural Networks*, 2015.)
 //!
-//! Tiles of all images are taken in blocks of [`BLOCK`], for which V and M stay in L2. A vector
-//! holds one pixel of 16 tiles: four *quads*, each four neighbours in a row of tiles, whose 16
-//! pixels of an image row are one load. The input's gradient is the same with the filters
+//! Tiles of all images are taken in blocks of [`BLOCK`], for which V and M stay in the cache. A vector
+//! of N lanes holds one pixel of N tiles: four *strips*, each N / 4 neighbours in a row of tiles, whose
+//! N pixels of an image row are one load. The input's gradient is the same with the filters
 //! turned by 180° and filters and channels exchanged.
 //!
-//! AVX-512 only: the transforms are made of its permutations. An infinity or NaN spoils the whole
-//! tile that it is in.
+//! AVX-512 and AVX2: the transforms are made of their permutations ([`Tiles`]). An infinity or NaN
+//! spoils the whole tile that it is in.
 
 #![allow(clippy::needless_range_loop, reason = "tiles of registers are arrays that several indices address")]
 
+use super::lanes::{Avx2, Avx512, Lanes};
 use super::scratch::{self, Shared};
-use super::tile::{self, Panels};
+use super::tile::{self, Panels, Slot, Tile, TileFn};
 use super::{AllocError, Conv2dShape};
 use crate::cpu::par;
+use crate::cpu::simd::Level;
 use std::arch::x86_64::*;
+use std::ops::Range;
 
-/// Tiles computed together, and quads of them.
+/// Tiles computed together.
 const BLOCK: usize = 32;
-const QUADS: usize = BLOCK / 4;
+
+/// Strips in a block, at most: of the shortest vectors.
+const STRIPS: usize = BLOCK / 2;
 
 /// Places of a transformed tile.
 const PLACES: usize = 36;
 
 /// Apart from a power of two, so that the 36 places of a row do not fall into one set of the cache.
 const SKEW: usize = 48;
+
+/// Multiplications below which waking another thread costs more than it saves.
+const SERIAL: usize = 1 << 17;
 
 /// What is convolved: forward, or the input's gradient.
 struct Problem {
@@ -47,19 +55,29 @@ struct Problem {
 }
 
 impl Problem {
-    /// Rows of tiles and quads in a row.
-    fn grid(&self) -> [usize; 2] {
-        [self.output[0].div_ceil(4), self.output[1].div_ceil(16)]
+    /// Rows of tiles, and strips of `lanes` pixels in a row.
+    fn grid(&self, lanes: usize) -> [usize; 2] {
+        [self.output[0].div_ceil(4), self.output[1].div_ceil(lanes)]
+    }
+}
+
+/// Lanes of the vectors of a level that has this algorithm.
+fn lanes(level: Level) -> Option<usize> {
+    match level {
+        Level::Avx512 => Some(Avx512::N),
+        Level::Avx2 => Some(Avx2::N),
+        Level::Portable => None,
     }
 }
 
 /// Whether this algorithm can run, and is likely to be faster than the direct one.
-pub fn pays(s: &Conv2dShape) -> bool {
+pub fn pays(level: Level, s: &Conv2dShape) -> bool {
+    let Some(lanes) = lanes(level) else { return false };
     let plain = [s.kh, s.kw] == [3, 3] && s.stride == [1, 1] && s.dilation == [1, 1] && s.groups == 1;
-    let quads = |size: [usize; 2]| size[0].div_ceil(4) * size[1].div_ceil(16);
-    // The products of whole quads against those of the direct sum; below about 16 channels the
+    let tiles = |size: [usize; 2]| size[0].div_ceil(4) * size[1].div_ceil(lanes) * (lanes / 4);
+    // The products of whole strips against those of the direct sum; below about 16 channels the
     // transforms cost more than the products.
-    let worth = |size: [usize; 2]| quads(size) * 4 * PLACES * 2 < size[0] * size[1] * 9;
+    let worth = |size: [usize; 2]| tiles(size) * PLACES * 2 < size[0] * size[1] * 9;
     plain
         && s.padding[0] <= 2
         && s.padding[1] <= 2
@@ -69,346 +87,520 @@ pub fn pays(s: &Conv2dShape) -> bool {
         && worth([s.h, s.w])
 }
 
-/// One quad: four tiles side by side.
+/// One strip: tiles side by side, as many as have their pixels in a vector.
 #[derive(Clone, Copy, Default)]
-struct Quad {
+struct Strip {
     image: usize,
     /// First row and column of its output pixels.
     row: usize,
     col: usize,
-    /// Source columns that exist, from the first of the quad and from four further on.
+    /// Source columns that exist, from the first of the strip and from four further on.
     near: u16,
     far: u16,
-    /// Output columns that exist; none if there is no such quad.
-    kept: u16,
+    /// Output columns that exist; none if there is no such strip.
+    kept: usize,
 }
 
 /// Lanes `l` with `0 <= start + l < size`.
-fn lanes(start: isize, size: usize) -> u16 {
-    (0..16).filter(|l| (0..size as isize).contains(&(start + l))).fold(0, |m, l| m | 1 << l)
+fn inside(start: isize, size: usize, lanes: usize) -> u16 {
+    (0..lanes).filter(|&l| (0..size as isize).contains(&(start + l as isize))).fold(0, |m, l| m | 1 << l)
 }
 
 impl Problem {
-    fn quad(&self, index: usize) -> Quad {
-        let [rows, cols] = self.grid();
-        let (image, row, col) = (index / cols / rows, index / cols % rows * 4, index % cols * 16);
+    fn strip(&self, index: usize, lanes: usize) -> Strip {
+        let [rows, cols] = self.grid(lanes);
+        let (image, row, col) = (index / cols / rows, index / cols % rows * 4, index % cols * lanes);
         if image >= self.images {
-            return Quad::default();
+            return Strip::default();
         }
         let first = col as isize - self.padding[1] as isize;
-        Quad {
+        Strip {
             image,
             row,
             col,
-            near: lanes(first, self.source[1]),
-            far: lanes(first + 4, self.source[1]),
-            kept: lanes(col as isize, self.output[1]),
+            near: inside(first, self.source[1], lanes),
+            far: inside(first + 4, self.source[1], lanes),
+            kept: lanes.min(self.output[1] - col),
         }
     }
 }
 
-type V = __m512;
+/// What the transforms need beside [`Lanes`]. Every function needs the instruction set of its type.
+trait Tiles: Lanes {
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    /// The lanes in `mask`, zero in the others.
+    unsafe fn load_masked(p: *const f32, mask: u16) -> Self::V;
+    /// The first `n` lanes from `p + index`, zero in the others.
+    unsafe fn gather(p: *const f32, index: &[i32; 16], n: usize) -> Self::V;
+    /// Four vectors of a strip's pixels each to four of one pixel of all tiles, in some order.
+    unsafe fn split_tiles(strips: [Self::V; 4]) -> [Self::V; 4];
+    /// The inverse: four pixels of all tiles to the pixels of each strip.
+    unsafe fn join_tiles(pixels: [Self::V; 4]) -> [Self::V; 4];
+}
 
+impl Tiles for Avx512 {
+    #[inline(always)]
+    unsafe fn add(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: arithmetic; the machine has AVX-512 (the caller's promise, here and below).
+        unsafe { _mm512_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m512, b: __m512) -> __m512 {
+        // SAFETY: arithmetic.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn load_masked(p: *const f32, mask: u16) -> __m512 {
+        // SAFETY: lanes outside the mask are not touched.
+        unsafe { _mm512_maskz_loadu_ps(mask, p) }
+    }
+    #[inline(always)]
+    unsafe fn gather(p: *const f32, index: &[i32; 16], n: usize) -> __m512 {
+        // SAFETY: lanes outside the mask are not touched.
+        unsafe {
+            let index = _mm512_loadu_si512(index.as_ptr().cast());
+            _mm512_mask_i32gather_ps::<4>(_mm512_setzero_ps(), ((1u32 << n) - 1) as u16, index, p)
+        }
+    }
+    #[inline(always)]
+    unsafe fn split_tiles(q: [__m512; 4]) -> [__m512; 4] {
+        // SAFETY: arithmetic.
+        unsafe {
+            let first = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
+            let second = _mm512_setr_epi32(2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31);
+            let (a0, a1) =
+                (_mm512_permutex2var_ps(q[0], first, q[1]), _mm512_permutex2var_ps(q[2], first, q[3]));
+            let (b0, b1) =
+                (_mm512_permutex2var_ps(q[0], second, q[1]), _mm512_permutex2var_ps(q[2], second, q[3]));
+            [
+                _mm512_shuffle_f32x4::<0x44>(a0, a1),
+                _mm512_shuffle_f32x4::<0xee>(a0, a1),
+                _mm512_shuffle_f32x4::<0x44>(b0, b1),
+                _mm512_shuffle_f32x4::<0xee>(b0, b1),
+            ]
+        }
+    }
+    #[inline(always)]
+    unsafe fn join_tiles(p: [__m512; 4]) -> [__m512; 4] {
+        // SAFETY: arithmetic.
+        unsafe {
+            let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let second = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+            // Pairs of pixels: tiles 0 to 7 and 8 to 15 of columns 0, 1 and of columns 2, 3.
+            let (a, b) =
+                (_mm512_permutex2var_ps(p[0], first, p[1]), _mm512_permutex2var_ps(p[0], second, p[1]));
+            let (c, d) =
+                (_mm512_permutex2var_ps(p[2], first, p[3]), _mm512_permutex2var_ps(p[2], second, p[3]));
+            let low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+            let high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
+            let pairs = |index, a, c| {
+                _mm512_castpd_ps(_mm512_permutex2var_pd(_mm512_castps_pd(a), index, _mm512_castps_pd(c)))
+            };
+            [pairs(low, a, c), pairs(high, a, c), pairs(low, b, d), pairs(high, b, d)]
+        }
+    }
+}
+
+/// Transposes the 4×4 blocks in both halves.
 #[inline(always)]
-unsafe fn splat(x: f32) -> V {
-    // SAFETY: the machine has AVX-512: the caller's promise, here and in all functions below.
-    unsafe { _mm512_set1_ps(x) }
+unsafe fn transpose_halves(v: [__m256; 4]) -> [__m256; 4] {
+    // SAFETY: arithmetic; the machine has AVX2 (the caller's promise).
+    unsafe {
+        let pairs = |a, b| {
+            let (a, b) = (_mm256_castps_pd(a), _mm256_castps_pd(b));
+            [_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b))]
+        };
+        let (a, b) = (_mm256_unpacklo_ps(v[0], v[1]), _mm256_unpacklo_ps(v[2], v[3]));
+        let (c, d) = (_mm256_unpackhi_ps(v[0], v[1]), _mm256_unpackhi_ps(v[2], v[3]));
+        let ([x, y], [z, w]) = (pairs(a, b), pairs(c, d));
+        [x, y, z, w]
+    }
+}
+
+impl Tiles for Avx2 {
+    #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: arithmetic; the machine has AVX2 and FMA (the caller's promise, here and below).
+        unsafe { _mm256_add_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+        // SAFETY: arithmetic.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+    #[inline(always)]
+    unsafe fn load_masked(p: *const f32, mask: u16) -> __m256 {
+        // SAFETY: lanes outside the mask are not touched.
+        unsafe {
+            if mask == 0xff {
+                return _mm256_loadu_ps(p);
+            }
+            let bits = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+            let kept = _mm256_and_si256(_mm256_set1_epi32(i32::from(mask)), bits);
+            _mm256_maskload_ps(p, _mm256_cmpeq_epi32(kept, bits))
+        }
+    }
+    #[inline(always)]
+    unsafe fn gather(p: *const f32, index: &[i32; 16], n: usize) -> __m256 {
+        let mut lanes = [0.0; 8];
+        for (lane, &i) in lanes.iter_mut().zip(index).take(n) {
+            // SAFETY: the first `n` places can be read.
+            *lane = unsafe { *p.offset(i as isize) };
+        }
+        // SAFETY: eight floats.
+        unsafe { Self::load(lanes.as_ptr()) }
+    }
+    // Tiles 0, 2, 4, 6 in one half, the others in the other: nothing crosses between halves.
+    #[inline(always)]
+    unsafe fn split_tiles(strips: [__m256; 4]) -> [__m256; 4] {
+        // SAFETY: arithmetic.
+        unsafe { transpose_halves(strips) }
+    }
+    #[inline(always)]
+    unsafe fn join_tiles(pixels: [__m256; 4]) -> [__m256; 4] {
+        // SAFETY: arithmetic.
+        unsafe { transpose_halves(pixels) }
+    }
 }
 
 #[inline(always)]
-unsafe fn fma(a: f32, b: V, c: V) -> V {
-    // SAFETY: arithmetic.
-    unsafe { _mm512_fmadd_ps(splat(a), b, c) }
-}
-
-#[inline(always)]
-unsafe fn add(a: V, b: V) -> V {
-    // SAFETY: arithmetic.
-    unsafe { _mm512_add_ps(a, b) }
-}
-
-#[inline(always)]
-unsafe fn sub(a: V, b: V) -> V {
-    // SAFETY: arithmetic.
-    unsafe { _mm512_sub_ps(a, b) }
+unsafe fn fma<S: Tiles>(a: f32, b: S::V, c: S::V) -> S::V {
+    // SAFETY: arithmetic; the machine has the instruction set (the caller's promise, here and below).
+    unsafe { S::fma(S::splat(a), b, c) }
 }
 
 /// `Bᵀ d`
 #[inline(always)]
-unsafe fn input_transform(d: [V; 6]) -> [V; 6] {
+unsafe fn input_transform<S: Tiles>(d: [S::V; 6]) -> [S::V; 6] {
     // SAFETY: arithmetic.
     unsafe {
-        let a = fma(-4.0, d[2], d[4]);
-        let b = fma(-4.0, d[1], d[3]);
-        let c = sub(d[4], d[2]);
-        let e = sub(d[3], d[1]);
+        let a = fma::<S>(-4.0, d[2], d[4]);
+        let b = fma::<S>(-4.0, d[1], d[3]);
+        let c = S::sub(d[4], d[2]);
+        let e = S::sub(d[3], d[1]);
         [
-            fma(4.0, d[0], fma(-5.0, d[2], d[4])),
-            add(a, b),
-            sub(a, b),
-            fma(2.0, e, c),
-            fma(-2.0, e, c),
-            fma(4.0, d[1], fma(-5.0, d[3], d[5])),
+            fma::<S>(4.0, d[0], fma::<S>(-5.0, d[2], d[4])),
+            S::add(a, b),
+            S::sub(a, b),
+            fma::<S>(2.0, e, c),
+            fma::<S>(-2.0, e, c),
+            fma::<S>(4.0, d[1], fma::<S>(-5.0, d[3], d[5])),
         ]
     }
 }
 
 /// `Aᵀ m`
 #[inline(always)]
-unsafe fn output_transform(m: [V; 6]) -> [V; 4] {
+unsafe fn output_transform<S: Tiles>(m: [S::V; 6]) -> [S::V; 4] {
     // SAFETY: arithmetic.
     unsafe {
-        let (s1, d1, s2, d2) = (add(m[1], m[2]), sub(m[1], m[2]), add(m[3], m[4]), sub(m[3], m[4]));
-        [add(add(m[0], s1), s2), fma(2.0, d2, d1), fma(4.0, s2, s1), add(fma(8.0, d2, d1), m[5])]
+        let (s1, d1) = (S::add(m[1], m[2]), S::sub(m[1], m[2]));
+        let (s2, d2) = (S::add(m[3], m[4]), S::sub(m[3], m[4]));
+        [
+            S::add(S::add(m[0], s1), s2),
+            fma::<S>(2.0, d2, d1),
+            fma::<S>(4.0, s2, s1),
+            S::add(fma::<S>(8.0, d2, d1), m[5]),
+        ]
     }
 }
 
 /// `G g`
 #[inline(always)]
-unsafe fn filter_transform(g: [V; 3]) -> [V; 6] {
+unsafe fn filter_transform<S: Tiles>(g: [S::V; 3]) -> [S::V; 6] {
     // SAFETY: arithmetic.
     unsafe {
-        let zero = splat(0.0);
-        let a = fma(-1.0 / 6.0, add(g[0], g[2]), zero);
-        let b = fma(1.0 / 6.0, g[1], zero);
-        let c = fma(1.0 / 24.0, g[0], fma(1.0 / 6.0, g[2], zero));
-        let d = fma(1.0 / 12.0, g[1], zero);
-        [fma(0.25, g[0], zero), sub(a, b), add(a, b), add(c, d), sub(c, d), g[2]]
-    }
-}
-
-/// Four vectors of 16 pixels (a quad each) to four of one pixel of all 16 tiles.
-#[inline(always)]
-unsafe fn split_tiles(q: [V; 4]) -> [V; 4] {
-    // SAFETY: arithmetic.
-    unsafe {
-        let first = _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
-        let second = _mm512_setr_epi32(2, 6, 10, 14, 18, 22, 26, 30, 3, 7, 11, 15, 19, 23, 27, 31);
-        let (a0, a1) = (_mm512_permutex2var_ps(q[0], first, q[1]), _mm512_permutex2var_ps(q[2], first, q[3]));
-        let (b0, b1) =
-            (_mm512_permutex2var_ps(q[0], second, q[1]), _mm512_permutex2var_ps(q[2], second, q[3]));
-        [
-            _mm512_shuffle_f32x4::<0x44>(a0, a1),
-            _mm512_shuffle_f32x4::<0xee>(a0, a1),
-            _mm512_shuffle_f32x4::<0x44>(b0, b1),
-            _mm512_shuffle_f32x4::<0xee>(b0, b1),
-        ]
-    }
-}
-
-/// The inverse: four pixels of 16 tiles to the 16 pixels of each quad.
-#[inline(always)]
-unsafe fn join_tiles(p: [V; 4]) -> [V; 4] {
-    // SAFETY: arithmetic.
-    unsafe {
-        let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-        let second = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-        // Pairs of pixels: tiles 0 to 7 and 8 to 15 of columns 0, 1 and of columns 2, 3.
-        let (a, b) = (_mm512_permutex2var_ps(p[0], first, p[1]), _mm512_permutex2var_ps(p[0], second, p[1]));
-        let (c, d) = (_mm512_permutex2var_ps(p[2], first, p[3]), _mm512_permutex2var_ps(p[2], second, p[3]));
-        let low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
-        let high = _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15);
-        let pairs = |index, a, c| {
-            _mm512_castpd_ps(_mm512_permutex2var_pd(_mm512_castps_pd(a), index, _mm512_castps_pd(c)))
-        };
-        [pairs(low, a, c), pairs(high, a, c), pairs(low, b, d), pairs(high, b, d)]
+        let zero = S::splat(0.0);
+        let a = fma::<S>(-1.0 / 6.0, S::add(g[0], g[2]), zero);
+        let b = fma::<S>(1.0 / 6.0, g[1], zero);
+        let c = fma::<S>(1.0 / 24.0, g[0], fma::<S>(1.0 / 6.0, g[2], zero));
+        let d = fma::<S>(1.0 / 12.0, g[1], zero);
+        [fma::<S>(0.25, g[0], zero), S::sub(a, b), S::add(a, b), S::add(c, d), S::sub(c, d), g[2]]
     }
 }
 
 /// The filters of one panel of output rows, transformed: `[place][channel][row]`.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn transform_filters(p: &Problem, panel: std::ops::Range<usize>, weight: *const f32, to: *mut f32) {
+#[inline(always)]
+unsafe fn filters<S: Tiles>(p: &Problem, panel: Range<usize>, weight: *const f32, to: *mut f32) {
     let rows = panel.len();
-    let mask = ((1u32 << rows) - 1) as u16;
-    // SAFETY: `rows` lanes are read and written, at most 14.
+    // SAFETY: `rows` lanes are read; what is written beyond them belongs to the channels after.
     unsafe {
         let mut index = [0i32; 16];
         for (i, index) in index.iter_mut().enumerate().take(rows) {
             *index = (i * p.weight_row) as i32;
         }
-        let index = _mm512_loadu_si512(index.as_ptr().cast());
         for ch in 0..p.depth {
             let weight = weight.add(panel.start * p.weight_row + ch * p.weight_depth);
-            let tap = |k: usize| {
-                let k = if p.turned { 8 - k } else { k };
-                _mm512_mask_i32gather_ps::<4>(splat(0.0), mask, index, weight.add(k))
-            };
-            let mut half = [[splat(0.0); 3]; 6];
+            let tap = |k: usize| S::gather(weight.add(if p.turned { 8 - k } else { k }), &index, rows);
+            let mut half = [[S::splat(0.0); 3]; 6];
             for x in 0..3 {
-                let column = filter_transform([tap(x), tap(3 + x), tap(6 + x)]);
+                let column = filter_transform::<S>([tap(x), tap(3 + x), tap(6 + x)]);
                 for r in 0..6 {
                     half[r][x] = column[r];
                 }
             }
+            let whole = ch * rows + S::N <= p.depth * rows;
             for (r, half) in half.iter().enumerate() {
-                let row = filter_transform(*half);
+                let row = filter_transform::<S>(*half);
                 for (x, v) in row.iter().enumerate() {
                     let to = to.add(((r * 6 + x) * p.depth + ch) * rows);
-                    _mm512_mask_storeu_ps(to, mask, *v);
+                    if whole {
+                        S::store(to, *v);
+                    } else {
+                        S::store_first(to, rows, *v);
+                    }
                 }
             }
         }
     }
 }
 
-/// V of one channel and 16 tiles: `to[place * stride]`.
+/// V of one channel and a vector of tiles: `to[place * stride]`.
 #[inline(always)]
-unsafe fn transform_input(p: &Problem, plane: &[*const f32; 4], quads: &[Quad], to: *mut f32, stride: usize) {
+unsafe fn transform_input<S: Tiles>(
+    p: &Problem,
+    plane: &[*const f32; 4],
+    strips: &[Strip],
+    to: *mut f32,
+    stride: usize,
+) {
     // SAFETY: the masks keep to the columns of the image, the test to its rows.
     unsafe {
-        let mut half = [[splat(0.0); 6]; 6];
+        let mut half = [[S::splat(0.0); 6]; 6];
         for (r, half) in half.iter_mut().enumerate() {
-            let (mut near, mut far) = ([splat(0.0); 4], [splat(0.0); 4]);
-            for (i, quad) in quads.iter().enumerate() {
-                let row = (quad.row + r).wrapping_sub(p.padding[0]);
+            let (mut near, mut far) = ([S::splat(0.0); 4], [S::splat(0.0); 4]);
+            for i in 0..4 {
+                let strip = &strips[i];
+                let row = (strip.row + r).wrapping_sub(p.padding[0]);
                 if row < p.source[0] {
                     let pixels =
-                        plane[i].wrapping_add(row * p.source[1] + quad.col).wrapping_sub(p.padding[1]);
-                    near[i] = _mm512_maskz_loadu_ps(quad.near, pixels);
-                    far[i] = _mm512_maskz_loadu_ps(quad.far, pixels.wrapping_add(4));
+                        plane[i].wrapping_add(row * p.source[1] + strip.col).wrapping_sub(p.padding[1]);
+                    near[i] = S::load_masked(pixels, strip.near);
+                    far[i] = S::load_masked(pixels.wrapping_add(4), strip.far);
                 }
             }
-            let (a, b) = (split_tiles(near), split_tiles(far));
-            *half = input_transform([a[0], a[1], a[2], a[3], b[0], b[1]]);
+            let (a, b) = (S::split_tiles(near), S::split_tiles(far));
+            *half = input_transform::<S>([a[0], a[1], a[2], a[3], b[0], b[1]]);
         }
         for x in 0..6 {
-            let column = input_transform(std::array::from_fn(|r| half[r][x]));
+            let column = input_transform::<S>(std::array::from_fn(|r| half[r][x]));
             for (r, v) in column.iter().enumerate() {
-                _mm512_storeu_ps(to.add((r * 6 + x) * stride), *v);
+                S::store(to.add((r * 6 + x) * stride), *v);
             }
         }
     }
 }
 
-/// The pixels of 16 tiles of one filter from M.
+/// The pixels of a vector of tiles of one filter from M.
 #[inline(always)]
-unsafe fn write_output(
+unsafe fn write_output<S: Tiles>(
     p: &Problem,
     m: *const f32,
     stride: usize,
     bias: f32,
-    quads: &[Quad],
+    strips: &[Strip],
     plane: &[*mut f32; 4],
 ) {
-    // SAFETY: the masks keep to the columns of the output, the test to its rows.
+    // SAFETY: the counts keep to the columns of the output, the test to its rows.
     unsafe {
-        let mut half = [[splat(0.0); 6]; 4];
+        let mut half = [[S::splat(0.0); 6]; 4];
         for x in 0..6 {
-            let column =
-                output_transform(std::array::from_fn(|r| _mm512_loadu_ps(m.add((r * 6 + x) * stride))));
+            let column = output_transform::<S>(std::array::from_fn(|r| S::load(m.add((r * 6 + x) * stride))));
             for r in 0..4 {
                 half[r][x] = column[r];
             }
         }
         for (r, half) in half.iter().enumerate() {
-            let pixels = output_transform(*half).map(|v| add(v, splat(bias)));
-            for (i, v) in join_tiles(pixels).into_iter().enumerate() {
-                let quad = quads[i];
-                if quad.row + r < p.output[0] {
-                    let to = plane[i].wrapping_add((quad.row + r) * p.output[1] + quad.col);
-                    _mm512_mask_storeu_ps(to, quad.kept, v);
+            let pixels = output_transform::<S>(*half).map(|v| S::add(v, S::splat(bias)));
+            let joined = S::join_tiles(pixels);
+            for i in 0..4 {
+                let strip = &strips[i];
+                if strip.row + r < p.output[0] {
+                    let to = plane[i].wrapping_add((strip.row + r) * p.output[1] + strip.col);
+                    if strip.kept == S::N {
+                        S::store(to, joined[i]);
+                    } else {
+                        S::store_first(to, strip.kept, joined[i]);
+                    }
                 }
             }
         }
     }
 }
 
-/// Scratch of a thread: V and M of a block.
-struct BlockScratch {
-    v: *mut f32,
-    v_stride: usize,
-    m: *mut f32,
-    m_stride: usize,
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn transform_block(p: &Problem, quads: &[Quad; QUADS], x: *const f32, b: &BlockScratch) {
-    for (half, quads) in quads.chunks_exact(4).enumerate() {
-        for ch in 0..p.depth {
+/// V of a block: 36 places of `depth` rows of [`BLOCK`], `stride` between places.
+#[inline(always)]
+unsafe fn enter<S: Tiles>(p: &Problem, strips: &[Strip], x: *const f32, v: *mut f32, stride: usize) {
+    for ch in 0..p.depth {
+        for (part, strips) in strips.chunks_exact(4).enumerate() {
             let plane =
-                |q: usize| x.wrapping_add((quads[q].image * p.depth + ch) * p.source[0] * p.source[1]);
-            // SAFETY: V has 36 places of `depth` rows of a block.
+                |q: usize| x.wrapping_add((strips[q].image * p.depth + ch) * p.source[0] * p.source[1]);
+            // SAFETY: the caller's promise.
             unsafe {
-                let to = b.v.add(ch * BLOCK + half * 16);
-                transform_input(p, &std::array::from_fn(plane), quads, to, b.v_stride);
+                let to = v.add(ch * BLOCK + part * S::N);
+                transform_input::<S>(p, &std::array::from_fn(plane), strips, to, stride);
             }
         }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn finish_block(p: &Problem, quads: &[Quad; QUADS], bias: *const f32, y: *mut f32, b: &BlockScratch) {
-    for (half, quads) in quads.chunks_exact(4).enumerate() {
-        for row in 0..p.rows {
-            let plane =
-                |q: usize| y.wrapping_add((quads[q].image * p.rows + row) * p.output[0] * p.output[1]);
-            // SAFETY: M has 36 places of `rows` rows of a block; `bias` is null or has `rows`.
-            unsafe {
-                let bias = if bias.is_null() { 0.0 } else { *bias.add(row) };
-                let m = b.m.add(row * BLOCK + half * 16);
-                write_output(p, m, b.m_stride, bias, quads, &std::array::from_fn(plane));
+/// The pixels of some output rows of a block from M, laid out as V.
+#[inline(always)]
+unsafe fn leave<S: Tiles>(p: &Problem, strips: &[Strip], rows: Range<usize>, to: &Leaving) {
+    for row in rows {
+        // SAFETY: `bias` is null or has `rows`, M has a block for each.
+        unsafe {
+            let bias = if to.bias.is_null() { 0.0 } else { *to.bias.add(row) };
+            for (part, strips) in strips.chunks_exact(4).enumerate() {
+                let plane = |q: usize| {
+                    to.y.wrapping_add((strips[q].image * p.rows + row) * p.output[0] * p.output[1])
+                };
+                let m = to.m.add(row * BLOCK + part * S::N);
+                write_output::<S>(p, m, to.stride, bias, strips, &std::array::from_fn(plane));
             }
         }
     }
 }
+
+struct Leaving {
+    m: *const f32,
+    stride: usize,
+    bias: *const f32,
+    y: *mut f32,
+}
+
+/// The steps of an instruction set.
+struct Steps {
+    lanes: usize,
+    tiles: &'static [TileFn],
+    filters: unsafe fn(&Problem, Range<usize>, *const f32, *mut f32),
+    enter: unsafe fn(&Problem, &[Strip], *const f32, *mut f32, usize),
+    leave: unsafe fn(&Problem, &[Strip], Range<usize>, &Leaving),
+}
+
+macro_rules! steps {
+    ($name:ident, $lanes:ty, $level:expr, $features:literal) => {
+        fn $name() -> Steps {
+            #[target_feature(enable = $features)]
+            unsafe fn filters_(p: &Problem, panel: Range<usize>, weight: *const f32, to: *mut f32) {
+                // SAFETY: the caller's promise, here and below.
+                unsafe { filters::<$lanes>(p, panel, weight, to) }
+            }
+            #[target_feature(enable = $features)]
+            unsafe fn enter_(p: &Problem, strips: &[Strip], x: *const f32, v: *mut f32, stride: usize) {
+                // SAFETY: as above.
+                unsafe { enter::<$lanes>(p, strips, x, v, stride) }
+            }
+            #[target_feature(enable = $features)]
+            unsafe fn leave_(p: &Problem, strips: &[Strip], rows: Range<usize>, to: &Leaving) {
+                // SAFETY: as above.
+                unsafe { leave::<$lanes>(p, strips, rows, to) }
+            }
+            let (lanes, tiles) = tile::kernels($level);
+            Steps { lanes, tiles, filters: filters_, enter: enter_, leave: leave_ }
+        }
+    };
+}
+steps!(avx512, Avx512, Level::Avx512, "avx512f,avx512bw,avx512dq,avx512vl");
+steps!(avx2, Avx2, Level::Avx2, "avx2,fma");
 
 impl Problem {
     unsafe fn run(
         &self,
+        level: Level,
         x: *const f32,
         weight: *const f32,
         bias: *const f32,
         y: *mut f32,
     ) -> Result<(), AllocError> {
-        let panels = Panels::new(self.rows, tile::MAX_ROWS);
-        let [tile_rows, quad_cols] = self.grid();
-        let blocks = (self.images * tile_rows * quad_cols).div_ceil(QUADS);
+        let steps = if level == Level::Avx512 { avx512() } else { avx2() };
+        let (lanes, strips) = (steps.lanes, BLOCK / (steps.lanes / 4));
+        let panels = Panels::new(self.rows, steps.tiles.len());
+        let [tile_rows, strip_cols] = self.grid(lanes);
+        let blocks = (self.images * tile_rows * strip_cols).div_ceil(strips);
         let offsets: Vec<u32> = (0..self.depth).map(|k| (k * BLOCK) as u32).collect();
         let (v_stride, m_stride) = (self.depth * BLOCK + SKEW, self.rows * BLOCK + SKEW);
         let filters_len = scratch::lines(PLACES * self.rows * self.depth);
         let slot_len = scratch::lines(PLACES * (v_stride + m_stride));
-        let slots = par::num_threads().min(blocks);
+        let threads = par::num_threads();
+        let serial = threads == 1 || blocks * BLOCK * PLACES * self.rows * self.depth < SERIAL;
+        // Where there are few blocks, several jobs make V of a block, each for some output rows.
+        let parts = if serial { 1 } else { (2 * threads).div_ceil(blocks).min(panels.count) };
+        let slots = if serial { 1 } else { threads.min(blocks * parts) };
         scratch::with(filters_len + slots * slot_len, |scratch| {
             let (filters, blocks_at) = (Shared::new(scratch), Shared::new(scratch.wrapping_add(filters_len)));
             let (x, weight, bias, y) = (Shared::of(x), Shared::of(weight), Shared::of(bias), Shared::new(y));
             // Panels follow each other, each with all its places.
-            let panel_at = |rows: &std::ops::Range<usize>| filters.at(PLACES * rows.start * self.depth);
-            par::for_each(panels.count, &|i| {
+            let panel_at = |rows: &Range<usize>| filters.at(PLACES * rows.start * self.depth);
+            par::for_each_with_slot(slots, panels.count, &|_, i| {
                 let rows = panels.get(i);
-                // SAFETY: a panel writes its own filters; this level has AVX-512.
-                unsafe { transform_filters(self, rows.clone(), weight.get(), panel_at(&rows)) }
+                // SAFETY: a panel writes its own filters; the level is the machine's.
+                unsafe { (steps.filters)(self, rows.clone(), weight.get(), panel_at(&rows)) }
             });
-            par::for_each_with_slot(slots, blocks, &|slot, block| {
-                let quads: [Quad; QUADS] = std::array::from_fn(|i| self.quad(block * QUADS + i));
+            par::for_each_with_slot(slots, blocks * parts, &|slot, job| {
+                let (block, part) = (job / parts, job % parts);
+                let all: [Strip; STRIPS] = std::array::from_fn(|i| {
+                    if i < strips { self.strip(block * strips + i, lanes) } else { Strip::default() }
+                });
+                // The last block may have fewer strips: whole vectors of them.
+                let left = self.images * tile_rows * strip_cols - block * strips;
+                let some = &all[..strips.min(left.next_multiple_of(4))];
+                let panels_of_part = panels.count * part / parts..panels.count * (part + 1) / parts;
+                let rows_of_part =
+                    panels.get(panels_of_part.start).start..panels.get(panels_of_part.end - 1).end;
                 let v = blocks_at.at(slot * slot_len);
-                let scratch = BlockScratch { v, v_stride, m: v.wrapping_add(PLACES * v_stride), m_stride };
-                // SAFETY: a slot's scratch is not shared, quads are disjoint; this level has AVX-512.
+                let m = v.wrapping_add(PLACES * v_stride);
+                // SAFETY: a slot's scratch is not shared, strips and rows are disjoint; the level is the
+                // machine's.
                 unsafe {
-                    transform_block(self, &quads, x.get(), &scratch);
+                    (steps.enter)(self, some, x.get(), v, v_stride);
                     for place in 0..PLACES {
-                        for rows in panels.iter() {
+                        for i in panels_of_part.clone() {
+                            let rows = panels.get(i);
                             let a = panel_at(&rows).add(place * self.depth * rows.len());
-                            let m = scratch.m.add(place * m_stride + rows.start * BLOCK);
-                            tile::panel_product(
-                                rows.len(),
-                                a,
-                                scratch.v.add(place * v_stride),
-                                &offsets,
-                                m,
-                                BLOCK,
-                            );
+                            let m = m.add(place * m_stride + rows.start * BLOCK);
+                            for col in (0..some.len() * (lanes / 4)).step_by(2 * lanes) {
+                                let b = v.add(place * v_stride + col);
+                                product(&steps, rows.len(), a, b, &offsets, m.add(col));
+                            }
                         }
                     }
-                    finish_block(self, &quads, bias.get(), y.get(), &scratch);
+                    let to = Leaving { m, stride: m_stride, bias: bias.get(), y: y.get() };
+                    (steps.leave)(self, some, rows_of_part, &to);
                 }
             });
         })
     }
 }
 
+/// One panel of rows times two vectors of a block, whose rows are [`BLOCK`] apart.
+///
 /// # Safety
-/// As [`super::forward`]; `bias` may be null. The algorithm [`pays`], the machine has AVX-512.
+/// `a` is packed `[term][row]`, `b` and the rows of `y` have the block's extents; the machine has the
+/// instruction set of `steps`.
+unsafe fn product(steps: &Steps, rows: usize, a: *const f32, b: *const f32, offsets: &[u32], y: *mut f32) {
+    let slot = |dst| Slot { src: 0, dst, mask: (1 << steps.lanes) - 1, step: 1 };
+    // SAFETY: the caller's promise.
+    unsafe {
+        steps.tiles[rows - 1](&Tile {
+            terms: offsets.len(),
+            a,
+            b: [b, b.add(steps.lanes)],
+            offsets: offsets.as_ptr(),
+            bias: std::ptr::null(),
+            accumulate: false,
+            y,
+            ldy: BLOCK,
+            slots: [slot(0), slot(steps.lanes as u32)],
+        });
+    }
+}
+
+/// # Safety
+/// As [`super::forward`]; `bias` may be null. The algorithm [`pays`], the machine has the level.
 pub unsafe fn forward(
+    level: Level,
     s: &Conv2dShape,
     x: *const f32,
     weight: *const f32,
@@ -427,12 +619,13 @@ pub unsafe fn forward(
         turned: false,
     };
     // SAFETY: the caller's promise.
-    unsafe { problem.run(x, weight, bias, y) }
+    unsafe { problem.run(level, x, weight, bias, y) }
 }
 
 /// # Safety
-/// As [`super::backward_input`]. The algorithm [`pays`], the machine has AVX-512.
+/// As [`super::backward_input`]. The algorithm [`pays`], the machine has the level.
 pub unsafe fn backward_input(
+    level: Level,
     s: &Conv2dShape,
     gy: *const f32,
     weight: *const f32,
@@ -450,5 +643,5 @@ pub unsafe fn backward_input(
         turned: true,
     };
     // SAFETY: the caller's promise.
-    unsafe { problem.run(gy, weight, std::ptr::null(), gx) }
+    unsafe { problem.run(level, gy, weight, std::ptr::null(), gx) }
 }
