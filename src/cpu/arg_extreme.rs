@@ -161,8 +161,8 @@ unsafe fn best_of_run<T: Ordered, const LARGEST: bool>(run: *const T, n: usize) 
     let (mut best, mut block) = (Extreme::<T, LARGEST>::START, 0);
     let mut from = 0;
     while from < n {
-        // SAFETY: within the run.
         let size = size_of::<T>() as isize;
+        // SAFETY: within the run.
         let value =
             unsafe { fold_run::<Extreme<T, LARGEST>>(run.add(from).cast(), (n - from).min(BLOCK), size) };
         if Extreme::<T, LARGEST>::better(value, best) | T::unordered(value, value) {

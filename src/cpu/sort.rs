@@ -327,8 +327,8 @@ impl<T: Ordered, const LARGEST: bool> Kernel<f32> for Collect<'_, T, LARGEST> {
     #[inline(always)]
     fn run<S: Simd<f32>>(self, _: S) {
         let Collect { run, n, bound, found } = self;
-        // SAFETY: who makes this vouches for `n` elements.
         let hit = |i: usize| {
+            // SAFETY: who makes this vouches for `n` elements.
             let x = unsafe { run.add(i).read_unaligned() }.lane();
             !Extreme::<T, LARGEST>::better(bound, x)
         };
