@@ -12,6 +12,9 @@ use crate::cpu::pointwise::Operand;
 use crate::dispatch;
 use crate::dtype::{C128, Cast, Element};
 
+/// Elements that the innermost loop is cut into at least.
+const SHORTEST_RUN: usize = 256;
+
 /// Index tensors that one loop can take.
 pub const MAX_INDICES: usize = MAX_OPERANDS - 2;
 
@@ -49,6 +52,20 @@ struct Ends<'a> {
 // SAFETY: threads write disjoint parts of the target and only read the rest.
 unsafe impl Sync for Ends<'_> {}
 
+impl Indexer {
+    /// The way, in bytes, to where the index at `at` leads; or the index, where it leads nowhere.
+    ///
+    /// # Safety
+    /// An index can be read.
+    #[inline(always)]
+    unsafe fn place(self, at: *const u8) -> Result<isize, i64> {
+        // SAFETY: the caller's promise.
+        let index = unsafe { at.cast::<i64>().read_unaligned() };
+        let wrapped = if index < 0 && self.negative { index + self.size } else { index };
+        if (wrapped as u64) < self.size as u64 { Ok(wrapped as isize * self.stride) } else { Err(index) }
+    }
+}
+
 impl Ends<'_> {
     /// The way, in bytes, to where the indices at these offsets lead.
     ///
@@ -59,19 +76,9 @@ impl Ends<'_> {
         let mut place = 0isize;
         for (k, indexer) in self.indexers.iter().enumerate() {
             // SAFETY: the caller's promise.
-            let index = unsafe {
-                indexer
-                    .ptr
-                    .cast::<u8>()
-                    .offset(offsets[k + 2] + i * steps[k + 2])
-                    .cast::<i64>()
-                    .read_unaligned()
-            };
-            let wrapped = if index < 0 && indexer.negative { index + indexer.size } else { index };
-            if wrapped < 0 || wrapped >= indexer.size {
-                return Err((k, index));
-            }
-            place += wrapped as isize * indexer.stride;
+            let at = unsafe { indexer.ptr.cast::<u8>().offset(offsets[k + 2] + i * steps[k + 2]) };
+            // SAFETY: likewise.
+            place += unsafe { indexer.place(at) }.map_err(|index| (k, index))?;
         }
         Ok(place)
     }
@@ -133,6 +140,22 @@ unsafe fn gather_as<T: Copy>(ends: Ends, loops: &Loops) -> Result<(), OutOfRange
                             }
                         }
                         Err(bad) => _ = failed.set(bad),
+                    }
+                    return;
+                }
+                if let [indexer] = *ends.indexers {
+                    let at = indexer.ptr.cast::<u8>().offset(offsets[2]);
+                    for i in 0..n as isize {
+                        match indexer.place(at.offset(i * steps[2])) {
+                            Ok(place) => {
+                                let value = from.offset(i * steps[1] + place).cast::<T>().read_unaligned();
+                                to.offset(i * steps[0]).cast::<T>().write_unaligned(value);
+                            }
+                            Err(bad) => {
+                                _ = failed.set((0, bad));
+                                return;
+                            }
+                        }
                     }
                     return;
                 }
@@ -204,7 +227,9 @@ unsafe fn put_as<T: Copy>(ends: Ends, loops: &Loops, combine: impl Fn(T, T) -> T
         return unsafe { put_part(ends, loops, [0; MAX_OPERANDS], &combine) };
     };
     let size = loops.sizes[axis];
-    let grain = par::grain_for(size, 2.0 * (n / size) as f64);
+    // Short pieces of the innermost loop are slow.
+    let shortest = if axis == 0 { SHORTEST_RUN } else { 1 };
+    let grain = par::grain_for(size, (n / size) as f64).max(shortest);
     par::for_range(size, grain, &|range| {
         let ends = &ends; // the whole struct, which is Sync, not its fields
         let start = loops.strides[axis].map(|s| s * range.start as isize);
@@ -228,15 +253,39 @@ unsafe fn put_part<T: Copy>(ends: Ends, loops: &Loops, start: PerOperand, combin
         // SAFETY: the caller vouches for the loops' offsets, `place` for the indices.
         unsafe {
             let (to, from) = (ends.target.offset(offsets[0]), ends.source.offset(offsets[1]));
-            let mut place = if still { ends.place(&offsets, &steps, 0) } else { Ok(0) };
-            for i in 0..n as isize {
-                if !still {
-                    place = ends.place(&offsets, &steps, i);
-                }
-                let Ok(place) = place else { continue };
+            let put = |i: isize, place: isize| {
                 let to = to.offset(i * steps[0] + place).cast::<T>();
                 let value = from.offset(i * steps[1]).cast::<T>().read_unaligned();
                 to.write_unaligned(combine(to.read_unaligned(), value));
+            };
+            match *ends.indexers {
+                _ if still => {
+                    let Ok(place) = ends.place(&offsets, &steps, 0) else { return };
+                    let size = size_of::<T>() as isize;
+                    let (to, from) = (to.offset(place).cast::<T>(), from.cast::<T>());
+                    if steps[0] == size && steps[1] == size && to.is_aligned() && from.is_aligned() {
+                        let to = std::slice::from_raw_parts_mut(to, n);
+                        let from = std::slice::from_raw_parts(from, n);
+                        to.iter_mut().zip(from).for_each(|(a, &b)| *a = combine(*a, b));
+                        return;
+                    }
+                    (0..n as isize).for_each(|i| put(i, place));
+                }
+                [indexer] => {
+                    let at = indexer.ptr.cast::<u8>().offset(offsets[2]);
+                    for i in 0..n as isize {
+                        if let Ok(place) = indexer.place(at.offset(i * steps[2])) {
+                            put(i, place);
+                        }
+                    }
+                }
+                _ => {
+                    for i in 0..n as isize {
+                        if let Ok(place) = ends.place(&offsets, &steps, i) {
+                            put(i, place);
+                        }
+                    }
+                }
             }
         }
     });
@@ -281,19 +330,25 @@ fn better<T: Element>(a: T, b: T, int: impl Fn(i64, i64) -> bool, float: impl Fn
 pub unsafe fn check(indexer: &Indexer, loops: &Loops) -> Result<(), i64> {
     let low = if indexer.negative { -indexer.size } else { 0 };
     let step = loops.strides[0][0];
-    let mut bad = None;
-    loops.pieces(0..loops.numel(), |offsets, n| {
-        // SAFETY: the caller vouches for the offsets.
-        unsafe {
-            let from = indexer.ptr.cast::<u8>().offset(offsets[0]);
-            for i in 0..n as isize {
-                let index = from.offset(i * step).cast::<i64>().read_unaligned();
-                if index < low || index >= indexer.size {
-                    bad = bad.or(Some(index));
-                    return;
+    let size = indexer.size;
+    let fits = |index: i64| index >= low && index < size;
+    let n = loops.numel();
+    let bad = OnceLock::new();
+    let at = Ends { target: std::ptr::null_mut(), source: indexer.ptr.cast(), indexers: &[] };
+    par::for_range(n, par::grain_for(n, 0.5), &|range| {
+        let at = &at; // the whole struct, which is Sync, not its fields
+        loops.pieces(range, |offsets, n| {
+            // SAFETY: the caller vouches for the offsets.
+            unsafe {
+                let from = at.source.offset(offsets[0]);
+                let index = |i: usize| from.offset(i as isize * step).cast::<i64>().read_unaligned();
+                // No early end: that is a loop of its own, for the rare case.
+                if !(0..n).fold(true, |all, i| all & fits(index(i))) {
+                    let first = (0..n).map(index).find(|&i| !fits(i));
+                    _ = bad.set(first.expect("one does not fit"));
                 }
             }
-        }
+        });
     });
-    bad.map_or(Ok(()), Err)
+    bad.into_inner().map_or(Ok(()), Err)
 }

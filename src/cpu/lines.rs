@@ -66,7 +66,8 @@ pub fn for_lines<const N: usize>(
 }
 
 /// The lines at an index of `sizes`, counted along the last dimension first.
-fn lines_at<const N: usize>(sizes: &[usize], sides: &[Side; N], index: usize) -> [Line; N] {
+#[inline(always)]
+pub fn lines_at<const N: usize>(sizes: &[usize], sides: &[Side; N], index: usize) -> [Line; N] {
     let mut lines = sides.each_ref().map(|s| Line { start: s.start, step: s.step });
     let mut rest = index;
     for (d, &size) in sizes.iter().enumerate().rev() {

@@ -1,5 +1,6 @@
 //! How a CPU computes: kernels over raw pointers and plain sizes. Nothing here knows a Tensor.
 
+pub mod arg_extreme;
 pub mod attention;
 pub mod axis;
 pub mod bessel;

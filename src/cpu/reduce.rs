@@ -1,16 +1,24 @@
-//! Sums, products and extremes over any dimensions.
+//! Sums, products, extremes and norms over any dimensions.
 //!
-//! Everything is accumulated in the widest type of its kind (f64, i64, complex128), which makes
-//! float32 sums exact to the last bits without pairwise trees. Two shapes of loops cover all layouts:
-//! *rows*, where the reduced dimension lies innermost in memory, and *columns*, where a kept one does
-//! and a strip of accumulators is swept over the reduced rows.
+//! Two shapes of loops cover all layouts: *rows*, where the reduced dimension lies innermost in memory,
+//! and *columns*, where a kept one does and a strip of totals is swept over the reduced rows, eight at a
+//! time. A contiguous row is columns as well: of a few lanes, eight steps of which are taken together.
+//! Where there are few results the reduced elements are cut into parts, by size alone.
 
+mod fold;
+
+pub use fold::{Extreme, Fold, Ordered};
+
+use std::ops::Range;
+
+use half::{bf16, f16};
 use smallvec::SmallVec;
 
 use crate::cpu::par;
 use crate::cpu::pointwise::{GRAIN, Operand};
-use crate::cpu::simd::{Level, level};
-use crate::dtype::{C128, Cast, DType, Element};
+use crate::cpu::simd::{self, Element as _, Simd, level};
+use crate::dtype::{C64, Cast, DType, Element};
+use fold::{Magnitude, Product, Square, Sum, Value, WideSum};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reduction {
@@ -20,91 +28,11 @@ pub enum Reduction {
     Min,
 }
 
-/// A wide type to accumulate in.
-pub trait Accumulator: Element {
-    fn start(reduction: Reduction) -> Self;
-    fn sum(a: Self, b: Self) -> Self;
-    fn prod(a: Self, b: Self) -> Self;
-    fn max(a: Self, b: Self) -> Self;
-    fn min(a: Self, b: Self) -> Self;
-}
-
-impl Accumulator for f64 {
-    fn start(reduction: Reduction) -> f64 {
-        match reduction {
-            Reduction::Sum => 0.0,
-            Reduction::Prod => 1.0,
-            Reduction::Max => f64::NEG_INFINITY,
-            Reduction::Min => f64::INFINITY,
-        }
-    }
-    #[inline(always)]
-    fn sum(a: f64, b: f64) -> f64 {
-        a + b
-    }
-    #[inline(always)]
-    fn prod(a: f64, b: f64) -> f64 {
-        a * b
-    }
-    // NaN wins on either side.
-    #[inline(always)]
-    fn max(a: f64, b: f64) -> f64 {
-        if b > a || b.is_nan() { b } else { a }
-    }
-    #[inline(always)]
-    fn min(a: f64, b: f64) -> f64 {
-        if b < a || b.is_nan() { b } else { a }
-    }
-}
-
-impl Accumulator for i64 {
-    fn start(reduction: Reduction) -> i64 {
-        match reduction {
-            Reduction::Sum => 0,
-            Reduction::Prod => 1,
-            Reduction::Max => i64::MIN,
-            Reduction::Min => i64::MAX,
-        }
-    }
-    #[inline(always)]
-    fn sum(a: i64, b: i64) -> i64 {
-        a.wrapping_add(b)
-    }
-    #[inline(always)]
-    fn prod(a: i64, b: i64) -> i64 {
-        a.wrapping_mul(b)
-    }
-    #[inline(always)]
-    fn max(a: i64, b: i64) -> i64 {
-        Ord::max(a, b)
-    }
-    #[inline(always)]
-    fn min(a: i64, b: i64) -> i64 {
-        Ord::min(a, b)
-    }
-}
-
-impl Accumulator for C128 {
-    fn start(reduction: Reduction) -> C128 {
-        C128::new((reduction == Reduction::Prod) as i32 as f64, 0.0)
-    }
-    #[inline(always)]
-    fn sum(a: C128, b: C128) -> C128 {
-        a + b
-    }
-    #[inline(always)]
-    fn prod(a: C128, b: C128) -> C128 {
-        a * b
-    }
-    // Complex numbers have no order; extremes are refused before a kernel runs.
-    #[inline(always)]
-    fn max(a: C128, _: C128) -> C128 {
-        a
-    }
-    #[inline(always)]
-    fn min(a: C128, _: C128) -> C128 {
-        a
-    }
+/// What a norm adds up of each element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormTerm {
+    Magnitude,
+    Square,
 }
 
 /// A dimension: how many steps, and the bytes from one to the next.
@@ -116,92 +44,135 @@ pub type Dim = (usize, isize);
 /// The input must be valid at every offset of `kept` and `reduced`, the output at every index of
 /// `kept`.
 pub unsafe fn reduce(reduction: Reduction, out: Operand, input: Operand, kept: &[Dim], reduced: &[Dim]) {
+    use crate::{dispatch, dispatch_ordered};
     // SAFETY: the caller's promise, passed on with the types of the operands.
     unsafe {
-        match input.dtype {
-            DType::C64 | DType::C128 => {
-                crate::dispatch!(input.dtype, S => typed::<S, C128>(reduction, out, input, kept, reduced))
+        match reduction {
+            Reduction::Sum if matches!(out.dtype, DType::F64 | DType::C128) => match input.dtype {
+                DType::F16 => run::<WideSum<f16>>(out, input, kept, reduced),
+                DType::BF16 => run::<WideSum<bf16>>(out, input, kept, reduced),
+                DType::F32 => run::<WideSum<f32>>(out, input, kept, reduced),
+                DType::C64 => run::<WideSum<C64>>(out, input, kept, reduced),
+                _ => dispatch!(input.dtype, S => run::<Sum<S, Value>>(out, input, kept, reduced)),
+            },
+            Reduction::Sum => dispatch!(input.dtype, S => run::<Sum<S, Value>>(out, input, kept, reduced)),
+            Reduction::Prod => dispatch!(input.dtype, S => run::<Product<S>>(out, input, kept, reduced)),
+            Reduction::Max => {
+                dispatch_ordered!(input.dtype, S => run::<Extreme<S, true>>(out, input, kept, reduced))
             }
-            DType::F16 | DType::BF16 | DType::F32 | DType::F64 => {
-                crate::dispatch!(input.dtype, S => typed::<S, f64>(reduction, out, input, kept, reduced))
+            Reduction::Min => {
+                dispatch_ordered!(input.dtype, S => run::<Extreme<S, false>>(out, input, kept, reduced))
             }
-            _ => crate::dispatch!(input.dtype, S => typed::<S, i64>(reduction, out, input, kept, reduced)),
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Ends {
-    out: *mut u8,
-    input: *const u8,
+/// The sum of the terms of floats.
+///
+/// # Safety
+/// As for [`reduce`].
+pub unsafe fn sum_terms(term: NormTerm, out: Operand, input: Operand, kept: &[Dim], reduced: &[Dim]) {
+    macro_rules! typed {
+        ($term:ty) => {
+            match input.dtype {
+                DType::F16 => run::<Sum<f16, $term>>(out, input, kept, reduced),
+                DType::BF16 => run::<Sum<bf16, $term>>(out, input, kept, reduced),
+                DType::F64 => run::<Sum<f64, $term>>(out, input, kept, reduced),
+                // Norms are of floats.
+                _ => run::<Sum<f32, $term>>(out, input, kept, reduced),
+            }
+        };
+    }
+    // SAFETY: the caller's promise, passed on with the types of the operands.
+    unsafe {
+        match term {
+            NormTerm::Magnitude => typed!(Magnitude),
+            NormTerm::Square => typed!(Square),
+        }
+    }
 }
-// SAFETY: threads write disjoint outputs and only read the input.
-unsafe impl Sync for Ends {}
 
-/// Columns that one strip of accumulators covers.
-const STRIP: usize = 128;
+/// Columns that one strip of totals covers.
+const STRIP: usize = 1024;
+/// Totals side by side in a contiguous row.
+const LANES: usize = 32;
+/// The same where the row is short.
+const FEW_LANES: usize = 8;
+/// Parts of a result at most.
+const MAX_PARTS: usize = 64;
+/// Rows of a part at least: each costs a strip of totals.
+const MIN_ROWS: usize = 128;
 
-unsafe fn typed<S: Element, A: Accumulator>(
-    reduction: Reduction,
+/// A reduction on its way: `tasks` are rows or strips of columns, each in `parts` pieces of the
+/// outermost reduced dimension.
+struct Job<'a, F: Fold> {
+    input: *const u8,
     out: Operand,
-    input: Operand,
-    kept: &[Dim],
-    reduced: &[Dim],
-) {
-    let ends = Ends { out: out.ptr, input: input.ptr };
+    /// Totals of the parts, a result's parts one after the other; null where there is one part.
+    partial: *mut F::Total,
+    kept_count: usize,
+    outer_kept: &'a [Dim],
+    /// Innermost first.
+    reduced: &'a [Dim],
+    /// Results side by side, which are strips of columns; 1 for rows.
+    width: usize,
+    columns: bool,
+    parts: usize,
+    piece: usize,
+}
+// SAFETY: threads write disjoint outputs and parts, and only read the input.
+unsafe impl<F: Fold> Sync for Job<'_, F> {}
+
+unsafe fn run<F: Fold>(out: Operand, input: Operand, kept: &[Dim], reduced: &[Dim]) {
     let kept_count: usize = kept.iter().map(|d| d.0).product();
     let reduced_count: usize = reduced.iter().map(|d| d.0).product();
-    let size = size_of::<S>() as isize;
-    // Innermost first from here on, the reduced dimensions in the order of memory.
+    let size = size_of::<F::Item>() as isize;
+    // The reduced dimensions in the order of memory.
     let mut inner: SmallVec<[Dim; 6]> = reduced.iter().copied().filter(|d| d.0 != 1).collect();
     inner.sort_by_key(|d| d.1.unsigned_abs());
     merge(&mut inner);
-    let columns =
-        kept.last().is_some_and(|d| d.1 == size && d.0 > 1) && inner.first().is_none_or(|d| d.1 != size);
-    let step = if columns { kept.last().expect("has columns").0 } else { 1 };
-    let strips = step.div_ceil(STRIP);
-    let tasks = kept_count / step * strips;
-    let grain = (GRAIN / (reduced_count * if columns { step.min(STRIP) } else { 1 }).max(1)).max(1);
+    if inner.is_empty() {
+        inner.push((1, 0));
+    }
+    let columns = kept.last().is_some_and(|d| d.1 == size && d.0 > 1) && inner[0].1 != size;
+    let width = if columns { kept.last().expect("has columns").0 } else { 1 };
     let outer_kept = if columns { &kept[..kept.len() - 1] } else { kept };
+    let tasks = kept_count / width * width.div_ceil(STRIP);
+    let per_task = reduced_count * width.min(STRIP);
 
-    par::for_range(tasks, grain, &|range| {
-        let ends = &ends; // the whole struct, which is Sync, not its fields
-        for task in range {
-            let (group, strip) = (task / strips, task % strips);
-            let mut offset = strip as isize * STRIP as isize * size;
-            let mut rest = group;
-            for &(n, stride) in outer_kept.iter().rev() {
-                offset += (rest % n) as isize * stride;
-                rest /= n;
-            }
-            let first = group * step + strip * STRIP;
-            // SAFETY: the offsets stay within `kept` and `reduced`, for which the caller vouches.
-            unsafe {
-                let source = ends.input.offset(offset);
-                let write = |i: usize, value: A| {
-                    crate::dispatch!(out.dtype, T => {
-                        ends.out.cast::<T>().add(first + i).write_unaligned(value.cast());
-                    });
-                };
-                if columns {
-                    let width = (step - strip * STRIP).min(STRIP);
-                    let mut strip = [A::start(reduction); STRIP];
-                    walk(&inner, source, &mut |run, n, stride| {
-                        for i in 0..n as isize {
-                            add_columns::<S, A>(reduction, &mut strip[..width], run.offset(i * stride));
-                        }
-                    });
-                    strip[..width].iter().enumerate().for_each(|(i, value)| write(i, *value));
-                } else {
-                    let mut total = A::start(reduction);
-                    walk(&inner, source, &mut |run, n, stride| {
-                        total = add_run::<S, A>(reduction, total, run, n, stride);
-                    });
-                    write(0, total);
-                }
-            }
+    let outermost = inner.last().expect("one at least").0;
+    let wanted = (tasks * per_task / GRAIN).min(MAX_PARTS) / tasks;
+    let mut piece = outermost.div_ceil(wanted.max(1));
+    if inner.len() == 1 {
+        piece = if columns { piece.max(MIN_ROWS) } else { piece.next_multiple_of(8 * LANES) };
+    }
+    let parts = outermost.div_ceil(piece.max(1)).max(1);
+    let mut job = Job::<F> {
+        input: input.ptr,
+        out,
+        partial: std::ptr::null_mut(),
+        kept_count,
+        outer_kept,
+        reduced: &inner,
+        width,
+        columns,
+        parts,
+        piece,
+    };
+    let grain = (GRAIN * parts / per_task.max(1)).max(1);
+    let mut partial = vec![F::START; if parts > 1 { kept_count * parts } else { 0 }];
+    if parts > 1 {
+        job.partial = partial.as_mut_ptr();
+    }
+    par::for_range(tasks * parts, grain, &|range| f32::dispatch(level(), (&job, range)));
+    if parts > 1 {
+        let (first, rest) = partial.split_at_mut(kept_count);
+        for part in rest.chunks_exact(kept_count) {
+            first.iter_mut().zip(part).for_each(|(a, &b)| *a = F::join(*a, b));
         }
-    });
+        // SAFETY: the output has room for what is kept.
+        unsafe { write(out, 0, first) };
+    }
 }
 
 /// Joins loops that go on evenly in memory.
@@ -217,166 +188,277 @@ fn merge(dims: &mut SmallVec<[Dim; 6]>) {
     }
 }
 
-/// Calls `f(start, n, stride)` for each innermost run.
-unsafe fn walk(dims: &[Dim], source: *const u8, f: &mut impl FnMut(*const u8, usize, isize)) {
-    match dims {
-        [] => f(source, 1, 0),
-        [(n, stride)] => f(source, *n, *stride),
-        [inner @ .., (n, stride)] => {
-            for i in 0..*n as isize {
-                // SAFETY: within the dimensions, for which the caller vouches.
-                unsafe { walk(inner, source.offset(i * stride), f) };
-            }
-        }
-    }
-}
-
-/// Accumulators side by side in a run, so that the loop vectorises.
-const LANES: usize = 32;
-
-macro_rules! each_reduction {
-    ($reduction:expr, $f:ident => $body:expr) => {
-        match $reduction {
-            Reduction::Sum => {
-                let $f = A::sum;
-                $body
-            }
-            Reduction::Prod => {
-                let $f = A::prod;
-                $body
-            }
-            Reduction::Max => {
-                let $f = A::max;
-                $body
-            }
-            Reduction::Min => {
-                let $f = A::min;
-                $body
-            }
-        }
-    };
-}
-
-unsafe fn add_run<S: Element, A: Accumulator>(
-    reduction: Reduction,
-    acc: A,
-    run: *const u8,
-    n: usize,
-    stride: isize,
-) -> A {
-    #[inline(always)]
-    fn side_by_side<S: Element, A: Accumulator>(values: &[S], start: A, f: impl Fn(A, A) -> A) -> A {
-        let mut lanes = [start; LANES];
-        let chunks = values.chunks_exact(LANES);
-        let rest = chunks.remainder();
-        for chunk in chunks {
-            for (lane, value) in lanes.iter_mut().zip(chunk) {
-                *lane = f(*lane, value.cast());
-            }
-        }
-        let total = rest.iter().fold(start, |acc, v| f(acc, v.cast()));
-        lanes.into_iter().fold(total, f)
-    }
-    #[inline(always)]
-    fn reduced<S: Element, A: Accumulator>(reduction: Reduction, values: &[S]) -> A {
-        let start = A::start(reduction);
-        each_reduction!(reduction, f => side_by_side(values, start, f))
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2<S: Element, A: Accumulator>(reduction: Reduction, values: &[S]) -> A {
-        reduced(reduction, values)
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    fn avx512<S: Element, A: Accumulator>(reduction: Reduction, values: &[S]) -> A {
-        reduced(reduction, values)
-    }
-    // Less than a vector is sooner added one by one.
-    if n >= LANES && stride == size_of::<S>() as isize && run.cast::<S>().is_aligned() {
-        // SAFETY: the caller vouches for n elements side by side, and they are aligned.
-        let values = unsafe { std::slice::from_raw_parts(run.cast::<S>(), n) };
-        let part: A = match level() {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: the level says that the CPU has the instructions.
-            Level::Avx2 => unsafe { avx2(reduction, values) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: as above.
-            Level::Avx512 => unsafe { avx512(reduction, values) },
-            _ => reduced(reduction, values),
-        };
-        return each_reduction!(reduction, f => f(acc, part));
-    }
-    // SAFETY: the caller vouches for n elements at the stride.
-    let at = |i: usize| unsafe { run.offset(i as isize * stride).cast::<S>().read_unaligned().cast() };
-    each_reduction!(reduction, f => (0..n).fold(acc, |acc, i| f(acc, at(i))))
-}
-
-unsafe fn add_columns<S: Element, A: Accumulator>(reduction: Reduction, strip: &mut [A], row: *const u8) {
-    #[inline(always)]
-    unsafe fn sweep<S: Element, A: Accumulator>(strip: &mut [A], row: *const u8, f: impl Fn(A, A) -> A) {
-        for (i, acc) in strip.iter_mut().enumerate() {
-            // SAFETY: the row has as many elements as the strip.
-            *acc = f(*acc, unsafe { row.cast::<S>().add(i).read_unaligned().cast() });
-        }
-    }
-    #[inline(always)]
-    unsafe fn all<S: Element, A: Accumulator>(reduction: Reduction, strip: &mut [A], row: *const u8) {
-        // SAFETY: the caller's promise, passed on.
-        each_reduction!(reduction, f => unsafe { sweep::<S, A>(strip, row, f) });
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2<S: Element, A: Accumulator>(reduction: Reduction, strip: &mut [A], row: *const u8) {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { all::<S, A>(reduction, strip, row) }
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    unsafe fn avx512<S: Element, A: Accumulator>(reduction: Reduction, strip: &mut [A], row: *const u8) {
-        // SAFETY: the caller's promise, passed on.
-        unsafe { all::<S, A>(reduction, strip, row) }
-    }
-    // SAFETY: the caller vouches for the row; the level for the instructions.
-    unsafe {
-        match level() {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => avx2::<S, A>(reduction, strip, row),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => avx512::<S, A>(reduction, strip, row),
-            _ => all::<S, A>(reduction, strip, row),
-        }
-    }
-}
-
-/// Index of the largest (or smallest) of `n` elements at `stride` bytes; the first of equal ones, and
-/// the first NaN if there is one.
+/// Converts totals to the output's type, from its element `first` on.
 ///
 /// # Safety
-/// The elements must be valid.
-pub unsafe fn arg_extreme<S: Element>(run: *const u8, n: usize, stride: isize, largest: bool) -> usize {
-    // SAFETY: the caller vouches for the elements.
-    let at = |i: usize| unsafe { run.offset(i as isize * stride).cast::<S>().read_unaligned() };
-    let mut best = 0;
-    if S::DTYPE.is_integral() {
-        let mut value: i64 = at(0).cast();
-        for i in 1..n {
-            let v: i64 = at(i).cast();
-            if (largest && v > value) || (!largest && v < value) {
-                (best, value) = (i, v);
-            }
+/// The output has them.
+#[inline(never)]
+unsafe fn write<T: Element>(out: Operand, first: usize, totals: &[T]) {
+    crate::dispatch!(out.dtype, U => {
+        for (i, total) in totals.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { out.ptr.cast::<U>().add(first + i).write_unaligned(total.cast()) };
         }
-    } else {
-        let mut value: f64 = at(0).cast();
-        for i in 1..n {
-            if value.is_nan() {
-                break;
-            }
-            let v: f64 = at(i).cast();
-            if (largest && v > value) || (!largest && v < value) || v.is_nan() {
-                (best, value) = (i, v);
+    });
+}
+
+impl<F: Fold> simd::Kernel<f32> for (&Job<'_, F>, Range<usize>) {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, _: S) {
+        let (job, items) = self;
+        // SAFETY: `run` was promised the extents of input and output.
+        unsafe { if job.columns { job.columns(items) } else { job.rows(items) } }
+    }
+}
+
+impl<F: Fold> Job<'_, F> {
+    /// Where the kept place of a row, or of a group of columns, begins.
+    #[inline(always)]
+    fn start(&self, mut group: usize) -> *const u8 {
+        let mut offset = 0;
+        for &(n, stride) in self.outer_kept.iter().rev() {
+            offset += (group % n) as isize * stride;
+            group /= n;
+        }
+        self.input.wrapping_offset(offset)
+    }
+
+    /// Calls `f(start, n, stride)` for each innermost run of a part.
+    #[inline(always)]
+    fn each_run(&self, start: *const u8, part: usize, mut f: impl FnMut(*const u8, usize, isize)) {
+        let mut dims: SmallVec<[Dim; 6]> = self.reduced.into();
+        let last = dims.len() - 1;
+        let from = part * self.piece;
+        let mut at = start.wrapping_offset(from as isize * dims[last].1);
+        dims[last].0 = self.piece.min(dims[last].0.saturating_sub(from));
+        let ((n, stride), outer) = (dims[0], &dims[1..]);
+        if outer.iter().any(|d| d.0 == 0) {
+            return;
+        }
+        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, outer.len());
+        loop {
+            f(at, n, stride);
+            let mut d = 0;
+            loop {
+                let Some(&(n, stride)) = outer.get(d) else { return };
+                index[d] += 1;
+                at = at.wrapping_offset(stride);
+                if index[d] < n {
+                    break;
+                }
+                at = at.wrapping_offset(-(n as isize * stride));
+                index[d] = 0;
+                d += 1;
             }
         }
     }
-    best
+
+    #[inline(always)]
+    unsafe fn columns(&self, items: Range<usize>) {
+        let strips = self.width.div_ceil(STRIP);
+        let mut totals = [F::START; STRIP];
+        for item in items {
+            let (task, part) = (item / self.parts, item % self.parts);
+            let (group, strip) = (task / strips, task % strips);
+            let width = (self.width - strip * STRIP).min(STRIP);
+            let totals = &mut totals[..width];
+            totals.fill(F::START);
+            let start = self.start(group).wrapping_add(strip * STRIP * size_of::<F::Item>());
+            self.each_run(start, part, |run, n, stride| {
+                // SAFETY: rows of the strip's width, for which the caller vouches.
+                unsafe {
+                    let mut i = 0;
+                    while i + 8 <= n {
+                        eight_rows::<F>(totals, run.offset(i as isize * stride), stride);
+                        i += 8;
+                    }
+                    while i < n {
+                        one_row::<F>(totals, run.offset(i as isize * stride));
+                        i += 1;
+                    }
+                }
+            });
+            // SAFETY: the place of these results, in the output or in their part.
+            unsafe { self.put(group * self.width + strip * STRIP, part, totals) };
+        }
+    }
+
+    /// # Safety
+    /// The results lie in the output.
+    #[inline(always)]
+    unsafe fn put(&self, first: usize, part: usize, totals: &[F::Total]) {
+        // SAFETY: the caller's promise; there are `parts` times as many partial totals.
+        unsafe {
+            if self.partial.is_null() {
+                write(self.out, first, totals);
+            } else {
+                let to = self.partial.add(part * self.kept_count + first);
+                std::ptr::copy_nonoverlapping(totals.as_ptr(), to, totals.len());
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn rows(&self, items: Range<usize>) {
+        // Results that wait to be written together.
+        let mut done = [F::START; LANES];
+        let mut waiting = 0;
+        for item in items.clone() {
+            let (task, part) = (item / self.parts, item % self.parts);
+            let mut lanes = [F::START; LANES];
+            let mut used = 1;
+            self.each_run(self.start(task), part, |run, n, stride| {
+                // SAFETY: the caller vouches for n elements at the stride.
+                used = used.max(unsafe { add_run::<F>(&mut lanes, run, n, stride) });
+            });
+            let total = join_lanes::<F>(lanes, used);
+            // SAFETY: the place of this result, in the output or in its part.
+            unsafe {
+                if !self.partial.is_null() {
+                    self.put(task, part, &[total]);
+                    continue;
+                }
+                done[waiting] = total;
+                waiting += 1;
+                if waiting == LANES || item + 1 == items.end {
+                    write(self.out, item + 1 - waiting, &done[..waiting]);
+                    waiting = 0;
+                }
+            }
+        }
+    }
 }
+
+/// `totals[j]` takes element `j` of eight rows.
+#[inline(always)]
+unsafe fn eight_rows<F: Fold>(totals: &mut [F::Total], rows: *const u8, stride: isize) {
+    // SAFETY: the caller vouches for eight rows as long as the totals.
+    unsafe {
+        let row = |r: isize| rows.offset(r * stride).cast::<F::Item>();
+        let rows = [row(0), row(1), row(2), row(3), row(4), row(5), row(6), row(7)];
+        let part = |j: usize| {
+            let at = |r: usize| rows[r].add(j).read_unaligned();
+            F::eight([at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)])
+        };
+        let (blocks, rest) = totals.as_chunks_mut::<LANES>();
+        let first = blocks.len() * LANES;
+        for (b, totals) in blocks.iter_mut().enumerate() {
+            // In a loop of its own, which is as wide as the parts allow.
+            let mut parts = [F::Part::default(); LANES];
+            for (j, to) in parts.iter_mut().enumerate() {
+                *to = part(b * LANES + j);
+            }
+            for (total, part) in totals.iter_mut().zip(parts) {
+                *total = F::take(*total, part);
+            }
+        }
+        for (j, total) in rest.iter_mut().enumerate() {
+            *total = F::take(*total, part(first + j));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn one_row<F: Fold>(totals: &mut [F::Total], row: *const u8) {
+    for (j, total) in totals.iter_mut().enumerate() {
+        // SAFETY: the row is as long as the totals.
+        *total = F::one(*total, unsafe { row.cast::<F::Item>().add(j).read_unaligned() });
+    }
+}
+
+/// The total of the lanes, of which the first so many were used.
+#[inline(always)]
+fn join_lanes<F: Fold>(mut lanes: [F::Total; LANES], used: usize) -> F::Total {
+    if used > FEW_LANES {
+        let mut width = LANES / 2;
+        while width >= FEW_LANES {
+            for j in 0..width {
+                lanes[j] = F::join(lanes[j], lanes[j + width]);
+            }
+            width /= 2;
+        }
+    }
+    lanes[1..used.min(FEW_LANES)].iter().fold(lanes[0], |total, &lane| F::join(total, lane))
+}
+
+/// The total of `n` elements at `stride` bytes.
+///
+/// # Safety
+/// They can be read.
+#[inline(always)]
+pub unsafe fn fold_run<F: Fold>(run: *const u8, n: usize, stride: isize) -> F::Total {
+    let mut lanes = [F::START; LANES];
+    // SAFETY: the caller's promise.
+    let used = unsafe { add_run::<F>(&mut lanes, run, n, stride) };
+    join_lanes::<F>(lanes, used)
+}
+
+/// Each total takes element `j` of a row, row after row: `totals[j]` of all elements at `j`, `j + len`, ...
+///
+/// # Safety
+/// `rows` rows as long as the totals can be read, one after the other.
+#[inline(always)]
+pub unsafe fn fold_columns<F: Fold>(totals: &mut [F::Total], run: *const u8, rows: usize) {
+    let stride = totals.len() * size_of::<F::Item>();
+    let mut i = 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        while i + 8 <= rows {
+            eight_rows::<F>(totals, run.add(i * stride), stride as isize);
+            i += 8;
+        }
+        while i < rows {
+            one_row::<F>(totals, run.add(i * stride));
+            i += 1;
+        }
+    }
+}
+
+/// Adds a run to the lanes; how many of them it used.
+#[inline(always)]
+unsafe fn add_run<F: Fold>(lanes: &mut [F::Total; LANES], run: *const u8, n: usize, stride: isize) -> usize {
+    let size = size_of::<F::Item>();
+    let mut i = 0;
+    let mut used = 1;
+    // SAFETY: the caller vouches for n elements at the stride.
+    unsafe {
+        if stride == size as isize {
+            if n >= 8 * LANES {
+                used = LANES;
+                while i + 8 * LANES <= n {
+                    eight_rows::<F>(lanes, run.add(i * size), (LANES * size) as isize);
+                    i += 8 * LANES;
+                }
+            }
+            let few = &mut lanes[..FEW_LANES];
+            if n >= 8 * FEW_LANES {
+                used = used.max(FEW_LANES);
+                while i + 8 * FEW_LANES <= n {
+                    eight_rows::<F>(few, run.add(i * size), (FEW_LANES * size) as isize);
+                    i += 8 * FEW_LANES;
+                }
+                while i + FEW_LANES <= n {
+                    one_row::<F>(few, run.add(i * size));
+                    i += FEW_LANES;
+                }
+            }
+        }
+        let at = |i: usize| run.offset(i as isize * stride).cast::<F::Item>().read_unaligned();
+        let mut total = lanes[0];
+        while i + 8 <= n {
+            let x = [at(i), at(i + 1), at(i + 2), at(i + 3), at(i + 4), at(i + 5), at(i + 6), at(i + 7)];
+            total = F::take(total, F::eight(x));
+            i += 8;
+        }
+        while i < n {
+            total = F::one(total, at(i));
+            i += 1;
+        }
+        lanes[0] = total;
+    }
+    used
+}
+
+#[cfg(test)]
+mod tests;

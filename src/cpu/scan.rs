@@ -1,9 +1,14 @@
 //! Scans: what has come together after each element of a line.
 
+use std::marker::PhantomData;
+
 use half::{bf16, f16};
 
-use crate::cpu::lines::{Side, for_lines};
-use crate::cpu::sort::Key;
+use crate::cpu::lines::{Line, Side, for_lines, lines_at};
+use crate::cpu::par;
+use crate::cpu::pointwise::GRAIN;
+use crate::cpu::reduce::{Extreme, Fold, Ordered};
+use crate::cpu::simd::{Element as _, Kernel, Simd, level};
 use crate::dtype::{C64, C128, Cast, Category, DType, Element};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +93,11 @@ pub unsafe fn scan(dtype: DType, sizes: &[usize], n: usize, sides: &[Side; 2], k
     });
 }
 
+/// Lines side by side that are swept together.
+const STRIP: usize = 256;
+/// Elements of a line that are joined before what came before them is.
+const BLOCK: usize = 8;
+
 unsafe fn scan_typed<T: Element, A: Running>(
     sizes: &[usize],
     n: usize,
@@ -95,32 +105,118 @@ unsafe fn scan_typed<T: Element, A: Running>(
     kind: Scan,
     from_end: bool,
 ) {
-    #[inline(always)]
-    fn run<T: Element, A: Running>(
-        sizes: &[usize],
-        n: usize,
-        sides: &[Side; 2],
-        from_end: bool,
-        join: impl Fn(A, A) -> A + Sync,
-    ) {
-        for_lines(sizes, n, sides, &|[input, out]| {
-            let (input, out) = if from_end { (input.reversed(n), out.reversed(n)) } else { (input, out) };
-            let mut total: Option<A> = None;
-            for i in 0..n {
-                // SAFETY: lines of n elements, as `scan` was promised.
-                unsafe {
-                    let value: A = input.get::<T>(i).cast();
-                    let next = total.map_or(value, |t| join(t, value));
-                    out.set::<T>(i, next.cast());
-                    total = Some(next);
+    let call = Call { sizes, n, sides, from_end };
+    // Reordered only where nothing overflows on the way that does not in order: not in float64.
+    let in_blocks = kind == Scan::Sum && !matches!(T::DTYPE, DType::F64 | DType::C128);
+    match kind {
+        Scan::Sum => call.start::<T, A>(in_blocks, &A::sum),
+        Scan::Prod => call.start::<T, A>(in_blocks, &A::prod),
+        Scan::LogSumExp => call.start::<T, A>(in_blocks, &A::log_sum_exp),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    sizes: &'a [usize],
+    n: usize,
+    sides: &'a [Side; 2],
+    from_end: bool,
+}
+
+impl Call<'_> {
+    fn start<T: Element, A: Running>(self, in_blocks: bool, join: &(impl Fn(A, A) -> A + Sync)) {
+        let size = size_of::<T>() as isize;
+        let side_by_side = self.sides.iter().all(|s| s.strides.last() == Some(&size));
+        if let (Some(&width), true) = (self.sizes.last(), side_by_side) {
+            let strips = width.div_ceil(STRIP);
+            let tasks = self.sizes.iter().product::<usize>() / width.max(1) * strips;
+            let grain = (GRAIN / (self.n * width.min(STRIP)).max(1)).max(1);
+            par::for_range(tasks, grain, &|range| {
+                for task in range {
+                    let (group, first) = (task / strips, task % strips * STRIP);
+                    let lines = lines_at(self.sizes, self.sides, group * width + first);
+                    let width = (width - first).min(STRIP);
+                    f32::dispatch(
+                        level(),
+                        Strip { call: self, lines, width, join, marker: PhantomData::<(T, A)> },
+                    );
                 }
-            }
+            });
+            return;
+        }
+        for_lines(self.sizes, self.n, self.sides, &|lines| {
+            let [input, out] = if self.from_end { lines.map(|l| l.reversed(self.n)) } else { lines };
+            // SAFETY: lines of n elements, as `scan` was promised.
+            unsafe { scan_line::<T, A>(input, out, self.n, in_blocks, join) };
         });
     }
-    match kind {
-        Scan::Sum => run::<T, A>(sizes, n, sides, from_end, A::sum),
-        Scan::Prod => run::<T, A>(sizes, n, sides, from_end, A::prod),
-        Scan::LogSumExp => run::<T, A>(sizes, n, sides, from_end, A::log_sum_exp),
+}
+
+unsafe fn scan_line<T: Element, A: Running>(
+    input: Line,
+    out: Line,
+    n: usize,
+    in_blocks: bool,
+    join: &impl Fn(A, A) -> A,
+) {
+    let mut total: Option<A> = None;
+    let mut i = 0;
+    // SAFETY: the caller vouches for n elements.
+    unsafe {
+        let at = |i: usize| -> A { input.get::<T>(i).cast() };
+        if in_blocks && n > 0 {
+            let mut before = at(0);
+            out.set::<T>(0, before.cast());
+            i = 1;
+            while i + BLOCK <= n {
+                let mut own = [at(i); BLOCK];
+                for j in 1..BLOCK {
+                    own[j] = join(own[j - 1], at(i + j));
+                }
+                for (j, own) in own.into_iter().enumerate() {
+                    out.set::<T>(i + j, join(before, own).cast());
+                }
+                before = join(before, own[BLOCK - 1]);
+                i += BLOCK;
+            }
+            total = Some(before);
+        }
+        for i in i..n {
+            let next = total.map_or(at(i), |t| join(t, at(i)));
+            out.set::<T>(i, next.cast());
+            total = Some(next);
+        }
+    }
+}
+
+/// Lines side by side, from the first on.
+struct Strip<'a, T, A, J> {
+    call: Call<'a>,
+    lines: [Line; 2],
+    width: usize,
+    join: &'a J,
+    marker: PhantomData<(T, A)>,
+}
+
+impl<T: Element, A: Running, J: Fn(A, A) -> A> Kernel<f32> for Strip<'_, T, A, J> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, _: S) {
+        let n = self.call.n;
+        let [input, out] = if self.call.from_end { self.lines.map(|l| l.reversed(n)) } else { self.lines };
+        let mut totals = [A::default(); STRIP];
+        for i in 0..n {
+            let from = input.start.wrapping_offset(i as isize * input.step).cast::<T>();
+            let to = out.start.wrapping_offset(i as isize * out.step).cast::<T>();
+            for (j, total) in totals[..self.width].iter_mut().enumerate() {
+                // SAFETY: rows of the strip, as `scan` was promised.
+                unsafe {
+                    let x: A = from.add(j).read_unaligned().cast();
+                    *total = if i == 0 { x } else { (self.join)(*total, x) };
+                    to.add(j).write_unaligned((*total).cast());
+                }
+            }
+        }
     }
 }
 
@@ -163,26 +259,27 @@ pub unsafe fn recurrence(dtype: DType, sizes: &[usize], n: usize, sides: &[Side;
 /// # Safety
 /// All have lines of `n` elements, input and values of `dtype`, which has an order.
 pub unsafe fn extreme(dtype: DType, sizes: &[usize], n: usize, sides: &[Side; 3], largest: bool) {
-    fn typed<T: Key>(sizes: &[usize], n: usize, sides: &[Side; 3], largest: bool) {
-        // NaN has the highest key; turned round, the others are compared from the other end.
-        let flip = if largest { 0 } else { u64::MAX };
+    fn typed<T: Ordered, const LARGEST: bool>(sizes: &[usize], n: usize, sides: &[Side; 3]) {
         for_lines(sizes, n, sides, &|[input, values, indices]| {
-            let mut best: Option<(u64, usize, T)> = None;
-            for i in 0..n {
-                // SAFETY: lines of n elements, as the caller promises.
-                unsafe {
-                    let value = input.get::<T>(i);
-                    let key = if value.is_nan() { u64::MAX } else { value.key() ^ flip };
-                    let now = match best {
-                        Some(b) if b.0 > key => b,
-                        _ => (key, i, value),
-                    };
-                    values.set(i, now.2);
-                    indices.set(i, now.1 as i64);
-                    best = Some(now);
+            // SAFETY: lines of n elements, as the caller promises.
+            unsafe {
+                let (mut best, mut at, mut lane) = (T::default(), 0, Extreme::<T, LARGEST>::START);
+                let mut nan = false;
+                for i in 0..n {
+                    let x = input.get::<T>(i);
+                    let next = x.lane();
+                    let next_nan = T::unordered(next, next);
+                    // Seldom, in most lines: a branch does not wait for what came before, a choice does.
+                    if next_nan || !nan && !Extreme::<T, LARGEST>::better(lane, next) {
+                        (best, at, lane, nan) = (x, i, next, nan | next_nan);
+                    }
+                    values.set(i, best);
+                    indices.set(i, at as i64);
                 }
             }
         });
     }
-    crate::dispatch_ordered!(dtype, T => typed::<T>(sizes, n, sides, largest));
+    crate::dispatch_ordered!(dtype, T => {
+        if largest { typed::<T, true>(sizes, n, sides) } else { typed::<T, false>(sizes, n, sides) }
+    });
 }

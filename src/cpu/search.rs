@@ -4,15 +4,8 @@ use std::cmp::Ordering;
 
 use crate::cpu::par;
 use crate::cpu::pointwise::GRAIN;
+use crate::cpu::reduce::Ordered;
 use crate::cpu::sort::Key;
-
-fn at_least<T: Key>(a: T, b: T) -> bool {
-    !a.is_nan() && !b.is_nan() && a.key() >= b.key()
-}
-
-fn above<T: Key>(a: T, b: T) -> bool {
-    !a.is_nan() && !b.is_nan() && a.key() > b.key()
-}
 
 /// Whether both are the same value; NaN is not even itself.
 pub fn same<T: Key>(a: T, b: T) -> bool {
@@ -21,16 +14,29 @@ pub fn same<T: Key>(a: T, b: T) -> bool {
 
 /// How many elements of a sorted sequence come before `value`: those below it, with `right` also those
 /// equal to it. NaN comes after all.
-pub fn place<T: Key>(sorted: &[T], sorter: Option<&[i64]>, value: T, right: bool) -> usize {
-    let get = |i: usize| sorted[sorter.map_or(i, |s| s[i] as usize)];
-    let (mut start, mut end) = (0, sorted.len());
-    while start < end {
-        let middle = start + (end - start) / 2;
-        let found = get(middle);
-        let stays = if right { above(found, value) } else { at_least(found, value) };
-        if stays { end = middle } else { start = middle + 1 }
+pub fn place<T: Ordered>(sorted: &[T], sorter: Option<&[i64]>, value: T, right: bool) -> usize {
+    match sorter {
+        None => place_by(sorted.len(), |i| sorted[i], value, right),
+        Some(order) => place_by(order.len(), |i| sorted[order[i] as usize], value, right),
     }
-    start
+}
+
+/// Halves by choice, not by branch: which half it is nobody can foresee.
+#[inline(always)]
+fn place_by<T: Ordered>(n: usize, get: impl Fn(usize) -> T, value: T, right: bool) -> usize {
+    let value = value.lane();
+    // Not so where either is NaN.
+    let stays = |i: usize| {
+        let found = get(i).lane();
+        if right { found > value } else { found >= value }
+    };
+    let (mut start, mut left) = (0, n);
+    while left > 1 {
+        let half = left / 2;
+        start = if stays(start + half - 1) { start } else { start + half };
+        left -= half;
+    }
+    start + (left == 1 && !stays(start)) as usize
 }
 
 /// A pointer that threads write different elements through.
@@ -49,7 +55,7 @@ impl<T> Target<T> {
 
 /// The places of all values. There are `rows` sorted sequences side by side, each for as many of the
 /// values as it gets; or one for all.
-pub fn places<T: Key>(
+pub fn places<T: Ordered>(
     sorted: &[T],
     rows: usize,
     sorter: Option<&[i64]>,
@@ -102,6 +108,15 @@ pub fn runs<T: Key>(rows: &[T], width: usize, order: &[i64], run_of: &mut [i64],
             starts.push(i as i64);
         }
         run_of[at as usize] = starts.len() as i64 - 1;
+    }
+}
+
+/// Where runs of equal elements start in a sorted sequence.
+pub fn runs_of_sorted<T: Key>(values: &[T], starts: &mut Vec<i64>) {
+    for (i, &value) in values.iter().enumerate() {
+        if i == 0 || !same(values[i - 1], value) {
+            starts.push(i as i64);
+        }
     }
 }
 

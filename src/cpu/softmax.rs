@@ -112,8 +112,46 @@ fn block_sum<T: Exp>(mut sums: [T; BLOCK]) -> T {
     sums[0]
 }
 
+/// A row of at most `N` elements, filled up with such as count for nothing: vectors all the way.
+#[inline(always)]
+fn forward_short_row<T: Exp, const FUSED: bool, const N: usize>(log: bool, x: &[T], y: *mut T) {
+    let mut row = [T::neg_infinity(); N];
+    for (to, &v) in row.iter_mut().zip(x) {
+        *to = v;
+    }
+    let mut max = row;
+    let mut width = N / 2;
+    while width > 0 {
+        for j in 0..width {
+            max[j] = if max[j + width] > max[j] || max[j].is_nan() { max[j + width] } else { max[j] };
+        }
+        width /= 2;
+    }
+    let max = max[0];
+    let exps = row.map(|v| (v - max).exp_in::<FUSED>());
+    let mut sums = exps;
+    let mut width = N / 2;
+    while width > 0 {
+        for j in 0..width {
+            sums[j] = sums[j] + sums[j + width];
+        }
+        width /= 2;
+    }
+    let (log_sum, scale) = if log { (sums[0].ln(), T::zero()) } else { (T::zero(), sums[0].recip()) };
+    for (i, &v) in x.iter().enumerate() {
+        // SAFETY: `y` has as many elements as `x`.
+        unsafe { y.add(i).write(if log { v - max - log_sum } else { exps[i] * scale }) };
+    }
+}
+
 #[inline(always)]
 fn forward_row<T: Exp, S: Simd<T>, const FUSED: bool>(s: S, log: bool, x: &[T], y: *mut T) {
+    match x.len() {
+        0..=16 => return forward_short_row::<T, FUSED, 16>(log, x, y),
+        17..=32 => return forward_short_row::<T, FUSED, 32>(log, x, y),
+        33..=64 => return forward_short_row::<T, FUSED, 64>(log, x, y),
+        _ => {}
+    }
     let max = row_max(s, x);
     // SAFETY: `y` has as many elements as `x`, each of which is written before it is read.
     unsafe {

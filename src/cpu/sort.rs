@@ -10,6 +10,8 @@ use half::{bf16, f16};
 
 use crate::alloc::vec_for;
 use crate::cpu::lines::{Line, Side, for_lines};
+use crate::cpu::reduce::{Extreme, Fold, Ordered, fold_columns};
+use crate::cpu::simd::{Element as _, Kernel, Simd, level};
 use crate::dtype::{Bool, DType, Element};
 use crate::error::{Error, Result};
 
@@ -68,6 +70,7 @@ impl Packed for u64 {
     fn pack(key: u64, index: usize) -> u64 {
         key << 32 | index as u64
     }
+    #[inline(always)]
     fn key(self) -> u64 {
         self >> 32
     }
@@ -81,6 +84,7 @@ impl Packed for u128 {
     fn pack(key: u64, index: usize) -> u128 {
         (key as u128) << 64 | index as u128
     }
+    #[inline(always)]
     fn key(self) -> u64 {
         (self >> 64) as u64
     }
@@ -88,6 +92,51 @@ impl Packed for u128 {
     fn index(self) -> usize {
         self as u64 as usize
     }
+}
+
+/// Elements from which on counting digits is faster than comparing.
+const RADIX_FROM: usize = 512;
+
+/// Sorts by keys of `bits` bits, which are in the order of their indices where equal: digit after digit,
+/// each of 8 bits, of which there are few enough for their places to stay in the nearest cache.
+fn sort_keys<P: Packed>(items: &mut Vec<P>, bits: u32) -> Result<()> {
+    const DIGIT: u32 = 8;
+    let n = items.len();
+    if n < RADIX_FROM || n > u32::MAX as usize {
+        items.sort_unstable();
+        return Ok(());
+    }
+    let digit = |item: P, d: u32| (item.key() >> (d * DIGIT)) as usize & 0xff;
+    let digits = bits.div_ceil(DIGIT);
+    let mut counts = [[0u32; 1 << DIGIT]; 64 / DIGIT as usize];
+    for &item in items.iter() {
+        for (d, counts) in counts[..digits as usize].iter_mut().enumerate() {
+            counts[digit(item, d as u32)] += 1;
+        }
+    }
+    let mut other = vec_for::<P>(n)?;
+    for (d, counts) in (0..digits).zip(&mut counts) {
+        // One value of this digit in all of them.
+        if counts[digit(items[0], d)] as usize == n {
+            continue;
+        }
+        let mut next = 0;
+        for count in counts.iter_mut() {
+            next += std::mem::replace(count, next);
+        }
+        let to = other.as_mut_ptr();
+        for &item in items.iter() {
+            let place = &mut counts[digit(item, d)];
+            // SAFETY: every item has its own place below n, for which there is room.
+            unsafe { to.add(*place as usize).write(item) };
+            *place += 1;
+        }
+        // SAFETY: all n places were written.
+        unsafe { other.set_len(n) };
+        std::mem::swap(items, &mut other);
+        other.clear();
+    }
+    Ok(())
 }
 
 /// What is wanted of each line.
@@ -177,7 +226,26 @@ pub unsafe fn pick(dtype: DType, sizes: &[usize], n: usize, sides: &[Side; 3], w
     }
 }
 
-unsafe fn pick_typed<T: Key>(lines: [Line; 3], n: usize, what: Pick) -> Result<()> {
+unsafe fn pick_typed<T: Key + Ordered>(lines: [Line; 3], n: usize, what: Pick) -> Result<()> {
+    let few = match what {
+        Pick::First { k, descending } => Some((k, descending)),
+        Pick::Rank(rank) => Some((rank + 1, false)),
+        _ => None,
+    };
+    if let Some((k, descending)) = few
+        && (1..=n / (8 * LANES_A_PICK)).contains(&k)
+        && lines[0].step == size_of::<T>() as isize
+    {
+        let run = lines[0].start.cast::<T>().cast_const();
+        // SAFETY: the caller vouches for n elements, which are contiguous.
+        let found = unsafe {
+            if descending { contenders::<T, true>(run, n, k)? } else { contenders::<T, false>(run, n, k)? }
+        };
+        if let Some(found) = found {
+            // SAFETY: the caller's promise; all that can be picked is among those found.
+            return unsafe { pick_line::<T, u128>(lines, found.into_iter(), what, 0, T::KEY_BITS) };
+        }
+    }
     // SAFETY: the caller vouches for n elements.
     let keys = (0..n).map(|i| unsafe { lines[0].get::<T>(i).key() });
     let (low, high) = match T::KEY_BITS {
@@ -187,34 +255,115 @@ unsafe fn pick_typed<T: Key>(lines: [Line; 3], n: usize, what: Pick) -> Result<(
     // Half the bytes where keys and indices fit: integers are often close together.
     // SAFETY: the caller's promise, passed on.
     unsafe {
-        if high - low <= u32::MAX as u64 && n <= u32::MAX as usize {
-            pick_line::<T, u64>(lines, n, what, low, T::KEY_BITS.min(32))
+        let bits = if T::KEY_BITS == 64 { (64 - (high - low).leading_zeros()).max(1) } else { T::KEY_BITS };
+        if bits <= 32 && n <= u32::MAX as usize {
+            pick_line::<T, u64>(lines, 0..n, what, low, bits)
         } else {
-            pick_line::<T, u128>(lines, n, what, 0, T::KEY_BITS)
+            pick_line::<T, u128>(lines, 0..n, what, low, bits)
         }
     }
 }
 
-/// Writes what is picked of one line, whose keys less `base` take `bits`.
+/// Places among which a line's best elements are sought, for each of them that is wanted.
+const LANES_A_PICK: usize = 8;
+
+/// The places of the elements among which the `k` best are: those no worse than the `k`-th best of
+/// what is best in each of some lanes of the line. `None` where NaN forbids that.
+///
+/// # Safety
+/// `n` elements can be read, `k` is not 0.
+unsafe fn contenders<T: Ordered, const LARGEST: bool>(
+    run: *const T,
+    n: usize,
+    k: usize,
+) -> Result<Option<Vec<usize>>> {
+    let width = (k * LANES_A_PICK).next_power_of_two().max(64);
+    let mut best = vec_for::<T::Lane>(width)?;
+    best.resize(width, Extreme::<T, LARGEST>::START);
+    let lanes = Lanes::<T, LARGEST> { run, rows: n / width, best: &mut best };
+    f32::dispatch(level(), lanes);
+    // Among the largest NaN is first, among the smallest last.
+    best.retain(|&x| LARGEST || !T::unordered(x, x));
+    if best.len() < k {
+        return Ok(None);
+    }
+    let bound = *best
+        .select_nth_unstable_by(k - 1, |&a, &b| {
+            let worse = |a, b| T::unordered(a, a) < T::unordered(b, b) || Extreme::<T, LARGEST>::better(b, a);
+            worse(a, b).cmp(&worse(b, a))
+        })
+        .1;
+    let mut found = vec_for::<usize>(2 * k)?;
+    f32::dispatch(level(), Collect::<T, LARGEST> { run, n, bound, found: &mut found });
+    Ok(Some(found))
+}
+
+/// The best of each lane: of every so many elements one.
+struct Lanes<'a, T: Ordered, const LARGEST: bool> {
+    run: *const T,
+    rows: usize,
+    best: &'a mut [T::Lane],
+}
+
+impl<T: Ordered, const LARGEST: bool> Kernel<f32> for Lanes<'_, T, LARGEST> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, _: S) {
+        // SAFETY: who makes this vouches for as many rows of the run.
+        unsafe { fold_columns::<Extreme<T, LARGEST>>(self.best, self.run.cast(), self.rows) };
+    }
+}
+
+/// Notes the places of the elements that are no worse than the bound, and of NaN.
+struct Collect<'a, T: Ordered, const LARGEST: bool> {
+    run: *const T,
+    n: usize,
+    bound: T::Lane,
+    found: &'a mut Vec<usize>,
+}
+
+impl<T: Ordered, const LARGEST: bool> Kernel<f32> for Collect<'_, T, LARGEST> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, _: S) {
+        let Collect { run, n, bound, found } = self;
+        let hit = |i: usize| {
+            // SAFETY: who makes this vouches for `n` elements.
+            let x = unsafe { run.add(i).read_unaligned() }.lane();
+            !Extreme::<T, LARGEST>::better(bound, x)
+        };
+        let mut i = 0;
+        while i + 32 <= n {
+            if (0..32).fold(false, |any, j| any | hit(i + j)) {
+                found.extend((i..i + 32).filter(|&i| hit(i)));
+            }
+            i += 32;
+        }
+        found.extend((i..n).filter(|&i| hit(i)));
+    }
+}
+
+/// Writes what is picked of the elements of a line at some places, whose keys less `base` take `bits`.
 unsafe fn pick_line<T: Key, P: Packed>(
     [line, values, indices]: [Line; 3],
-    n: usize,
+    places: impl ExactSizeIterator<Item = usize>,
     what: Pick,
     base: u64,
     bits: u32,
 ) -> Result<()> {
+    let n = places.len();
     let descending = matches!(what, Pick::Sorted { descending: true } | Pick::First { descending: true, .. });
     // Turning the keys round leaves the indices of equal elements in order.
     let flip = if descending { u64::MAX >> (64 - bits) } else { 0 };
     let mut packed = vec_for::<P>(n)?;
-    // SAFETY: the caller vouches for n elements.
-    packed.extend((0..n).map(|i| unsafe { P::pack((line.get::<T>(i).key() - base) ^ flip, i) }));
+    // SAFETY: the caller vouches for elements at the places.
+    packed.extend(places.map(|i| unsafe { P::pack((line.get::<T>(i).key() - base) ^ flip, i) }));
     // SAFETY: as above; indices come from the packing.
     let is_nan = |p: P| unsafe { line.get::<T>(p.index()).is_nan() };
     let one = |at: usize| at..at + 1;
     let range = match what {
         Pick::Sorted { .. } => {
-            packed.sort_unstable();
+            sort_keys(&mut packed, bits)?;
             0..n
         }
         Pick::First { k, .. } => {
@@ -241,7 +390,7 @@ unsafe fn pick_line<T: Key, P: Packed>(
             one(rank)
         }
         Pick::Mode => {
-            packed.sort_unstable();
+            sort_keys(&mut packed, bits)?;
             let (mut best, mut longest, mut run) = (0, 0, 0);
             for i in 0..n {
                 run += 1;
@@ -277,6 +426,43 @@ mod tests {
         assert_eq!((-f64::NAN).key(), f64::NAN.key());
         assert!([i64::MIN, -1, 0, i64::MAX].windows(2).all(|w| w[0].key() < w[1].key()));
         assert!([i8::MIN, -1, 0, 127].windows(2).all(|w| w[0].key() < w[1].key()));
+    }
+
+    #[test]
+    fn few_are_picked_as_from_all() {
+        for (n, k) in [(64, 1), (1000, 1), (1000, 10), (5003, 60), (40_000, 600)] {
+            let mut x: Vec<f32> = (0..n).map(|i| ((i * 7919 + 13) % 4001) as f32 - 2000.0).collect();
+            for round in 0..4 {
+                match round {
+                    1 => (0..n).step_by(n / 3 + 1).for_each(|i| x[i] = f32::NAN),
+                    2 => (0..n).step_by(3).for_each(|i| x[i] = f32::NAN),
+                    3 => (0..n).for_each(|i| x[i] = [0.0, -0.0, f32::INFINITY, f32::NAN][i % 4]),
+                    _ => {}
+                }
+                for descending in [false, true] {
+                    let (mut out, mut at) = (vec![0f32; n], vec![0i64; n]);
+                    let side = |start: *mut u8, step| Side { start, strides: Default::default(), step };
+                    let mut picked = |what: Pick, step: isize| {
+                        let source: Vec<f32> = x.iter().flat_map(|&v| [v, 0.5]).collect();
+                        let start = if step == 4 { x.as_ptr() } else { source.as_ptr() };
+                        let sides = [
+                            side(start.cast_mut().cast(), step),
+                            side(out.as_mut_ptr().cast(), 4),
+                            side(at.as_mut_ptr().cast(), 8),
+                        ];
+                        // SAFETY: one line of n elements, which is only read, and outputs as long.
+                        unsafe { pick(DType::F32, &[], n, &sides, what) }.expect("memory for a line");
+                        (at.clone(), out.iter().map(|v| v.to_bits()).collect::<Vec<_>>())
+                    };
+                    for (what, found) in [(Pick::First { k, descending }, k), (Pick::Rank(k - 1), 1)] {
+                        // Strided lines are sorted whole.
+                        let (few, all) = (picked(what, 4), picked(what, 8));
+                        assert_eq!(few.0[..found], all.0[..found], "{n} {what:?} {round}");
+                        assert_eq!(few.1[..found], all.1[..found], "{n} {what:?} {round}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

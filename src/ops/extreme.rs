@@ -4,7 +4,8 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::autograd::{self, Save};
 use crate::bail;
-use crate::cpu::reduce::{Reduction, arg_extreme};
+use crate::cpu;
+use crate::cpu::reduce::Reduction;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Sizes, wrap_dim};
@@ -83,18 +84,11 @@ fn arg_extreme_along(
     }
     let n = length(x, d);
     let sides = [side(x, d), side(values.as_ref().unwrap_or(&indices), d), side(&indices, d)];
-    crate::dispatch!(x.dtype(), T => {
-        crate::cpu::lines::for_lines(&other_sizes(x, d), n, &sides, &|[input, value, index]| {
-            // SAFETY: lines of the tensors above: n elements of T, and one in each output.
-            unsafe {
-                let best = arg_extreme::<T>(input.start, n, input.step, largest);
-                if with_values {
-                    value.set(0, input.get::<T>(best));
-                }
-                index.set(0, best as i64);
-            }
-        });
-    });
+    // SAFETY: lines of n elements, and one of each output; complex numbers were refused.
+    unsafe {
+        let (other, with_values) = (other_sizes(x, d), values.is_some());
+        cpu::arg_extreme::arg_extreme(x.dtype(), &other, n, &sides, largest, with_values);
+    }
     Ok((values, indices))
 }
 

@@ -4,7 +4,9 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::autograd::{self, Save};
 use crate::bail;
-use crate::cpu::reduce::{Dim, Reduction};
+use crate::cpu;
+use crate::cpu::pointwise::Operand;
+use crate::cpu::reduce::{Dim, NormTerm, Reduction};
 use crate::device::Device;
 use crate::dtype::DType;
 use crate::error::{Error, Result};
@@ -45,13 +47,18 @@ pub fn reduce(x: &Tensor, reduction: Reduction, mask: u64, keepdim: bool, dtype:
         cuda::reduce::reduce(&out, x, reduction, mask)?;
         return Ok(out);
     }
+    over_dims(&out, x, mask, &|out, x, kept, reduced| {
+        // SAFETY: kept and reduced dimensions together are the input's layout; the output is fresh.
+        unsafe { cpu::reduce::reduce(reduction, out, x, kept, reduced) }
+    });
+    Ok(out)
+}
+
+/// Calls a kernel with the dimensions that are kept and those that are reduced.
+fn over_dims(out: &Tensor, x: &Tensor, mask: u64, kernel: &dyn Fn(Operand, Operand, &[Dim], &[Dim])) {
     let size = x.dtype().size() as isize;
     if mask == u64::MAX && x.is_contiguous() {
-        // SAFETY: one run over all elements of the input; the output is fresh.
-        unsafe {
-            crate::cpu::reduce::reduce(reduction, out.operand(), x.operand(), &[], &[(x.numel(), size)])
-        };
-        return Ok(out);
+        return kernel(out.operand(), x.operand(), &[], &[(x.numel(), size)]);
     }
     let dims = |reduced: bool| -> SmallVec<[Dim; 6]> {
         (0..x.ndim())
@@ -60,12 +67,27 @@ pub fn reduce(x: &Tensor, reduction: Reduction, mask: u64, keepdim: bool, dtype:
             .collect()
     };
     if out.numel() > 0 {
-        // SAFETY: kept and reduced dimensions together are the input's layout; the output is fresh.
-        unsafe {
-            crate::cpu::reduce::reduce(reduction, out.operand(), x.operand(), &dims(false), &dims(true));
-        }
+        kernel(out.operand(), x.operand(), &dims(false), &dims(true));
     }
-    Ok(out)
+}
+
+/// The sum of magnitudes or squares over dimensions, in `dtype`, where there is a kernel for it; no tape.
+pub fn sum_terms(
+    x: &Tensor,
+    term: NormTerm,
+    mask: u64,
+    keepdim: bool,
+    dtype: DType,
+) -> Result<Option<Tensor>> {
+    if x.device().is_cuda() || !x.dtype().is_floating() {
+        return Ok(None);
+    }
+    let out = Tensor::empty(&reduced_sizes(x.sizes(), mask, keepdim), dtype)?;
+    over_dims(&out, x, mask, &|out, x, kept, reduced| {
+        // SAFETY: kept and reduced dimensions together are the input's layout; the output is fresh.
+        unsafe { cpu::reduce::sum_terms(term, out, x, kept, reduced) }
+    });
+    Ok(Some(out))
 }
 
 /// A gradient of a reduced shape, seen in the shape before the reduction.

@@ -19,28 +19,39 @@ struct Wanted {
 }
 
 /// The different rows of a contiguous matrix: the first of each, the number of each row's, how many.
-/// `sorted` looks at all rows in order, otherwise neighbours are compared.
-fn different_rows(rows: &Tensor, sorted: bool) -> Result<[Tensor; 3]> {
+/// `sorted` looks at all rows in order, otherwise neighbours are compared. The numbers of the rows may be
+/// left out where no `inverse` is wanted.
+fn different_rows(rows: &Tensor, sorted: bool, inverse: bool) -> Result<[Tensor; 3]> {
     if rows.device().is_cuda() {
         return cuda::unique::different_rows(rows, sorted);
     }
     let (n, width) = (rows.size(0), rows.size(1));
     let mut order: Vec<i64> = vec_for(n)?;
+    let (mut run_of, mut starts): (Vec<i64>, Vec<i64>) = (Vec::new(), vec_for(n)?);
     if sorted && width == 1 {
-        let (_, indices) = sort::sort(&view::reshape(rows, &[-1])?, 0, false)?;
+        let (values, indices) = sort::sort(&view::reshape(rows, &[-1])?, 0, false)?;
         order.extend_from_slice(elements::<i64>(&indices));
+        dispatch_ordered!(rows.dtype(), T => search::runs_of_sorted(elements::<T>(&values), &mut starts));
+        if inverse {
+            run_of = vec_for(n)?;
+            run_of.resize(n, 0);
+            for (run, &start) in starts.iter().enumerate() {
+                let end = starts.get(run + 1).map_or(n, |&e| e as usize);
+                order[start as usize..end].iter().for_each(|&i| run_of[i as usize] = run as i64);
+            }
+        }
     } else {
         order.extend(0..n as i64);
+        run_of = vec_for(n)?;
+        run_of.resize(n, 0);
+        dispatch_ordered!(rows.dtype(), T => {
+            let values = elements::<T>(rows);
+            if sorted {
+                search::sort_rows(values, width, &mut order);
+            }
+            search::runs(values, width, &order, &mut run_of, &mut starts);
+        });
     }
-    let (mut run_of, mut starts): (Vec<i64>, Vec<i64>) = (vec_for(n)?, vec_for(n)?);
-    run_of.resize(n, 0);
-    dispatch_ordered!(rows.dtype(), T => {
-        let values = elements::<T>(rows);
-        if sorted && width != 1 {
-            search::sort_rows(values, width, &mut order);
-        }
-        search::runs(values, width, &order, &mut run_of, &mut starts);
-    });
     let firsts: Vec<i64> = starts.iter().map(|&s| order[s as usize]).collect();
     let ends = starts.iter().skip(1).copied().chain([n as i64]);
     let counts: Vec<i64> = starts.iter().zip(ends).map(|(&s, e)| e - s).collect();
@@ -56,9 +67,11 @@ fn different(x: &Tensor, dim: Option<i64>, sorted: bool, wanted: Wanted) -> Resu
     let [values, inverse, counts] = match dim {
         None => {
             let flat = copy::contiguous(&view::reshape(x, &[-1])?)?;
-            let [firsts, run_of, counts] = different_rows(&view::unsqueeze(&flat, 1)?, sorted)?;
+            let [firsts, run_of, counts] =
+                different_rows(&view::unsqueeze(&flat, 1)?, sorted, wanted.inverse)?;
             let values = index::index_select(&flat, 0, &firsts)?;
-            [values, view::reshape_to(&run_of, x.sizes())?, counts]
+            let inverse = if wanted.inverse { view::reshape_to(&run_of, x.sizes())? } else { run_of };
+            [values, inverse, counts]
         }
         Some(dim) => {
             let d = wrap_dim(dim, x.ndim())?;
@@ -73,7 +86,7 @@ fn different(x: &Tensor, dim: Option<i64>, sorted: bool, wanted: Wanted) -> Resu
             let front = if x.ndim() == 0 { x.clone() } else { view::movedim(x, &[d as i64], &[0])? };
             let width = x.numel().checked_div(n).unwrap_or(1);
             let rows = copy::contiguous(&view::reshape_to(&front, &[n, width])?)?;
-            let [firsts, run_of, counts] = different_rows(&rows, sorted)?;
+            let [firsts, run_of, counts] = different_rows(&rows, sorted, wanted.inverse)?;
             // The different parts lie one after the other in memory.
             let mut sizes = front.sizes().to_vec();
             if let Some(first) = sizes.first_mut() {

@@ -4,12 +4,13 @@ use smallvec::smallvec;
 
 use crate::autograd::{self, Save};
 use crate::bail;
+use crate::cpu::reduce::NormTerm;
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::layout::{Sizes, wrap_dim};
 use crate::ops::arithmetic::{abs, div, mul, pow, sub, where_};
 use crate::ops::extreme::extreme;
-use crate::ops::reduce::{expand_back, mask_of, reduced_count, reduced_sizes, sum_mask};
+use crate::ops::reduce::{expand_back, mask_of, reduced_count, reduced_sizes, sum_mask, sum_terms};
 use crate::ops::registry::{Args, Op, Output};
 use crate::ops::{copy, table};
 use crate::scalar::Scalar;
@@ -95,6 +96,14 @@ fn power_norm(x: &Tensor, p: f64, mask: u64, keepdim: bool) -> Result<Tensor> {
     let out = autograd::no_grad(|| {
         let x = x.detached();
         let narrow = matches!(x.dtype(), DType::F16 | DType::BF16);
+        let wide = if narrow { DType::F32 } else { x.dtype() };
+        let term = if p == 1.0 { NormTerm::Magnitude } else { NormTerm::Square };
+        if (p == 1.0 || p == 2.0)
+            && let Some(sum) = sum_terms(&x, term, mask, keepdim, wide)?
+        {
+            let norm = if p == 2.0 { table::sqrt(&sum)? } else { sum };
+            return copy::to_dtype(&norm, x.dtype());
+        }
         let lengths = abs(&if narrow { copy::to_dtype(&x, DType::F32)? } else { x.clone() })?;
         let total = |t: &Tensor| sum_mask(t, mask, keepdim, None);
         let norm = if p == 0.0 {
