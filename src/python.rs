@@ -36,6 +36,7 @@ mod subclass;
 mod tensor;
 mod threads;
 mod to;
+mod warnings;
 
 use pyo3::prelude::*;
 
@@ -63,5 +64,6 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     optim::register(m)?;
     handwritten::register(m)?;
     attribute_entry::register(m)?;
+    warnings::register(m)?;
     functions::register(m)
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::bail;
 use crate::cuda::gpu::MAX_GPUS;
+use crate::cuda::gpu::META;
 use crate::device::Device;
 use crate::error::Result;
 use crate::fork::Section;
@@ -315,6 +316,7 @@ pub fn draw<R>(generator: Option<&Generator>, body: impl FnOnce(&mut Mt19937) ->
 /// Takes `count` numbers a thread from the stream of a GPU, from its default one if no generator is named.
 pub fn take(generator: Option<&Generator>, gpu: u8, count: u64) -> Result<Philox> {
     match generator {
+        _ if gpu == META => Ok(Philox::new(0)),
         None => Ok(GPUS[gpu as usize].with(|philox| philox.take(count))),
         Some(Generator::Cuda(index, stream)) if *index == gpu => Ok(stream.with(|philox| philox.take(count))),
         Some(Generator::Cuda(index, _)) => bail!(

@@ -117,10 +117,8 @@ impl Storage {
     /// Uninitialised bytes, at the present place.
     #[inline]
     pub fn new(bytes: usize) -> Result<Storage> {
-        if device::others_in_use()
-            && let Device::Cuda(index) = device::place()
-        {
-            let memory = cuda::gpu(index)?.allocate(bytes)?;
+        if device::others_in_use() && device::place().is_cuda() {
+            let memory = cuda::gpu::at(device::place())?.allocate(bytes)?;
             return Ok(Storage::build(bytes, std::ptr::null_mut(), Owner::Gpu { memory }));
         }
         if bytes <= INLINE_BYTES {
@@ -207,7 +205,7 @@ impl Storage {
             return Device::Cpu;
         }
         match &self.root().0.owner {
-            Owner::Gpu { memory } => Device::Cuda(memory.gpu().index),
+            Owner::Gpu { memory } => memory.gpu().device(),
             _ => Device::Cpu,
         }
     }

@@ -164,7 +164,7 @@ fn read_extras(signature: &Signature, call: &Call<'_, '_>, used: u64) -> Result<
             "device" if signature.is_factory => extras.device = super::device::read(value)?,
             "requires_grad" if signature.is_factory => extras.requires_grad = value.is_truthy()?,
             "layout" if signature.is_factory => super::formats::check_layout(value)?,
-            "pin_memory" | "names" if signature.is_factory => {}
+            "pin_memory" if signature.is_factory => {}
             _ if signature.parameters.iter().any(|p| p.name == name) => {
                 return Err(Mismatch::Duplicate { keyword: name.to_owned() });
             }

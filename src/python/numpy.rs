@@ -1,6 +1,6 @@
 //! Exchange with NumPy and with buffers, without copies and without linking to NumPy.
 
-use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use smallvec::SmallVec;
@@ -9,8 +9,10 @@ use crate::dtype::DType;
 use crate::layout::{Layout, Sizes, Strides};
 use crate::python::convert::wrap;
 use crate::python::storage::PyStorage;
+use crate::python::warnings;
 use crate::storage::Storage;
 use crate::tensor::Tensor;
+use crate::warn_once;
 
 /// The part of a tensor that NumPy reads, and that keeps the memory alive.
 #[pyclass(frozen)]
@@ -97,10 +99,10 @@ pub fn is_array(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// Tensors can be written to; what they share with something read-only had better not be.
 pub fn warn_read_only(py: Python<'_>, what: &str) -> PyResult<()> {
-    let text = format!(
-        "The {what} is read-only, which tensors cannot be: writing to this tensor is undefined behaviour. Copy the {what} before it becomes a tensor, or make it writable."
+    warn_once!(
+        "The given {what} is not writable, and PyTorch does not support non-writable tensors. This means writing to this tensor will result in undefined behavior. You may want to copy the {what} to protect its data or make it writable before converting it to a tensor."
     );
-    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &std::ffi::CString::new(text)?, 1)
+    warnings::show_noted(py)
 }
 
 /// A tensor over the memory of an array. `warns` if the array is read-only.
@@ -126,7 +128,7 @@ pub fn from_array(array: &Bound<'_, PyAny>, warns: bool) -> PyResult<Tensor> {
     let sizes: Sizes = sizes.into_iter().collect();
     let (address, read_only): (usize, bool) = interface.get_item("data")?.extract()?;
     if read_only && warns {
-        warn_read_only(array.py(), "array")?;
+        warn_read_only(array.py(), "NumPy array")?;
     }
     let strides = interface.get_item("strides")?;
     let size = dtype.size() as isize;

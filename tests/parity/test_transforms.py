@@ -191,7 +191,7 @@ def test_function(call: str) -> None:
     for shape in [(3, 17, 12), (2, 3, 17, 12), (1, 17, 12)]:
         whole = numbers.integers(0, 256, shape, dtype=np.uint8)
         for pixels in (whole, (whole / 255).astype(np.float32)):
-            results = []
+            results: list[Any] = []
             for library, functions in ((CANDIDATE, ours.functional), (REFERENCE, theirs.functional)):
                 try:
                     names = {**vars(functions), "torch": library, "x": library.from_numpy(pixels.copy())}
@@ -223,7 +223,7 @@ def test_function(call: str) -> None:
 )
 @pytest.mark.parametrize("of_classes", [True, False])
 def test_mixtures(case: str, of_classes: bool) -> None:
-    results = []
+    results: list[Any] = []
     for library, transforms in ((CANDIDATE, ours), (REFERENCE, theirs)):
         library.manual_seed(3)
         images, labels = library.rand(4, 3, 9, 8), library.tensor([0, 4, 2, 1])

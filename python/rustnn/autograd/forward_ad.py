@@ -135,7 +135,9 @@ def _tangent_of(tensor: Tensor, places: list[tuple[Tensor, Tensor]]) -> Tensor |
             return None
         moved = [(g, t) for g, (_, t) in zip(found, places, strict=True) if g is not None and g.requires_grad]
         if moved:
-            pushed = _C._grad([g for g, _ in moved], [weights], [t for _, t in moved], True, keep, True)[0]
+            pushed: Tensor | None = _C._grad(
+                [g for g, _ in moved], [weights], [t for _, t in moved], True, keep, True
+            )[0]
             if pushed is not None:
                 return pushed if keep else pushed.detach()
     return _C.zeros_like(tensor.detach())

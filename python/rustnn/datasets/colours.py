@@ -328,7 +328,7 @@ def permute_channels(image: Tensor, permutation: Sequence[int]) -> Tensor:
 
 def uniform(low: float, high: float) -> float:
     """A number drawn from [low, high)."""
-    return _C.empty(1).uniform_(low, high).item()
+    return float(_C.empty(1).uniform_(low, high).item())
 
 
 class ColorJitter(PictureTransform):

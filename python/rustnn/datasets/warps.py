@@ -45,7 +45,7 @@ def _look_up(image: Tensor, grid: Tensor, mode: str, fill: Any) -> Tensor:
 
     def change(batch: Tensor) -> Tensor:
         places = grid.to(batch.dtype).expand(len(batch), *grid.shape[1:])
-        options = {"mode": mode, "padding_mode": "zeros", "align_corners": False}
+        options: dict[str, Any] = {"mode": mode, "padding_mode": "zeros", "align_corners": False}
         if colours is None:
             return F.grid_sample(batch, places, **options)
         inside = _C.ones(len(batch), 1, *batch.shape[2:], dtype=batch.dtype)
@@ -111,7 +111,7 @@ def affine(
 
     ValueError for a scale that is not positive, and for other numbers of values.
     """
-    image = to_picture(image)
+    picture = to_picture(image)
     if scale <= 0.0:
         raise ValueError("Argument scale should be positive")
     shears = [float(shear), 0.0] if isinstance(shear, (int, float)) else [float(s) for s in shear]
@@ -122,9 +122,9 @@ def affine(
     if len(shears) != 2:
         raise ValueError(f"Shear should be a sequence containing two values. Got {shear}")
     _checked_center(center)
-    size = picture_size(image)
+    size = picture_size(picture)
     matrix = _back(_from_middle(center, size), angle, translate, scale, shears)
-    return _look_up(image, _linear_places(matrix, size, size), _mode(interpolation), fill)
+    return _look_up(picture, _linear_places(matrix, size, size), _mode(interpolation), fill)
 
 
 def rotate(
@@ -139,19 +139,19 @@ def rotate(
 
     ``expand`` makes the picture large enough for all of what was turned; ``fill`` colours the corners.
     """
-    image = to_picture(image)
+    picture = to_picture(image)
     angle = angle % 360
-    height, width = size = picture_size(image)
+    height, width = size = picture_size(picture)
     if center is None or expand:
         if angle == 0:
-            return image.clone()
+            return picture.clone()
         if angle == 180:
-            return image.flip((-2, -1))
+            return picture.flip((-2, -1))
         if angle in (90, 270) and (expand or height == width):
-            return image.rot90(1 if angle == 90 else 3, (-2, -1))
+            return picture.rot90(1 if angle == 90 else 3, (-2, -1))
     matrix = _back(_from_middle(center, size), -angle, (0.0, 0.0), 1.0, (0.0, 0.0))
     new_size = _size_of_all(matrix, size) if expand else size
-    return _look_up(image, _linear_places(matrix, size, new_size), _mode(interpolation), fill)
+    return _look_up(picture, _linear_places(matrix, size, new_size), _mode(interpolation), fill)
 
 
 def _size_of_all(matrix: Sequence[float], size: tuple[int, int]) -> tuple[int, int]:
@@ -179,7 +179,7 @@ def perspective(
 
     ``coefficients`` are the eight of the map instead. ValueError for both, and for other numbers of points.
     """
-    image = to_picture(image)
+    picture = to_picture(image)
     if coefficients is not None:
         if startpoints is not None and endpoints is not None:
             raise ValueError(
@@ -191,7 +191,7 @@ def perspective(
         raise ValueError("Either the startpoints/endpoints or the coefficients must have non `None` values.")
     else:
         coefficients = _map_of_points(startpoints, endpoints)
-    height, width = picture_size(image)
+    height, width = picture_size(picture)
     x = _C.linspace(0.5, width - 0.5, width).expand(height, width)
     y = _C.linspace(0.5, height - 0.5, height).unsqueeze(-1).expand(height, width)
     places = _C.stack([x, y, _C.ones(height, width)], -1).view(-1, 3)
@@ -199,7 +199,7 @@ def perspective(
     above = _C.tensor([c[0:3], c[3:6]]).t() / _C.tensor([0.5 * width, 0.5 * height])
     below = _C.tensor([[*c[6:8], 1.0]] * 2).t()
     grid = ((places @ above) / (places @ below) - 1.0).view(1, height, width, 2)
-    return _look_up(image, grid, _mode(interpolation), fill)
+    return _look_up(picture, grid, _mode(interpolation), fill)
 
 
 def _map_of_points(startpoints: Sequence[Sequence[int]], endpoints: Sequence[Sequence[int]]) -> list[float]:
@@ -229,10 +229,10 @@ def elastic(
 
     TypeError for what is no tensor, ValueError for another shape.
     """
-    image = to_picture(image)
+    picture = to_picture(image)
     if not isinstance(displacement, Tensor):
         raise TypeError("Argument displacement should be a Tensor")
-    height, width = picture_size(image)
+    height, width = picture_size(picture)
     if displacement.shape != (1, height, width, 2):
         raise ValueError(
             f"Argument displacement shape should be {(1, height, width, 2)}, but given {displacement.shape}"
@@ -244,7 +244,7 @@ def elastic(
         .expand(height, width)
     )
     grid = _C.stack([x, y], -1).unsqueeze(0) + displacement
-    return _look_up(image, grid, _mode(interpolation), fill)
+    return _look_up(picture, grid, _mode(interpolation), fill)
 
 
 # ---- at random ----

@@ -1,6 +1,6 @@
 """Trees of Python's containers: what is in them as a flat list, and back.
 
-Tuples, lists, dicts, named tuples and deques are nodes, and classes that were registered; the rest are leaves.
+Tuples, lists, dicts, named tuples and deques are nodes, and classes that were registered; the rest is leaves.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _mapping(make: Callable[[Any], Any]) -> tuple[Any, Any, Any]:
 
 
 SUPPORTED_NODES: dict[Any, NodeDef] = {}
-BUILTIN_TYPES = frozenset({tuple, list, dict, namedtuple, OrderedDict, defaultdict, deque})  # type: ignore[arg-type]
+BUILTIN_TYPES = frozenset({tuple, list, dict, namedtuple, OrderedDict, defaultdict, deque})
 _DICTS = (dict, OrderedDict, defaultdict)
 
 for _type, _ways in {
@@ -152,7 +152,7 @@ for _type, _ways in {
     list: _plain(list),
     dict: _mapping(dict),
     OrderedDict: _mapping(OrderedDict),
-    namedtuple: (  # type: ignore[dict-item]
+    namedtuple: (
         lambda node: (list(node), type(node)),
         lambda children, kind: kind(*children),
         lambda children, kind: [GetAttrKey(name) for name in kind._fields],

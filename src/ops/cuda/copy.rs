@@ -3,6 +3,7 @@
 use cudarc::driver::result;
 
 use crate::autograd;
+use crate::bail;
 use crate::cpu::pointwise::Formula;
 use crate::cuda::gpu::driver_error;
 use crate::device::{self, Device};
@@ -21,6 +22,8 @@ const SAME: Formula = Formula { text: "x", names: &["x"] };
 pub fn write(dst: &Tensor, src: &Tensor) -> Result<()> {
     match (dst.device(), src.device()) {
         (to, from) if to == from => launch(&SAME, false, dst, &[Arg::Tensor(src)], src.dtype()),
+        (Device::Meta, _) => Ok(()),
+        (_, Device::Meta) => bail!(Unsupported, "Cannot copy out of meta tensor; no data!"),
         (Device::Cuda(_), Device::Cpu) => {
             // The host converts; what is strided over there is scattered over there.
             let dense = device::at(Device::Cpu, || dense(src, dst.dtype()))?;
@@ -102,6 +105,9 @@ pub fn fill_zeros(t: &Tensor) -> Result<()> {
         return Ok(());
     }
     let gpu = gpu_of(t)?;
+    if gpu.is_meta() {
+        return Ok(());
+    }
     gpu.enter()?;
     // SAFETY: a contiguous tensor has that many bytes.
     unsafe {

@@ -11,6 +11,7 @@ use crate::layout::MemoryFormat;
 use crate::ops::{copy, view};
 use crate::python::convert::{handle, wrap};
 use crate::python::to::{read_to, type_argument};
+use crate::python::warnings;
 use crate::python::{data, device as python_device, formats, numpy, subclass};
 use crate::tensor::Tensor;
 
@@ -30,6 +31,10 @@ fn convert<'py>(
     format: Option<MemoryFormat>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let t = handle(slf);
+    if t.dtype().is_complex() && !to.is_complex() && to != DType::Bool {
+        copy::warn_of_lost_parts();
+        warnings::show_noted(slf.py())?;
+    }
     let result = device::guarded(|| {
         // The smaller one of both dtypes travels.
         let first = device::at(t.device(), || match to.size() <= t.dtype().size() {
@@ -131,7 +136,11 @@ impl PyTensor {
         let t = slf.get().tensor();
         match dtype {
             None => {
-                let module = if t.device().is_cuda() { "torch.cuda" } else { "torch" };
+                let module = match t.device() {
+                    Device::Cpu => "torch",
+                    Device::Cuda(_) => "torch.cuda",
+                    Device::Meta => "torch.meta",
+                };
                 let name = format!("{module}.{}Tensor", t.dtype().scalar_name());
                 Ok(PyString::new(slf.py(), &name).into_any())
             }
