@@ -17,9 +17,12 @@ pub enum Device {
     Cpu,
     /// An NVIDIA GPU by its number.
     Cuda(u8),
+    /// Nowhere: tensors that have sizes and a dtype, and no data. To operations it is a GPU that starts no kernel.
+    Meta,
 }
 
 impl Device {
+    /// Whether operations go the way of GPUs.
     #[inline]
     pub fn is_cuda(self) -> bool {
         self != Device::Cpu
@@ -31,6 +34,7 @@ impl fmt::Display for Device {
         match self {
             Device::Cpu => write!(f, "cpu"),
             Device::Cuda(index) => write!(f, "cuda:{index}"),
+            Device::Meta => write!(f, "meta"),
         }
     }
 }
@@ -59,6 +63,9 @@ impl Refusal {
     fn error(self) -> Error {
         match self {
             Refusal::Read(device) => Error::NoKernel(device),
+            Refusal::Gave(Device::Meta) => {
+                Error::Autograd("Tensor on device cpu is not on the expected device meta!".to_owned())
+            }
             Refusal::Gave(device) => Error::Autograd(format!(
                 "Expected all tensors to be on the same device, but found at least two devices, {device} and cpu!"
             )),

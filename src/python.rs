@@ -37,6 +37,7 @@ mod subclass;
 mod tensor;
 mod threads;
 mod to;
+mod warnings;
 
 use pyo3::prelude::*;
 
@@ -65,5 +66,6 @@ fn native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     optim::register(m)?;
     handwritten::register(m)?;
     attribute_entry::register(m)?;
+    warnings::register(m)?;
     functions::register(m)
 }

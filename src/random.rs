@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::bail;
-use crate::cuda::gpu::{Gpu, MAX_GPUS};
+use crate::cuda::gpu::{Gpu, MAX_GPUS, META};
 use crate::device::Device;
 use crate::error::Result;
 use crate::fork::Section;
@@ -360,6 +360,7 @@ pub fn take(generator: Option<&Generator>, gpu: &Gpu, count: u64) -> Result<Plac
     };
     let gpu = gpu.index;
     match generator {
+        _ if gpu == META => Ok(Place { seed: 0, offset: 0, graph: 0 }),
         None => GPUS[gpu as usize].with(draw),
         Some(Generator::Cuda(index, stream)) if *index == gpu => stream.with(draw),
         Some(Generator::Cuda(index, _)) => bail!(

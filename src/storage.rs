@@ -123,8 +123,8 @@ impl Storage {
     #[inline]
     pub fn new(bytes: usize) -> Result<Storage> {
         if device::others_in_use() {
-            if let Device::Cuda(index) = device::place() {
-                let memory = cuda::gpu(index)?.allocate(bytes)?;
+            if device::place().is_cuda() {
+                let memory = cuda::gpu::at(device::place())?.allocate(bytes)?;
                 return Ok(Storage::build(bytes, std::ptr::null_mut(), Owner::Gpu { memory }));
             }
             if device::is_pinning() {
@@ -216,7 +216,7 @@ impl Storage {
             return Device::Cpu;
         }
         match &self.root().0.owner {
-            Owner::Gpu { memory } => Device::Cuda(memory.gpu().index),
+            Owner::Gpu { memory } => memory.gpu().device(),
             _ => Device::Cpu,
         }
     }

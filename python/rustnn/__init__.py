@@ -27,6 +27,12 @@ from rustnn.functional import atleast_3d as atleast_3d
 from rustnn.functional import block_diag as block_diag
 from rustnn.functional import broadcast_tensors as broadcast_tensors
 from rustnn.functional import cartesian_prod as cartesian_prod
+from rustnn.removed import eig as eig
+from rustnn.removed import lstsq as lstsq
+from rustnn.removed import lu as lu  # type: ignore[no-redef]
+from rustnn.removed import matrix_rank as matrix_rank
+from rustnn.removed import solve as solve
+from rustnn.removed import symeig as symeig
 from rustnn.size import Size as Size
 from rustnn.tensor_methods import as_strided_ as as_strided_
 from rustnn.tensor_methods import detach_ as detach_
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
     from rustnn import fx as fx
     from rustnn import hub as hub
     from rustnn import jit as jit
+    from rustnn import library as library
     from rustnn import linalg as linalg
     from rustnn import mps as mps
     from rustnn import multiprocessing as multiprocessing
@@ -104,6 +111,7 @@ if TYPE_CHECKING:
     from rustnn.legacy import IntTensor as IntTensor
     from rustnn.legacy import LongTensor as LongTensor
     from rustnn.legacy import ShortTensor as ShortTensor
+    from rustnn.library import ops as ops
     from rustnn.lowrank import pca_lowrank as pca_lowrank
     from rustnn.lowrank import svd_lowrank as svd_lowrank
     from rustnn.matrix_norms import frobenius_norm as frobenius_norm
@@ -169,6 +177,7 @@ OutOfMemoryError.__module__ = __name__
 
 # Loaded when first used, so that `import rustnn` stays fast: modules, and names with their modules.
 _modules = (
+    "__config__",
     "__future__",
     "_dynamo",
     "accelerator",
@@ -188,6 +197,7 @@ _modules = (
     "hub",
     "jit",
     "legacy",
+    "library",
     "linalg",
     "mps",
     "multiprocessing",
@@ -260,6 +270,7 @@ _names = {
     "save": "serialization",
     "set_printoptions": "tensor_repr",
     "svd_lowrank": "lowrank",
+    "ops": "library",
     "typename": "nn.module",
     "are_deterministic_algorithms_enabled": "settings",
     "get_default_device": "settings",
@@ -305,6 +316,12 @@ _names = {
 # Parts of PyTorch that are not planned, and what to take instead.
 _absent = {
     "hash_tensor": "it gives uint64, which is no dtype here",
+    "sparse_coo_tensor": "sparse tensors do not exist yet",
+    "sparse_csr_tensor": "sparse tensors do not exist yet",
+    "sparse": "sparse tensors do not exist yet; embeddings take sparse=False",
+    "nested": "pad sequences: nn.utils.rnn.pad_sequence",
+    "quantize_per_tensor": "quantized tensors do not exist yet",
+    "quantize_per_channel": "quantized tensors do not exist yet",
     "masked": "take torch.where, Tensor.masked_fill and the functions that leave NaN out",
 }
 

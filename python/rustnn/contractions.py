@@ -88,4 +88,12 @@ def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
 
     Deprecated in favour of ``linalg.multi_dot``. RuntimeError unless all are matrices whose sizes fit.
     """
+    import warnings
+
+    warnings.warn(
+        "torch.chain_matmul is deprecated and will be removed in a future PyTorch release. Use "
+        "torch.linalg.multi_dot instead, which accepts a list of two or more tensors rather than multiple "
+        "parameters.",
+        stacklevel=2,
+    )
     return _C.chain_matmul(matrices, **({} if out is None else {"out": out}))

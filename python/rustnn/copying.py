@@ -27,13 +27,16 @@ def deepcopy_tensor(tensor: Tensor, memo: dict[int, Any]) -> Tensor:
         )
     from copy import deepcopy
 
-    copied = _C._tensor_over(
-        _copied_storage(tensor, memo),
-        tensor.dtype,
-        tensor.storage_offset(),
-        tuple(tensor.shape),
-        tensor.stride(),
-    )
+    if tensor.is_meta:
+        copied = _C.empty_like(tensor.detach())
+    else:
+        copied = _C._tensor_over(
+            _copied_storage(tensor, memo),
+            tensor.dtype,
+            tensor.storage_offset(),
+            tuple(tensor.shape),
+            tensor.stride(),
+        )
     if type(tensor) is not _C.Tensor:
         copied = _C.Tensor._make_subclass(type(tensor), copied, tensor.requires_grad)
     else:
@@ -83,8 +86,30 @@ def rebuild_tensor(
     return tensor
 
 
+def rebuild_meta_tensor(
+    kind: type[Tensor],
+    dtype: _C.dtype,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    requires_grad: bool,
+    attributes: dict[str, Any],
+) -> Tensor:
+    """A tensor without data."""
+    tensor = _C.empty_strided(size, stride, dtype=dtype, device="meta")
+    if kind is not _C.Tensor:
+        tensor = _C.Tensor._make_subclass(kind, tensor, requires_grad)
+    else:
+        tensor.requires_grad_(requires_grad)
+    tensor.__dict__.update(attributes)
+    return tensor
+
+
 def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
     """What pickle writes, and what ``copy.copy`` shares; a tensor in a graph leaves the graph behind."""
+    if tensor.is_meta:
+        sizes = tuple(tensor.shape), tensor.stride()
+        kept = tensor.requires_grad, OrderedDict(tensor.__dict__)
+        return rebuild_meta_tensor, (type(tensor), tensor.dtype, *sizes, *kept)
     return (
         rebuild_tensor,
         (

@@ -155,8 +155,9 @@ def set_num_interop_threads(threads: int) -> None:
 
 
 def set_warn_always(b: bool) -> None:
-    """Whether warnings that PyTorch gives once are given every time; Python's own filters decide here."""
+    """Whether warnings that are given once in a process are given every time."""
     _Settings.warn_always = b
+    _C._set_warn_always(b)
 
 
 def is_warn_always_enabled() -> bool:

@@ -59,6 +59,17 @@ def part(storage: UntypedStorage, index: slice) -> UntypedStorage:
     return _C.frombuffer(memoryview(storage)[start:stop], dtype=_C.uint8).untyped_storage()
 
 
+def _warn_of_removal() -> None:
+    from rustnn.once import warn_once
+
+    warn_once(
+        "TypedStorage is deprecated. It will be removed in the future and UntypedStorage will be the only "
+        "storage class. This should only matter to you if you are using storages directly.  To access "
+        "UntypedStorage directly, use tensor.untyped_storage() instead of tensor.storage()",
+        stacklevel=3,
+    )
+
+
 class TypedStorage:
     """Numbers of one dtype in memory that tensors share.
 
@@ -86,7 +97,10 @@ class TypedStorage:
                     f"Argument 'wrap_storage' must be UntypedStorage, not {type(wrap_storage).__name__}"
                 )
             self._untyped_storage = wrap_storage
-        elif content is None or isinstance(content, int):
+            self.dtype = kind
+            return
+        _warn_of_removal()
+        if content is None or isinstance(content, int):
             self._untyped_storage = UntypedStorage((content or 0) * kind.itemsize, device=device)
         else:
             self._untyped_storage = _C.tensor(content, dtype=kind, device=device).untyped_storage()
@@ -241,6 +255,7 @@ def _rebuild_storage(untyped: UntypedStorage, dtype: _C.dtype) -> TypedStorage:
 
 def typed_storage(tensor: Tensor) -> TypedStorage:
     """What ``tensor.storage()`` gives."""
+    _warn_of_removal()
     return TypedStorage(wrap_storage=tensor.untyped_storage(), dtype=tensor.dtype)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rustnn import _C
+from rustnn import _C, removed
 from rustnn._C import Tensor
 
 TYPE_CHECKING = False
@@ -61,5 +61,7 @@ def _resize_as(self: Tensor, tensor: Tensor) -> Tensor:
     return _resize(self, *tensor.shape)
 
 
+for _name in ("eig", "lstsq", "lu", "solve", "symeig"):
+    setattr(Tensor, _name, getattr(removed, _name))
 for _name, _method in (("nonzero_static", nonzero_static), ("resize", _resize), ("resize_as", _resize_as)):
     setattr(Tensor, _name, _method)

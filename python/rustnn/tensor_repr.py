@@ -173,9 +173,9 @@ def _remarks(tensor: Tensor) -> list[str]:
     dtype, default = tensor.dtype, _C.get_default_dtype()
     if tensor.device.type != "cpu":
         remarks.append(f"device='{tensor.device}'")
-    if tensor.numel() == 0:
-        if tensor.dim() != 1:
-            remarks.append(f"size={tuple(tensor.shape)}")
+    if tensor.is_meta or (tensor.numel() == 0 and tensor.dim() != 1):
+        remarks.append(f"size={tuple(tensor.shape)}")
+    if tensor.numel() == 0 or tensor.is_meta:
         usual: tuple[Any, ...] = (default,)
     else:
         complex_default = {_C.float64: _C.complex128}.get(default, _C.complex64)
@@ -196,7 +196,8 @@ def format_tensor(tensor: Tensor) -> str:
         "tensor(" if kind is _C.Tensor or kind.__module__ == "rustnn.nn.parameter" else f"{kind.__name__}("
     )
     indent = len(prefix)
-    head = prefix + (_body(tensor, indent) if tensor.numel() else "[]")
+    values = "..." if tensor.is_meta else "[]"
+    head = prefix + (_body(tensor, indent) if tensor.numel() and not tensor.is_meta else values)
     text = [head]
     used = len(head) - head.rfind("\n") + 1
     for remark in _remarks(tensor):

@@ -15,6 +15,7 @@ use crate::cuda::bad_index::{self, Note};
 use crate::cuda::graph::{Captures, Relaxed};
 use crate::cuda::stream::{Stream, Streams};
 use crate::cuda::{compile, library};
+use crate::device::Device;
 use crate::error::{Error, Result};
 
 pub use sys::{CUfunction, CUstream};
@@ -119,6 +120,8 @@ pub const MAX_GPUS: usize = 16;
 
 /// PyTorch's name: with it each tensor has memory of the driver's own, for compute-sanitizer and the like.
 const NO_CACHE_VARIABLE: &str = "PYTORCH_NO_CUDA_MEMORY_CACHING";
+/// The number of `meta`, which is no GPU's.
+pub const META: u8 = u8::MAX;
 
 thread_local! {
     static CURRENT: Cell<u8> = const { Cell::new(0) };
@@ -188,6 +191,40 @@ pub fn is_forked() -> bool {
     FORKED.load(Ordering::Relaxed)
 }
 
+/// What stands for a GPU on `meta`: memory without an address, and kernels that are not started.
+fn meta() -> &'static Gpu {
+    static NOWHERE: OnceLock<Gpu> = OnceLock::new();
+    NOWHERE.get_or_init(|| {
+        let properties = Properties {
+            name: "meta".to_owned(),
+            major: 0,
+            minor: 0,
+            total_memory: 0,
+            multiprocessors: 1,
+            threads_per_multiprocessor: 1024,
+            registers_per_multiprocessor: 0,
+            shared_memory_per_block: 48 << 10,
+            shared_memory_per_multiprocessor: 0,
+            l2_cache: 0,
+            clock_khz: 0,
+            memory_clock_khz: 0,
+            memory_bus_bits: 0,
+        };
+        Gpu::with(META, std::ptr::null_mut(), properties)
+    })
+}
+
+/// The GPU that a device is, or what stands for it.
+pub fn at(device: Device) -> Result<&'static Gpu> {
+    match device {
+        Device::Cuda(index) => gpu(index),
+        Device::Meta => Ok(meta()),
+        Device::Cpu => {
+            Err(Error::Autograd("expected a tensor on a CUDA device, and got one on the CPU".to_owned()))
+        }
+    }
+}
+
 /// Whether any GPU was used by this process.
 pub fn is_initialized() -> bool {
     GPUS.get().is_some() && !FORKED.load(Ordering::Relaxed)
@@ -228,7 +265,11 @@ impl Gpu {
         };
         // SAFETY: the device exists; the context is kept for ever.
         let context = unsafe { result::primary_ctx::retain(device)? };
-        Ok(Gpu {
+        Ok(Gpu::with(index, context, properties))
+    }
+
+    fn with(index: u8, context: sys::CUcontext, properties: Properties) -> Gpu {
+        Gpu {
             index,
             context,
             architecture: format!("sm_{}{}", properties.major, properties.minor),
@@ -241,17 +282,30 @@ impl Gpu {
             streams: Streams::default(),
             note: Note::default(),
             captures: Captures::default(),
-        })
+        }
+    }
+
+    /// Whether it is what stands for a GPU on `meta`: nothing may be asked of the driver.
+    #[inline]
+    pub fn is_meta(&self) -> bool {
+        self.index == META
+    }
+
+    pub fn device(&self) -> Device {
+        if self.is_meta() { Device::Meta } else { Device::Cuda(self.index) }
     }
 
     /// Makes the GPU current for calls of the driver in this thread.
     pub fn enter(&self) -> Result<()> {
+        if self.is_meta() {
+            return Ok(());
+        }
         enter(self.context).map_err(driver_error)
     }
 
     /// The stream that this thread's work goes to.
     pub fn stream(&self) -> CUstream {
-        STREAMS.get()[self.index as usize]
+        STREAMS.get().get(self.index as usize).map_or(std::ptr::null_mut(), |stream| *stream)
     }
 
     /// The same as a `Stream`.
@@ -311,6 +365,9 @@ impl Gpu {
 
     /// Waits until the work of this thread's stream is done.
     pub fn synchronize_stream(&self) -> Result<()> {
+        if self.is_meta() {
+            return Ok(());
+        }
         self.enter()?;
         self.refuse_capture("reading a value on the host, or a result whose size depends on values,")?;
         // SAFETY: the stream is one of this context.
@@ -320,6 +377,9 @@ impl Gpu {
 
     /// A block of memory for work in this thread's stream.
     pub fn allocate(&'static self, bytes: usize) -> Result<Memory> {
+        if self.is_meta() {
+            return Ok(Memory { gpu: self, address: 0 });
+        }
         let (stream, pool) = (self.stream() as usize, self.pool());
         let found = self.memory().allocate(bytes as u64, stream, pool);
         match found {
@@ -348,6 +408,9 @@ impl Gpu {
         name: &str,
         make: impl FnOnce() -> Result<String>,
     ) -> Result<Kernel> {
+        if self.is_meta() {
+            return Ok(Kernel(std::ptr::null_mut()));
+        }
         if let Some(kernel) = self.kernels.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(*kernel);
         }
@@ -377,6 +440,9 @@ impl Gpu {
         block: u32,
         arguments: &mut [*mut c_void],
     ) -> Result<()> {
+        if self.is_meta() {
+            return Ok(());
+        }
         self.enter()?;
         let grid = (grid[0], grid[1], grid[2]);
         // SAFETY: the caller's promise; the context is current.
@@ -404,7 +470,7 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         // In the child of a fork the lock may be held for ever, and the memory is the parent's.
-        if !FORKED.load(Ordering::Relaxed) {
+        if !self.gpu.is_meta() && !FORKED.load(Ordering::Relaxed) {
             self.gpu.memory().free(self.address);
         }
     }

@@ -15,6 +15,7 @@ use crate::ops::table::{self, rows};
 use crate::ops::{copy, creation, reduce, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+use crate::warn_once;
 
 /// Applies a row, into its first argument or not.
 fn run(row: &'static Row, args: &[Arg], inplace: bool) -> Result<Tensor> {
@@ -181,6 +182,11 @@ pub fn where_<'a>(condition: &'a Tensor, a: impl Into<Arg<'a>>, b: impl Into<Arg
             DType,
             "where expected condition to be a boolean tensor, but got a tensor with dtype {}",
             condition.dtype().scalar_name()
+        );
+    }
+    if condition.dtype() == DType::U8 {
+        warn_once!(
+            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version of PyTorch. Use a boolean condition instead."
         );
     }
     table::select(condition, a, b)

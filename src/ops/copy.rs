@@ -15,6 +15,7 @@ use crate::ops::pointwise::Arg;
 use crate::ops::registry::Op;
 use crate::ops::{creation, cuda, reduce};
 use crate::tensor::Tensor;
+use crate::warn_once;
 
 /// Overwrites the elements of `dst` with those of `src`, converted and broadcast. No tape, no version.
 pub fn write(dst: &Tensor, src: &Tensor) -> Result<()> {
@@ -136,6 +137,11 @@ pub fn to_dtype(x: &Tensor, dtype: DType) -> Result<Tensor> {
     Ok(autograd::record(out, "ToCopyBackward0", &[x], &[], move |cx| {
         Ok(smallvec![cx.grad().map(|g| to_dtype(g, from)).transpose()?])
     }))
+}
+
+/// For conversions that a user asked for.
+pub fn warn_of_lost_parts() {
+    warn_once!("Casting complex values to real discards the imaginary part");
 }
 
 /// On another device; the tensor itself if it is there.
@@ -290,6 +296,9 @@ pub const OPS: &[Op] = &[
                 &number
             }
         };
+        if src.dtype().is_complex() && !a.tensor(0).dtype().is_complex() {
+            warn_of_lost_parts();
+        }
         let copied = cuda::copy::non_blocking(a.bool(2), || overwrite(a.tensor(0), src))?;
         Ok(copied.into())
     })

@@ -12,6 +12,7 @@ use crate::ops::{copy, cuda};
 use crate::scalar::{Scalar, default_dtype};
 use crate::storage::Storage;
 use crate::tensor::Tensor;
+use crate::warning::warn;
 
 /// All elements equal.
 pub fn full(sizes: &[usize], value: Scalar, dtype: DType) -> Result<Tensor> {
@@ -495,6 +496,9 @@ pub const OPS: &[Op] = &[
     .samples("0, 1, 5 | -3, 3, 7 | 1, 2, 1 | 1, 2, 0 | 0, 1 + 2j, 3 | 0.5, 9.5, 4, dtype=torch.int64")
     .no_gradient(),
     Op::new("range(Scalar start, Scalar end, Scalar step=1, *, ScalarType? dtype=None) -> Tensor", |a| {
+        warn(
+            "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
+        );
         Ok(range(a.scalar(0), a.scalar(1), a.scalar(2), a.dtype(3).unwrap_or_else(default_dtype))?.into())
     })
     .doc("start, start + step, ... up to end, which is included. Deprecated: arange is what Python calls range.")

@@ -18,6 +18,7 @@ use crate::ops::registry::Op;
 use crate::ops::{arithmetic, copy, creation, cuda, mask, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+use crate::warning::warn;
 
 /// One element of an index expression.
 #[derive(Clone)]
@@ -152,6 +153,7 @@ impl Place {
     fn indices(&self) -> Result<Vec<Option<Tensor>>> {
         let mut indices: Vec<Option<Tensor>> = Vec::new();
         for (dim, pick) in &self.picks {
+            warn_of_bytes(pick);
             let columns = if is_mask(pick) { mask::coordinates(pick)? } else { vec![pick.clone()] };
             indices.resize(dim + columns.len(), None);
             for (d, column) in columns.into_iter().enumerate() {
@@ -159,6 +161,13 @@ impl Place {
             }
         }
         Ok(indices)
+    }
+}
+
+/// Masks of bytes are those of before there were bools.
+fn warn_of_bytes(pick: &Tensor) {
+    if pick.dtype() == DType::U8 {
+        warn("indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.");
     }
 }
 
@@ -172,6 +181,7 @@ pub fn get(x: &Tensor, index: &[Index]) -> Result<Tensor> {
     if let Some((0, mask)) = place.mask()
         && place.view.is_contiguous()
     {
+        warn_of_bytes(mask);
         return mask::pack(&place.view, mask, "index");
     }
     gather_at(&place.view, place.indices()?)
@@ -206,6 +216,7 @@ pub fn set<'a>(x: &Tensor, index: &[Index], value: impl Into<Arg<'a>>) -> Result
     if let Some((dim, mask)) = place.mask()
         && value.numel() == 1
     {
+        mask::check_is_bool(mask)?;
         return mask::fill_at(&place.view, dim, mask, &view::reshape_to(&value, &[])?);
     }
     put_at(&place.view, place.indices()?, &value, false).map(drop)

@@ -165,7 +165,7 @@ fn write_spread(out: &Tensor, packed: &Tensor, truth: &Tensor) -> Result<()> {
 
 fn check_mask(mask: &Tensor, name: &str) -> Result<()> {
     if mask.dtype() != DType::Bool {
-        bail!(DType, "{name}: expected BoolTensor for mask, but got mask with dtype {}", mask.dtype());
+        bail!(DType, "{name}: expected BoolTensor for mask");
     }
     Ok(())
 }
@@ -187,7 +187,10 @@ fn masked_scatter(x: &Tensor, mask: &Tensor, source: &Tensor) -> Result<Tensor> 
             source.dtype().scalar_name()
         );
     }
-    check_mask(mask, "masked_scatter_")?;
+    if mask.dtype() != DType::Bool {
+        let name = mask.dtype().scalar_name();
+        bail!(DType, "masked_scatter_ only supports boolean masks, but got mask with dtype {name}");
+    }
     let sizes = broadcast(x.sizes(), mask.sizes())?;
     let mask = view::expand_to(mask, &sizes)?;
     let truth = truth(&mask)?;
@@ -249,10 +252,20 @@ fn fill_value(x: &Tensor, value: Arg) -> Result<Tensor> {
     }
 }
 
-fn masked_fill(x: &Tensor, mask: &Tensor, value: Arg, in_place: bool) -> Result<Tensor> {
+/// The mask of a filling is one of bools.
+pub fn check_is_bool(mask: &Tensor) -> Result<()> {
     if mask.dtype() != DType::Bool {
-        bail!(DType, "masked_fill only supports boolean masks, but got mask with dtype {}", mask.dtype());
+        bail!(
+            DType,
+            "masked_fill_ only supports boolean masks, but got mask with dtype {}",
+            mask.dtype().c_name()
+        );
     }
+    Ok(())
+}
+
+fn masked_fill(x: &Tensor, mask: &Tensor, value: Arg, in_place: bool) -> Result<Tensor> {
+    check_is_bool(mask)?;
     let sizes = broadcast(x.sizes(), mask.sizes())?;
     if in_place {
         if sizes[..] != *x.sizes() {

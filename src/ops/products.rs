@@ -10,6 +10,7 @@ use crate::ops::registry::{Args, Op};
 use crate::ops::{copy, creation, index, reduce, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+use crate::warn_once;
 
 /// The complex conjugate; real tensors as they are.
 pub fn conj(x: &Tensor) -> Result<Tensor> {
@@ -138,6 +139,9 @@ fn cross(a: &Tensor, b: &Tensor, dim: Option<i64>) -> Result<Tensor> {
     if let Some(dim) = dim {
         return linalg_cross(a, b, dim);
     }
+    warn_once!(
+        "Using torch.cross without specifying the dim arg is deprecated.\nPlease either pass the dim explicitly or simply use torch.linalg.cross.\nThe default value of dim will change to agree with that of linalg.cross in a future release."
+    );
     match a.sizes().iter().position(|&s| s == 3) {
         Some(d) => linalg_cross(a, b, d as i64),
         None => bail!(Shape, "no dimension of size 3 in input"),

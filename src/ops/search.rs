@@ -11,6 +11,7 @@ use crate::ops::registry::{Args, Op, Output, Value};
 use crate::ops::{copy, creation, cuda, extreme, index, reduce, sort, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+use crate::warn_once;
 
 /// The elements of a contiguous tensor of this type.
 pub fn elements<T: Element>(t: &Tensor) -> &[T] {
@@ -100,6 +101,16 @@ fn searchsorted(sequence: &Value, values: &Value, s: Search) -> Result<Tensor> {
     let dtype = common(sequence, values);
     if dtype.is_complex() || dtype == DType::Bool {
         bail!(Unsupported, "\"searchsorted_out_cpu\" not implemented for '{}'", dtype.scalar_name());
+    }
+    if !input.is_contiguous() {
+        warn_once!(
+            "torch.searchsorted(): input value tensor is non-contiguous, this will lower the performance due to extra data copy when converting non-contiguous tensor to contiguous, please use contiguous input value tensor if possible."
+        );
+    }
+    if !boundaries.is_contiguous() {
+        warn_once!(
+            "torch.searchsorted(): boundary tensor is non-contiguous, this will lower the performance due to extra data copy when converting non-contiguous tensor to contiguous, please use contiguous boundary tensor if possible."
+        );
     }
     let (boundaries, input) = (dense(&boundaries, dtype)?, dense(&input, dtype)?);
     let out = Tensor::empty(input.sizes(), DType::I64)?;

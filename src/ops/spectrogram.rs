@@ -11,6 +11,7 @@ use crate::ops::registry::{Args, Op};
 use crate::ops::{complex, copy, creation, fold, pad, strided, table, view};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+use crate::warn_once;
 
 /// What both directions are told.
 struct Frames<'a> {
@@ -102,6 +103,11 @@ fn stft(a: &Args) -> Result<Tensor> {
             "stft requires the return_complex parameter be given for real inputs, and will further require that return_complex=True in a future PyTorch release."
         );
     };
+    if frames.window.is_none() {
+        warn_once!(
+            "A window was not provided. A rectangular window will be applied,which is known to cause spectral leakage. Other windows such as torch.hann_window or torch.hamming_window are recommended."
+        );
+    }
     let mut signal = if x.ndim() == 1 { view::unsqueeze(x, 0)? } else { x.clone() };
     let mut n_fft = frames.n_fft;
     if center {
@@ -165,6 +171,11 @@ fn istft(a: &Args) -> Result<Tensor> {
     let mut frames = Frames::read(a, "istft")?;
     frames.normalized = a.bool(6);
     let (center, length, return_complex) = (a.bool(5), a.opt_int(8), a.bool(9));
+    if frames.window.is_none() {
+        warn_once!(
+            "A window was not provided. A rectangular window will be applied.Please provide the same window used by stft to make the inversion lossless."
+        );
+    }
     if !x.dtype().is_complex() {
         bail!(
             DType,

@@ -13,6 +13,7 @@ use crate::ops::registry::Op;
 pub use crate::ops::strided::{BaseGeometry, as_strided, as_strided_edge};
 use crate::ops::{copy, reduce, table};
 use crate::tensor::{Tensor, ViewOrigin};
+use crate::warn_once;
 
 /// A view that the tape follows; `adjoint` takes its gradient back to the shape of `x`.
 pub fn view_of(
@@ -236,6 +237,10 @@ pub fn movedim(x: &Tensor, source: &[i64], destination: &[i64]) -> Result<Tensor
 
 /// The conjugate transpose of matrices.
 fn adjoint(x: &Tensor, name: &str) -> Result<Tensor> {
+    if x.ndim() == 0 {
+        warn_once!("adjoint() is deprecated on 0-D tensors. Consider using x.conj().");
+        return if x.dtype().is_complex() { table::conj(x) } else { Ok(alias(x)) };
+    }
     if x.ndim() < 2 {
         bail!(
             Autograd,

@@ -24,7 +24,8 @@ use crate::ops::cuda::random::{self, Distribution, Rejection};
 use crate::ops::cuda::sort::Step;
 use crate::ops::cuda::template::Instance;
 use crate::ops::cuda::{
-    arg_extreme, axis, conv, ctc, distance, fft, fold, grid_sample, histogram, index, linalg, mask, matmul, pool, recurrent, reduce, scan, search, select, softmax, sort,
+    arg_extreme, axis, conv, ctc, distance, fft, fold, grid_sample, histogram, index, linalg, mask, matmul,
+    pool, recurrent, reduce, scan, search, select, softmax, sort,
 };
 use crate::optim::{self, Optimizer, loss_scale};
 use crate::python::gc::without_gil;

@@ -7,9 +7,11 @@ use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyString, PyTuple};
 use crate::dtype::{DType, Element};
 use crate::ops::{self, copy, creation, reduce};
 use crate::python::convert::{index_of, number_of, numpy_kind, python_number, tensor_of, wrap};
+use crate::python::warnings;
 use crate::python::{device, dtype, numpy};
 use crate::scalar::{Scalar, default_dtype};
 use crate::tensor::Tensor;
+use crate::warn_once;
 
 /// Deepest nesting that is followed.
 const MAX_DEPTH: usize = 64;
@@ -111,7 +113,15 @@ impl Reader {
         let Some(items) = sequence(data)? else { return Ok(()) };
         self.shape.push(items.len());
         match items.first() {
-            Some(first) => self.measure(first, depth + 1),
+            Some(first) => {
+                if depth == 0 && numpy::is_array(first)? {
+                    warn_once!(
+                        "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a single numpy.ndarray with numpy.array() before converting to a tensor."
+                    );
+                    warnings::show_noted(data.py())?;
+                }
+                self.measure(first, depth + 1)
+            }
             None => Ok(()),
         }
     }
@@ -282,10 +292,9 @@ pub fn warn_copy_of_tensor(data: &Bound<'_, PyAny>, call: &str) -> PyResult<()> 
         return Ok(());
     }
     let text = format!(
-        "To copy a tensor it is recommended to use sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True), rather than {call}."
+        "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or sourceTensor.detach().clone().requires_grad_(True), rather than {call}."
     );
-    let category = data.py().get_type::<pyo3::exceptions::PyUserWarning>();
-    PyErr::warn(data.py(), &category, &std::ffi::CString::new(text)?, 1)
+    warnings::show(data.py(), &text)
 }
 
 /// A new tensor with the values of `data`.

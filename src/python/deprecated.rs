@@ -1,15 +1,14 @@
 //! Orders of arguments that PyTorch deprecates and still takes: numbers stood before the tensors that they scale.
 
-use std::ffi::CString;
 use std::sync::Once;
 
-use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::python::arguments::Call;
 use crate::python::convert::{number_of, tensor_of};
 use crate::python::entry::{Keywords, Positional};
+use crate::python::warnings;
 
 /// Such orders of an operation.
 struct Orders {
@@ -67,7 +66,7 @@ pub fn modernized<'py>(
         ));
     });
     if let Some(text) = warning {
-        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 1)?;
+        warnings::show(py, &text)?;
     }
     let named = keywords.iter().map(|keyword| PyString::new(py, keyword)).zip(numbers);
     Ok(Some((positional, named.chain(call.keywords.iter().cloned()).collect())))

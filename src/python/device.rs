@@ -155,6 +155,7 @@ pub fn object(py: Python<'_>, device: Device) -> PyResult<Py<PyDevice>> {
     match device {
         Device::Cpu => Ok(cpu(py)),
         Device::Cuda(index) => Py::new(py, PyDevice { kind: "cuda".to_owned(), index: Some(index.into()) }),
+        Device::Meta => Py::new(py, PyDevice { kind: "meta".to_owned(), index: None }),
     }
 }
 
@@ -164,6 +165,11 @@ impl PyDevice {
     pub fn device(&self) -> PyResult<Device> {
         match self.kind.as_str() {
             "cpu" => Ok(Device::Cpu),
+            "meta" => {
+                // From here on places are looked at.
+                device::at(Device::Meta, || ());
+                Ok(Device::Meta)
+            }
             "cuda" => {
                 let index = match self.index {
                     None => cuda::gpu::current(),
@@ -176,7 +182,7 @@ impl PyDevice {
                 Ok(Device::Cuda(cuda::gpu(index)?.index))
             }
             other => Err(PyNotImplementedError::new_err(format!(
-                "rustnn does not support the device type '{other}'; tensors can live on 'cpu' and 'cuda'"
+                "rustnn does not support the device type '{other}'; tensors can live on 'cpu', 'cuda' and 'meta'"
             ))),
         }
     }

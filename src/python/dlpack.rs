@@ -200,6 +200,9 @@ impl PyTensor {
             return Err(PyBufferError::new_err("a tensor on the CPU can only be exported to the CPU"));
         }
         let t = handle(slf);
+        if t.device() == Device::Meta {
+            return Err(PyBufferError::new_err("Cannot pack tensors on meta"));
+        }
         if t.device().is_cuda() {
             return Err(PyNotImplementedError::new_err(format!(
                 "exporting tensors on '{}' is not implemented: call cpu() first",
@@ -218,10 +221,11 @@ impl PyTensor {
     }
 
     /// Where the memory is.
-    fn __dlpack_device__(&self) -> (i32, i32) {
+    fn __dlpack_device__(&self) -> PyResult<(i32, i32)> {
         match self.tensor().device() {
-            Device::Cpu => (CPU, 0),
-            Device::Cuda(index) => (CUDA, index.into()),
+            Device::Cpu => Ok((CPU, 0)),
+            Device::Cuda(index) => Ok((CUDA, index.into())),
+            Device::Meta => Err(PyValueError::new_err("Unknown device type meta for Dlpack")),
         }
     }
 }

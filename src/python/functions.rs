@@ -2,9 +2,6 @@
 //!
 //! Overloads of one name form a group; in-place twins are groups of their own.
 
-use std::ffi::CString;
-
-use pyo3::exceptions::PyUserWarning;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -26,6 +23,7 @@ use crate::python::entry::{Entry, Positional, definition, entries, fast_argument
 use crate::python::gc::without_gil;
 use crate::python::signature::Signature;
 use crate::python::tensor::PyTensor;
+use crate::python::warnings;
 use crate::python::{device as python_device, dispatch, out, profiler};
 use crate::tensor::Tensor;
 
@@ -328,9 +326,7 @@ fn run<'py>(
     if let (Some(node), Some(before)) = (group.node, before) {
         output.name_nodes(node(&Args(values)), before);
     }
-    for text in crate::warning::take() {
-        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text)?, 1)?;
-    }
+    warnings::show_noted(py)?;
     if let Some(out) = extras.out {
         return out::write(out.into_bound(py), op.name(), values, output);
     }

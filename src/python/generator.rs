@@ -112,6 +112,7 @@ impl PyGenerator {
         Ok(PyGenerator(match device {
             Device::Cpu => Generator::Cpu(Stream::new(Mt19937::new(DEFAULT_SEED))),
             Device::Cuda(index) => Generator::Cuda(index, Stream::new(Philox::new(DEFAULT_SEED))),
+            Device::Meta => return Err(PyRuntimeError::new_err("META device type not an accelerator.")),
         }))
     }
 

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError, PyUserWarning, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
@@ -12,8 +12,10 @@ use crate::dtype::DType;
 use crate::layout::{Layout, Sizes, Strides};
 use crate::python::convert::wrap;
 use crate::python::storage::PyStorage;
+use crate::python::warnings;
 use crate::storage::Storage;
 use crate::tensor::Tensor;
+use crate::warn_once;
 
 /// NumPy's `PyArrayInterface`: what `__array_struct__` gives, in a capsule without a name.
 #[repr(C)]
@@ -144,10 +146,10 @@ pub fn is_array(value: &Bound<'_, PyAny>) -> PyResult<bool> {
 
 /// Tensors can be written to; what they share with something read-only had better not be.
 pub fn warn_read_only(py: Python<'_>, what: &str) -> PyResult<()> {
-    let text = format!(
-        "The {what} is read-only, which tensors cannot be: writing to this tensor is undefined behaviour. Copy the {what} before it becomes a tensor, or make it writable."
+    warn_once!(
+        "The given {what} is not writable, and PyTorch does not support non-writable tensors. This means writing to this tensor will result in undefined behavior. You may want to copy the {what} to protect its data or make it writable before converting it to a tensor."
     );
-    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &std::ffi::CString::new(text)?, 1)
+    warnings::show_noted(py)
 }
 
 /// A tensor over the memory of an array. `warns` if the array is read-only.
@@ -178,7 +180,7 @@ pub fn from_array(array: &Bound<'_, PyAny>, warns: bool) -> PyResult<Tensor> {
     }
     let sizes: Sizes = sizes.iter().map(|&n| n as usize).collect();
     if interface.flags & WRITABLE == 0 && warns {
-        warn_read_only(array.py(), "array")?;
+        warn_read_only(array.py(), "NumPy array")?;
     }
     let size = dtype.size() as isize;
     if bytes.iter().any(|&s| s < 0) {

@@ -19,6 +19,7 @@ use crate::python::gc::without_gil;
 use crate::python::indexing;
 use crate::python::numpy;
 use crate::python::tensor::PyTensor;
+use crate::python::warnings;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -401,6 +402,7 @@ impl PyTensor {
         }
         let (this, index) = (handle(slf), indexing::read(index)?);
         let result = beside(&[&this], || crate::ops::index::get(&this, &index))?;
+        warnings::show_noted(slf.py())?;
         wrap(slf.py(), result)
     }
 
@@ -428,7 +430,8 @@ impl PyTensor {
             }
         };
         let index = indexing::read(index)?;
-        Ok(value.beside(&this, || crate::ops::index::set(&this, &index, value.arg()))?)
+        value.beside(&this, || crate::ops::index::set(&this, &index, value.arg()))?;
+        warnings::show_noted(slf.py())
     }
 
     fn __delitem__(&self, index: &Bound<'_, PyAny>) -> PyResult<()> {

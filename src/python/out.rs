@@ -3,9 +3,7 @@
 //! By default a result is cast to the dtype of the tensor, if that is of no lower kind. PyTorch's functions
 //! have other rules too, by their history rather than by what they do; the lists below name them.
 
-use std::ffi::CString;
-
-use pyo3::exceptions::{PyRuntimeError, PyUserWarning};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::autograd;
@@ -17,6 +15,7 @@ use crate::python::arguments::Values;
 use crate::python::convert::{handle, items, named_object, output_object, tensor_of};
 use crate::python::signature::{Kind, Signature};
 use crate::python::tensor::PyTensor;
+use crate::python::warnings;
 use crate::tensor::Tensor;
 
 /// Functions without `out=`.
@@ -246,11 +245,11 @@ fn write_one<'py>(out: Bound<'py, PyAny>, result: &Tensor) -> PyResult<Bound<'py
     } else {
         if target.numel() > 0 {
             let text = format!(
-                "An output with one or more elements was resized since it had shape {:?}, which does not match the required output shape {:?}. This is deprecated: resize it to zero elements before, with t.resize_(0).",
+                "An output with one or more elements was resized since it had shape {:?}, which does not match the required output shape {:?}. This behavior is deprecated, and in a future PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
                 target.sizes(),
                 result.sizes()
             );
-            PyErr::warn(out.py(), &out.py().get_type::<PyUserWarning>(), &CString::new(text)?, 1)?;
+            warnings::show(out.py(), &text)?;
         }
         let fresh = copy::to_dtype(result, target.dtype())?;
         object.get().replace(target.with_data(&fresh));

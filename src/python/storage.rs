@@ -76,6 +76,10 @@ impl PyStorage {
             && let Some(asked) = device::read(device)?
             && asked.is_cuda()
         {
+            if let Some(n) = content.map(index_of).transpose()?.flatten() {
+                let n = sizes_from(&[n])?[0];
+                return Ok(PyStorage(crate::device::at(asked, || Storage::new(n))?));
+            }
             return PyStorage::new(content, None)?.on(asked);
         }
         let Some(content) = content else { return Ok(PyStorage(Storage::new(0)?)) };
@@ -98,7 +102,7 @@ impl PyStorage {
     fn data_ptr(&self) -> usize {
         match self.0.device() {
             Device::Cpu => self.0.ptr() as usize,
-            Device::Cuda(_) => self.0.device_address() as usize,
+            Device::Cuda(_) | Device::Meta => self.0.device_address() as usize,
         }
     }
 
@@ -125,7 +129,7 @@ impl PyStorage {
 
     #[getter]
     fn is_cuda(&self) -> bool {
-        self.0.device().is_cuda()
+        matches!(self.0.device(), Device::Cuda(_))
     }
 
     #[pyo3(signature = (device=None))]
@@ -418,6 +422,9 @@ impl PyTensor {
     /// they would be left behind.
     fn share_memory_(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
         let own = handle(&slf);
+        if own.device() == Device::Meta {
+            return Err(PyRuntimeError::new_err("_share_fd_: only available on CPU"));
+        }
         // As in PyTorch, memory of a GPU is left as it is.
         if own.storage().is_shared() || own.device().is_cuda() {
             return Ok(slf);

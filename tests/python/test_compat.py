@@ -129,7 +129,8 @@ def test_tracebacks_show_the_script_alone(tmp_path: Path) -> None:
             "torch.relu6",
             "AttributeError: module 'torch' has no attribute 'relu6' in rustnn; there is torch.nn.func",
         ),
-        ("torch.symeig", "take torch.linalg.eigh"),
+        ("torch.rfft", "take torch.fft.rfft"),
+        ("torch.symeig(torch.ones(2, 2))", "Take torch.linalg.eigvalsh"),
         ("torch.nn.Linaer(2, 3)", "near it: Linear"),
         (
             "torch.linalg.svdd",

@@ -185,7 +185,7 @@ class Variable(metaclass=_VariableMeta):
 
 def __getattr__(name: str) -> Any:
     """Modules that few programs need are imported when they are first used."""
-    if name in ("functional", "profiler", "profiler_util"):
+    if name in ("forward_ad", "functional", "profiler", "profiler_util"):
         from importlib import import_module
 
         return import_module(f"rustnn.autograd.{name}")

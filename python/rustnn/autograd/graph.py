@@ -20,6 +20,7 @@ __all__ = [
     "allow_mutation_on_saved_tensors",
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
+    "increment_version",
     "register_multi_grad_hook",
     "save_on_cpu",
     "saved_tensors_hooks",
@@ -32,6 +33,12 @@ class GradientEdge(NamedTuple):
     node: Node
     output_nr: int
     ownership_token: Node | None = None
+
+
+def increment_version(tensor: Tensor | Sequence[Tensor]) -> None:
+    """Counts a change in place that was made where the graph cannot see it, of one tensor or several."""
+    for changed in (tensor,) if isinstance(tensor, Tensor) else tensor:
+        changed._bump_version()
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:

@@ -6,7 +6,75 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["current_device", "device_count", "is_available", "is_initialized", "set_device", "synchronize"]
+__all__ = [
+    "Event",
+    "Stream",
+    "StreamContext",
+    "current_device",
+    "current_stream",
+    "device_count",
+    "is_available",
+    "is_initialized",
+    "set_device",
+    "stream",
+    "synchronize",
+]
+
+
+class Stream:
+    """The one order of work of the processor: it is done when a call returns."""
+
+    def __init__(self, priority: int = -1) -> None: ...
+
+    def wait_stream(self, stream: Any) -> None:
+        """Waits for another order of work: it is done."""
+
+    def record_event(self) -> None:
+        """Marks nothing: the processor has no events."""
+
+    def wait_event(self, event: Any) -> None:
+        """Waits for a mark: it is reached."""
+
+
+class Event:
+    """A mark that is always reached."""
+
+    def query(self) -> bool:
+        """Whether it is reached: True."""
+        return True
+
+    def record(self, stream: Any = None) -> None:
+        """Changes nothing."""
+
+    def synchronize(self) -> None:
+        """Waits for nothing."""
+
+    def wait(self, stream: Any = None) -> None:
+        """Waits for nothing."""
+
+
+_stream = Stream()
+
+
+def current_stream(device: Any = None) -> Stream:
+    """The one order of work."""
+    return _stream
+
+
+class StreamContext:
+    """``with stream(s):`` changes nothing."""
+
+    def __init__(self, stream: Stream | None) -> None:
+        self.stream = stream
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+
+def stream(stream: Stream) -> StreamContext:
+    """A context in which work is in an order: there is but one."""
+    return StreamContext(stream)
 
 
 def is_available() -> bool:

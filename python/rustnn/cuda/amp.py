@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["GradScaler", "autocast", "custom_bwd", "custom_fwd"]
 
 
-def _tell(name: str) -> None:
+def _tell(name: str, arguments: str = "'cuda', args...") -> None:
     import warnings
 
     warnings.warn(
         f"`torch.cuda.amp.{name}(args...)` is deprecated. "
-        f"Please use `torch.amp.{name}('cuda', args...)` instead.",
+        f"Please use `torch.amp.{name}({arguments})` instead.",
         FutureWarning,
         stacklevel=3,
     )
@@ -51,9 +51,11 @@ class GradScaler(amp.GradScaler):
 
 def custom_fwd(fwd: Any = None, *, cast_inputs: dtype | None = None) -> Any:
     """``rustnn.amp.custom_fwd(device_type="cuda")``."""
+    _tell("custom_fwd", "args..., device_type='cuda'")
     return amp.custom_fwd(fwd, device_type="cuda", cast_inputs=cast_inputs)
 
 
 def custom_bwd(bwd: Any) -> Any:
     """``rustnn.amp.custom_bwd(device_type="cuda")``."""
+    _tell("custom_bwd", "args..., device_type='cuda'")
     return amp.custom_bwd(bwd, device_type="cuda")

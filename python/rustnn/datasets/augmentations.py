@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rustnn import _C, nn
 from rustnn._C import Tensor
+from rustnn.datasets.colours import grayscale
 from rustnn.datasets.pictures import PictureTransform, picture_pair, picture_size
 
 TYPE_CHECKING = False
@@ -14,7 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["Grayscale", "RandomApply", "RandomErasing", "RandomGrayscale", "RandomResizedCrop"]
+__all__ = [
+    "Grayscale",
+    "Identity",
+    "LinearTransformation",
+    "RandomApply",
+    "RandomChoice",
+    "RandomErasing",
+    "RandomGrayscale",
+    "RandomOrder",
+    "RandomResizedCrop",
+]
 
 
 def _probability(p: float) -> float:
@@ -163,7 +174,7 @@ class Grayscale(PictureTransform):
         self.num_output_channels = num_output_channels
 
     def _change(self, image: Tensor) -> Tensor:
-        return _gray(image, self.num_output_channels)
+        return grayscale(image, self.num_output_channels)
 
 
 class RandomGrayscale(PictureTransform):
@@ -174,17 +185,7 @@ class RandomGrayscale(PictureTransform):
         self.p = _probability(p)
 
     def _change(self, image: Tensor) -> Tensor:
-        return image if _C.rand(1).item() >= self.p else _gray(image, image.shape[-3])
-
-
-def _gray(image: Tensor, channels: int) -> Tensor:
-    if channels not in (1, 3):
-        raise ValueError(f"num_output_channels must be 1 or 3, got {channels}.")
-    if image.shape[-3] == 1:
-        return image.expand((*image.shape[:-3], channels, *image.shape[-2:])).clone()
-    red, green, blue = image.unbind(-3)
-    light = (red * 0.2989 + green * 0.587 + blue * 0.114).to(image.dtype).unsqueeze(-3)
-    return light.expand(image.shape) if channels == 3 else light
+        return image if _C.rand(1).item() >= self.p else grayscale(image, image.shape[-3])
 
 
 class RandomApply(nn.Module):
@@ -208,3 +209,86 @@ class RandomApply(nn.Module):
 
     def extra_repr(self) -> str:
         return "\n".join(f"    {transform}" for transform in self.transforms)
+
+
+class RandomChoice(nn.Module):
+    """One of some transforms, with probabilities ``p``, or all alike."""
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]], p: Sequence[float] | None = None) -> None:
+        super().__init__()
+        if not isinstance(transforms, Sequence):
+            raise TypeError("Argument transforms should be a sequence of callables")
+        shares = [1.0] * len(transforms) if p is None else list(p)
+        if len(shares) != len(transforms):
+            raise ValueError(
+                f"Length of p doesn't match the number of transforms: {len(shares)} != {len(transforms)}"
+            )
+        self.transforms = transforms
+        self.p = [share / sum(shares) for share in shares]
+
+    def forward(self, image: Any) -> Any:
+        chosen = int(_C.multinomial(_C.tensor(self.p), 1).item())
+        return self.transforms[chosen](image)
+
+    def extra_repr(self) -> str:
+        return f"transforms={self.transforms}, p={self.p}"
+
+
+class RandomOrder(nn.Module):
+    """All of some transforms, in random order."""
+
+    def __init__(self, transforms: Sequence[Callable[[Any], Any]]) -> None:
+        super().__init__()
+        if not isinstance(transforms, Sequence):
+            raise TypeError("Argument transforms should be a sequence of callables")
+        self.transforms = transforms
+
+    def forward(self, image: Any) -> Any:
+        for n in _C.randperm(len(self.transforms)).tolist():
+            image = self.transforms[n](image)
+        return image
+
+    def extra_repr(self) -> str:
+        return f"transforms={self.transforms}"
+
+
+class Identity(nn.Module):
+    """The picture as it is."""
+
+    def forward(self, image: Any) -> Any:
+        return image
+
+
+class LinearTransformation(PictureTransform):
+    """``(pixels - mean_vector) @ transformation_matrix`` of all pixels of a picture in a row, for whitening.
+
+    ValueError for a matrix that is not square, a vector of another length, and pictures of another size.
+    """
+
+    def __init__(self, transformation_matrix: Tensor, mean_vector: Tensor) -> None:
+        super().__init__()
+        rows, columns = transformation_matrix.shape
+        if rows != columns:
+            raise ValueError(
+                f"transformation_matrix should be square. Got {tuple(transformation_matrix.shape)} "
+                "rectangular matrix."
+            )
+        if mean_vector.shape[0] != rows:
+            raise ValueError(
+                f"mean_vector should have the same length {mean_vector.shape[0]} as any one of the "
+                "dimensions "
+                f"of the transformation_matrix [{tuple(transformation_matrix.shape)}]"
+            )
+        self._matrix = transformation_matrix
+        self._mean = mean_vector
+
+    def _change(self, image: Tensor) -> Tensor:
+        shape = image.shape
+        pixels = shape[-3] * shape[-2] * shape[-1]
+        if pixels != len(self._matrix):
+            raise ValueError(
+                "Input tensor and transformation matrix have incompatible shape."
+                f"[{shape[-3]} x {shape[-2]} x {shape[-1]}] != {len(self._matrix)}"
+            )
+        row = image.reshape(-1, pixels).to(self._matrix.dtype) - self._mean
+        return (row @ self._matrix).reshape(shape)

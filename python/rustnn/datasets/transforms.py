@@ -7,19 +7,45 @@ generator: ``rustnn.manual_seed`` repeats them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from rustnn import _C, nn
 from rustnn._C import Tensor
 from rustnn.datasets.augmentations import (
     Grayscale,
+    Identity,
+    LinearTransformation,
     RandomApply,
+    RandomChoice,
     RandomErasing,
     RandomGrayscale,
+    RandomOrder,
     RandomResizedCrop,
 )
-from rustnn.datasets.pictures import PictureTransform, picture_pair, picture_size
+from rustnn.datasets.colours import (
+    ColorJitter,
+    GaussianBlur,
+    GaussianNoise,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomChannelPermutation,
+    RandomEqualize,
+    RandomInvert,
+    RandomPosterize,
+    RandomSolarize,
+)
+from rustnn.datasets.crops import FiveCrop, TenCrop
+from rustnn.datasets.mixtures import CutMix, MixUp
+from rustnn.datasets.pictures import (
+    InterpolationMode,
+    PictureTransform,
+    convert_dtype,
+    picture_pair,
+    picture_size,
+    resample,
+)
+from rustnn.datasets.policies import AugMix, AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
+from rustnn.datasets.warps import ElasticTransform, RandomAffine, RandomPerspective, RandomRotation
 from rustnn.nn import functional as F
 
 TYPE_CHECKING = False
@@ -30,43 +56,59 @@ if TYPE_CHECKING:
     from rustnn._C import dtype as DType
 
 __all__ = [
+    "AugMix",
+    "AutoAugment",
+    "AutoAugmentPolicy",
     "CenterCrop",
+    "ColorJitter",
     "Compose",
     "ConvertImageDtype",
+    "CutMix",
+    "ElasticTransform",
+    "FiveCrop",
+    "GaussianBlur",
+    "GaussianNoise",
     "Grayscale",
+    "Identity",
     "InterpolationMode",
     "Lambda",
+    "LinearTransformation",
+    "MixUp",
     "Normalize",
     "PILToTensor",
     "Pad",
+    "RandAugment",
+    "RandomAdjustSharpness",
+    "RandomAffine",
     "RandomApply",
+    "RandomAutocontrast",
+    "RandomChannelPermutation",
+    "RandomChoice",
     "RandomCrop",
+    "RandomEqualize",
     "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomInvert",
+    "RandomOrder",
+    "RandomPerspective",
+    "RandomPosterize",
     "RandomResizedCrop",
     "RandomRotation",
+    "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
+    "TenCrop",
     "ToDtype",
     "ToImage",
     "ToPILImage",
     "ToTensor",
+    "TrivialAugmentWide",
 ]
 
 # PIL's modes by the number of channels, and by the dtype of a single one.
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _MODES_OF_ONE = {"int16": "I;16", "int32": "I", "float32": "F"}
-_BITS = {_C.uint8: 8, _C.int8: 7, _C.int16: 15, _C.int32: 31, _C.int64: 63}
-
-
-class InterpolationMode:
-    """The names of the ways to resample; the strings themselves will do as well."""
-
-    NEAREST = "nearest"
-    NEAREST_EXACT = "nearest-exact"
-    BILINEAR = "bilinear"
-    BICUBIC = "bicubic"
 
 
 # ---- what pictures are and how they change ----------------------------------------------------------------
@@ -108,21 +150,6 @@ def _pad(image: Tensor, sides: tuple[int, int, int, int], fill: Any, mode: str) 
     values = _C.tensor(list(fill)).to(image.dtype).view(-1, 1, 1)
     outside = F.pad(_C.zeros(height, width, dtype=_C.bool), [left, right, top, bottom], value=1)
     return _C.where(outside, values, F.pad(image, [left, right, top, bottom]))
-
-
-def _resample(image: Tensor, change: Callable[[Tensor], Tensor], overshoots: bool = False) -> Tensor:
-    """``change`` of the image as a batch (N, C, H, W) of floats, rounded if it has whole numbers."""
-    shape = image.shape
-    batch = image.reshape(-1, *([1] * (3 - len(shape))), *shape[-3:])
-    if image.is_floating_point():
-        result = change(batch)
-    else:
-        result = change(batch.to(_C.float32)).round()
-        if overshoots:
-            limit = 2 ** _BITS[image.dtype] - 1
-            result = result.clamp(0, limit)
-        result = result.to(image.dtype)
-    return result.reshape(*shape[:-2], *result.shape[-2:])
 
 
 # ---- the transforms ---------------------------------------------------------------------------------------
@@ -246,25 +273,7 @@ class ConvertImageDtype(PictureTransform):
         self.dtype = dtype
 
     def _change(self, image: Tensor) -> Tensor:
-        old, new = image.dtype, self.dtype
-        if old == new:
-            return image
-        if image.is_floating_point():
-            if new.is_floating_point:
-                return image.to(new)
-            if (old, new) in ((_C.float32, _C.int32), (_C.float32, _C.int64)) or (old, new) == (
-                _C.float64,
-                _C.int64,
-            ):
-                raise RuntimeError(f"The conversion from {old} to {new} cannot be performed safely.")
-            largest = float(2 ** _bits(new) - 1)
-            return image.mul(largest + 1.0 - 1e-3).to(new)
-        if new.is_floating_point:
-            return image.to(new).div(float(2 ** _bits(old) - 1))
-        shift = _bits(old) - _bits(new)
-        if shift > 0:
-            return image.bitwise_right_shift(shift).to(new)
-        return image.to(new).bitwise_left_shift(-shift)
+        return convert_dtype(image, self.dtype)
 
 
 class ToDtype(ConvertImageDtype):
@@ -279,12 +288,6 @@ class ToDtype(ConvertImageDtype):
 
     def extra_repr(self) -> str:
         return f"scale={self.scale}"
-
-
-def _bits(dtype: DType) -> int:
-    if dtype not in _BITS:
-        raise ValueError(f"pictures of {dtype} have no range")
-    return _BITS[dtype]
 
 
 class Normalize(PictureTransform):
@@ -468,7 +471,7 @@ class Resize(PictureTransform):
         options: dict[str, Any] = {"mode": self._mode}
         if not self._mode.startswith("nearest"):
             options |= {"align_corners": False, "antialias": bool(self.antialias)}
-        return _resample(
+        return resample(
             image, lambda batch: F.interpolate(batch, size=size, **options), self._mode == "bicubic"
         )
 
@@ -492,96 +495,12 @@ class Resize(PictureTransform):
         return (new_short, new_long) if height <= width else (new_long, new_short)
 
 
-class RandomRotation(PictureTransform):
-    """The picture turned about ``center`` (x, y; its middle unless said), anticlockwise, by a random angle.
-
-    ``degrees`` is (least, most), or a number for (-degrees, degrees). ``expand`` makes the picture large
-    enough for all of what was turned; ``fill`` colours the corners.
-    """
-
-    def __init__(
-        self,
-        degrees: float | Sequence[float],
-        interpolation: str = InterpolationMode.NEAREST,
-        expand: bool = False,
-        center: Sequence[float] | None = None,
-        fill: Any = 0,
-    ) -> None:
-        super().__init__()
-        if isinstance(degrees, (int, float)):
-            if degrees < 0:
-                raise ValueError("If degrees is a single number, it must be positive.")
-            degrees = (-degrees, degrees)
-        if len(degrees) != 2:
-            raise ValueError("degrees should be a sequence of length 2.")
-        if center is not None and len(center) != 2:
-            raise ValueError("center should be a sequence of length 2.")
-        self._mode = str(getattr(interpolation, "value", interpolation))
-        if self._mode not in ("nearest", "bilinear"):
-            raise ValueError(f"interpolation must be nearest or bilinear, but got {self._mode!r}")
-        self.degrees = [float(d) for d in degrees]
-        self.interpolation = interpolation
-        self.expand = expand
-        self.fill = fill
-        self.center = center
-
-    def _change(self, image: Tensor) -> Tensor:
-        angle = _C.empty(1).uniform_(self.degrees[0], self.degrees[1]).item() % 360
-        height, width = picture_size(image)
-        if self.center is None or self.expand:
-            if angle == 0:
-                return image.clone()
-            if angle == 180:
-                return image.flip((-2, -1))
-            if angle in (90, 270) and (self.expand or height == width):
-                return image.rot90(1 if angle == 90 else 3, (-2, -1))
-        turn = math.radians(angle)
-        cosine, sine = math.cos(turn), math.sin(turn)
-        x, y = (0.0, 0.0)
-        if self.center is not None:
-            x, y = self.center[0] - width * 0.5, self.center[1] - height * 0.5
-        # Where each pixel of the result comes from: the turn back, about (x, y) from the middle.
-        matrix = _C.tensor(
-            [[cosine, -sine, x - cosine * x + sine * y], [sine, cosine, y - sine * x - cosine * y]]
-        )
-        new_height, new_width = self._expanded(matrix, height, width) if self.expand else (height, width)
-        half = (1.0 - new_width) * 0.5, (1.0 - new_height) * 0.5
-        columns = _C.arange(new_width).add(half[0]).expand(new_height, new_width)
-        rows = _C.arange(new_height).add(half[1]).unsqueeze(-1).expand(new_height, new_width)
-        places = _C.stack([columns, rows, _C.ones(new_height, new_width)], -1).view(-1, 3)
-        scale = _C.tensor([0.5 * width, 0.5 * height])
-        grid = (places @ (matrix.t() / scale)).view(1, new_height, new_width, 2)
-        return _resample(image, lambda batch: self._sample(batch, grid.to(batch.dtype)))
-
-    def _sample(self, batch: Tensor, grid: Tensor) -> Tensor:
-        grid = grid.expand(len(batch), *grid.shape[1:])
-        inside = _C.ones(len(batch), 1, *batch.shape[2:], dtype=batch.dtype)
-        both = F.grid_sample(
-            _C.cat([batch, inside], 1), grid, mode=self._mode, padding_mode="zeros", align_corners=False
-        )
-        turned, inside = both[:, :-1], both[:, -1:]
-        fill = list(self.fill) if isinstance(self.fill, Sequence) else [float(self.fill)]
-        colour = _C.tensor(fill, dtype=batch.dtype).view(1, -1, 1, 1)
-        if self._mode == "nearest":
-            return _C.where(inside < 0.5, colour, turned)
-        return (turned - colour) * inside + colour
-
-    @staticmethod
-    def _expanded(matrix: Tensor, height: int, width: int) -> tuple[int, int]:
-        """The size that holds all four corners."""
-        x, y = 0.5 * width, 0.5 * height
-        corners = _C.tensor([[-x, -y, 1.0], [-x, y, 1.0], [x, y, 1.0], [x, -y, 1.0]]) @ matrix.t()
-        corners += _C.tensor([x, y])  # counted from the corner of the old picture
-        # A hair beyond a whole number does not count.
-        high = corners.amax(0).mul(1e4).trunc().mul(1e-4).ceil()
-        low = corners.amin(0).mul(1e4).trunc().mul(1e-4).floor()
-        new_width, new_height = (high - low).tolist()
-        return int(new_height), int(new_width)
-
-
 def __getattr__(name: str) -> Any:
-    if name == "v2":  # torchvision's second module of transforms: these are of its kind
-        import sys
+    import sys
+    from importlib import import_module
 
+    if name == "v2":  # torchvision's second module of transforms: these are of its kind
         return sys.modules[__name__]
+    if name == "functional":
+        return import_module("rustnn.datasets.picture_functions")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rustnn import _C
 from rustnn._C import Tensor
 from rustnn.autograd.grad_mode import enable_grad
-from rustnn.func.trees import leaves, rebuild, tree_map
+from rustnn.utils._pytree import tree_leaves, tree_map, tree_structure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def grad_and_value(
                 if output.requires_grad
                 else (None,) * len(places)
             )
-        grads = _plain(rebuild(tracked, _zeros_for(found, places)), keep)
+        grads = _plain(tree_structure(tracked).unflatten(_zeros_for(found, places)), keep)
         value = _plain(output, keep)
         return (grads if many else grads[0]), ((value, _plain(aux, keep)) if has_aux else value)
 
@@ -139,18 +139,18 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         tracked, places, outside = _tracked(primals)
         result = func(*tracked)
         output, aux = result if has_aux else (result, None)
-    outputs = [o for o in leaves(output) if isinstance(o, Tensor)]
+    outputs = [o for o in tree_leaves(output) if isinstance(o, Tensor)]
     keep = outside or _leads_outside(outputs, places)
 
     def pull(*cotangents: Any, retain_graph: bool = True) -> Any:
         given = cotangents if len(cotangents) > 1 or not isinstance(output, Tensor) else cotangents[0]
-        pairs = [(o, w) for o, w in zip(outputs, leaves(given), strict=True) if o.requires_grad]
+        pairs = [(o, w) for o, w in zip(outputs, tree_leaves(given), strict=True) if o.requires_grad]
         with enable_grad():
             outer = keep or any(w.requires_grad for _, w in pairs)
             found: tuple[Any, ...] = (None,) * len(places)
             if pairs:
                 found = _C._grad([o for o, _ in pairs], places, [w for _, w in pairs], True, outer, True)
-        return _plain(rebuild(tracked, _zeros_for(found, places)), outer)
+        return _plain(tree_structure(tracked).unflatten(_zeros_for(found, places)), outer)
 
     value = _plain(output, keep)
     return (value, pull, _plain(aux, keep)) if has_aux else (value, pull)
@@ -167,9 +167,9 @@ def jvp(
         tracked, places, outside = _tracked(tuple(primals))
         result = func(*tracked)
         output, aux = result if has_aux else (result, None)
-        outputs = [o for o in leaves(output) if isinstance(o, Tensor)]
+        outputs = [o for o in tree_leaves(output) if isinstance(o, Tensor)]
         keep = outside or _leads_outside(outputs, places)
-    tangent = _pushed(output, places, leaves(tuple(tangents)), keep)
+    tangent = _pushed(output, places, tree_leaves(tuple(tangents)), keep)
     value = _plain(output, keep)
     return (value, tangent, _plain(aux, keep)) if has_aux else (value, tangent)
 
@@ -184,18 +184,18 @@ def linearize(func: Callable[..., Any], *primals: Any) -> Any:
     with enable_grad():
         tracked, places, outside = _tracked(primals)
         output = func(*tracked)
-        outputs = [o for o in leaves(output) if isinstance(o, Tensor)]
+        outputs = [o for o in tree_leaves(output) if isinstance(o, Tensor)]
         keep = outside or _leads_outside(outputs, places)
 
     def push(*tangents: Any) -> Any:
-        return _pushed(output, places, leaves(tangents), keep)
+        return _pushed(output, places, tree_leaves(tangents), keep)
 
     return _plain(output, keep), push
 
 
 def _pushed(output: Any, places: list[Tensor], tangents: list[Any], keep: bool) -> Any:
     """The derivative of an output along tangents, by two backwards."""
-    outputs = [o for o in leaves(output) if isinstance(o, Tensor)]
+    outputs = [o for o in tree_leaves(output) if isinstance(o, Tensor)]
     found: tuple[Any, ...] = (None,) * len(outputs)
     with enable_grad():
         weights = [_C.zeros_like(o.detach()).requires_grad_() for o in outputs]
@@ -207,7 +207,7 @@ def _pushed(output: Any, places: list[Tensor], tangents: list[Any], keep: bool) 
             ]
             if moved:
                 found = _C._grad([g for g, _ in moved], weights, [t for _, t in moved], True, keep, True)
-    return _plain(rebuild(output, _zeros_for(found, outputs)), keep)
+    return _plain(tree_structure(output).unflatten(_zeros_for(found, outputs)), keep)
 
 
 def jacrev(
@@ -234,17 +234,19 @@ def jacrev(
 
         found = vjp(of_selected, *(args[n] for n in numbers), has_aux=has_aux)
         output, pull = found[0], found[1]
-        outputs = leaves(output)
+        outputs = tree_leaves(output)
         jacobians = []
         for i, o in enumerate(outputs):
             rows = []
             for n in range(o.numel()):
                 weights = [_C.zeros_like(x.detach()) for x in outputs]
                 weights[i].view(-1)[n] = 1
-                starts = weights[0] if isinstance(output, Tensor) else rebuild(output, weights)
+                starts = (
+                    weights[0] if isinstance(output, Tensor) else tree_structure(output).unflatten(weights)
+                )
                 rows.append(pull(starts))
             jacobians.append(_stacked(rows, o, many, tuple(args[n] for n in numbers)))
-        result = jacobians[0] if isinstance(output, Tensor) else rebuild(output, jacobians)
+        result = jacobians[0] if isinstance(output, Tensor) else tree_structure(output).unflatten(jacobians)
         return (result, found[2]) if has_aux else result
 
     return wrapper
@@ -253,11 +255,11 @@ def jacrev(
 def _stacked(rows: list[Any], output: Tensor, many: bool, args: tuple[Any, ...]) -> Any:
     """Gradients of the elements of an output as Jacobians in the structure of the arguments."""
     columns = []
-    for k, x in enumerate(leaves(args)):
-        parts = [leaves(row)[k] for row in rows]
+    for k, x in enumerate(tree_leaves(args)):
+        parts = [tree_leaves(row)[k] for row in rows]
         whole = _C.stack(parts) if parts else _C.zeros((0, *x.shape), dtype=x.dtype)
         columns.append(whole.reshape((*output.shape, *x.shape)))
-    tree = rebuild(args, columns)
+    tree = tree_structure(args).unflatten(columns)
     return tree if many else tree[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rustnn import _C, random
 from rustnn._C import Tensor
-from rustnn.func.trees import leaves, rebuild, tree_map
+from rustnn.utils._pytree import tree_leaves, tree_map, tree_structure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def vmap(
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         dims = _dims_of(in_dims, args)
-        flat = leaves(args)
+        flat = tree_leaves(args)
         size = _batch_size(flat, dims)
         states = [] if randomness == "different" else random._states()
         results = []
@@ -44,7 +44,7 @@ def vmap(
             if randomness == "same":
                 random._restore(states)
             picked = [x if d is None else x.select(d, n) for x, d in zip(flat, dims, strict=True)]
-            given = rebuild(args, picked)
+            given = tree_structure(args).unflatten(picked)
             with_rows = tree_map(lambda t: t.select(0, n) if isinstance(t, Tensor) else t, kwargs)
             results.append(func(*given, **with_rows))
             # What is drawn in one call is drawn in all.
@@ -77,8 +77,8 @@ def _dims_of(in_dims: Any, args: tuple[Any, ...]) -> list[int | None]:
         )
     dims: list[int | None] = []
     for spec, arg in zip(in_dims, args, strict=True):
-        inside = leaves(arg)
-        entries = [spec] * len(inside) if spec is None or isinstance(spec, int) else leaves(spec)
+        inside = tree_leaves(arg)
+        entries = [spec] * len(inside) if spec is None or isinstance(spec, int) else tree_leaves(spec)
         if len(entries) != len(inside):
             raise ValueError(f"vmap: in_dims {in_dims!r} is not compatible with the structure of inputs")
         for entry, leaf in zip(entries, inside, strict=True):
@@ -113,7 +113,7 @@ def _batch_size(flat: list[Any], dims: list[int | None]) -> int:
 
 def _gathered(results: list[Any], out_dims: Any) -> Any:
     """The results of all calls, stacked."""
-    first = leaves(results[0])
+    first = tree_leaves(results[0])
     for leaf in first:
         if not isinstance(leaf, Tensor):
             raise ValueError(
@@ -122,11 +122,11 @@ def _gathered(results: list[Any], out_dims: Any) -> Any:
                 "to None for output?"
             )
     same = isinstance(out_dims, int) or out_dims is None
-    dims = [out_dims] * len(first) if same else leaves(out_dims)
+    dims = [out_dims] * len(first) if same else tree_leaves(out_dims)
     if len(dims) != len(first):
         raise ValueError(f"vmap: out_dims {out_dims!r} is not compatible with the structure of the outputs")
-    columns = zip(*(leaves(result) for result in results), strict=True)
+    columns = zip(*(tree_leaves(result) for result in results), strict=True)
     stacked = [
         column[0] if d is None else _C.stack(column, d) for column, d in zip(columns, dims, strict=True)
     ]
-    return rebuild(results[0], stacked)
+    return tree_structure(results[0]).unflatten(stacked)

@@ -178,7 +178,9 @@ def _warn_of_no_inputs() -> None:
 
     warnings.warn(
         "Full backward hook is firing when gradients are computed with respect to module outputs since no "
-        "inputs require gradients.",
+        "inputs require gradients. See "
+        "https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module."
+        "register_full_backward_hook for more details.",
         stacklevel=3,
     )
 

@@ -62,13 +62,14 @@ def upsample_bilinear(
     return interpolate(input, size, scale_factor, "bilinear", True)
 
 
-def _corners(function: str, align_corners: bool | None) -> bool:
+def _corners(align_corners: bool | None) -> bool:
     if align_corners is None:
         import warnings
 
         warnings.warn(
-            f"Default {function} behavior is align_corners=False. Specify align_corners=True if the old "
-            "behavior, in which -1 and 1 are the centers of the outermost elements, is desired.",
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. "
+            "Please specify align_corners=True if the old behavior is desired. See the documentation of "
+            "grid_sample for details.",
             stacklevel=3,
         )
         return False
@@ -98,7 +99,7 @@ def grid_sample(
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or 'reflection', "
             f"but got: '{padding_mode}'"
         )
-    corners = _corners("grid_sample", align_corners)
+    corners = _corners(align_corners)
     return _C.grid_sampler(input, grid, _INTERPOLATIONS[mode], _PADDINGS[padding_mode], corners)
 
 
@@ -109,4 +110,4 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     """
     if not theta.is_floating_point():
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
-    return _C.affine_grid_generator(theta, size, _corners("affine_grid", align_corners))
+    return _C.affine_grid_generator(theta, size, _corners(align_corners))

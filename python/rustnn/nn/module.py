@@ -173,7 +173,7 @@ class Module(HookMixin, StateDictMixin, MoveMixin):
         if name in tables.get("_parameters", ()):
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{typename(value)}' as parameter '{name}' (rustnn.nn.Parameter or None "
+                    f"cannot assign '{typename(value)}' as parameter '{name}' (torch.nn.Parameter or None "
                     "expected)"
                 )
             self.register_parameter(name, None)

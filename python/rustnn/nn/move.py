@@ -87,7 +87,17 @@ class MoveMixin:
                 keywords["dtype"] = dtype
             if memory_format is not None and tensor.dim() in (4, 5):
                 keywords["memory_format"] = memory_format
-            return tensor.to(**keywords) if keywords.keys() - {"non_blocking"} else tensor
+            if not keywords.keys() - {"non_blocking"}:
+                return tensor
+            try:
+                return tensor.to(**keywords)
+            except NotImplementedError as error:
+                if str(error) != "Cannot copy out of meta tensor; no data!":
+                    raise
+                raise NotImplementedError(
+                    f"{error} Please use torch.nn.Module.to_empty() instead of torch.nn.Module.to() when "
+                    "moving module from meta to a different device."
+                ) from None
 
         return self._apply(convert)
 

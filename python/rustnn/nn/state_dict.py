@@ -76,7 +76,9 @@ class StateDictMixin:
             import warnings
 
             warnings.warn(
-                "Positional args are being deprecated, use kwargs instead.",
+                "Positional args are being deprecated, use kwargs instead. Refer to "
+                "https://pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module.state_dict "
+                "for details.",
                 category=FutureWarning,
                 stacklevel=2,
             )
@@ -291,6 +293,18 @@ def _quoted(keys: list[str]) -> str:
     return ", ".join(f'"{key}"' for key in keys)
 
 
+def _warn_of_no_op(key: str) -> None:
+    import warnings
+
+    warnings.warn(
+        f"for {key}: copying from a non-meta parameter in the checkpoint to a meta parameter in the current "
+        "model, which is a no-op. (Did you mean to pass `assign=True` to assign items in the state "
+        "dictionary "
+        "to their corresponding key in the module instead of copying them in place?)",
+        stacklevel=3,
+    )
+
+
 def _load_member(owner: Any, name: str, member: Tensor, key: str, value: Any, assign: bool) -> str | None:
     """Load one tensor; returns what is wrong with it, or ``None``."""
     if not isinstance(value, Tensor):
@@ -310,6 +324,8 @@ def _load_member(owner: Any, name: str, member: Tensor, key: str, value: Any, as
     try:
         with no_grad():
             if not assign:
+                if member.is_meta and not value.is_meta:
+                    _warn_of_no_op(key)
                 member.copy_(value)
             elif isinstance(member, Parameter) and not isinstance(value, Parameter):
                 setattr(owner, name, Parameter(value, requires_grad=member.requires_grad))

@@ -165,9 +165,11 @@ class _Comparison:
         elif rtol or atol:
             close = _C.isclose(left.double(), right.double(), rtol=rtol, atol=atol)
         if not bool(close.all()):
-            self.values_differ(left, right, close, rtol, atol)
+            self.values_differ(left, right, close, rtol, atol, bool if common == _C.bool else None)
 
-    def values_differ(self, left: Tensor, right: Tensor, close: Tensor, rtol: float, atol: float) -> None:
+    def values_differ(
+        self, left: Tensor, right: Tensor, close: Tensor, rtol: float, atol: float, kind: Any = None
+    ) -> None:
         """AssertionError with how many elements differ, and by how much."""
         away = (left - right).abs()
         relative = away / right.abs()
@@ -175,7 +177,8 @@ class _Comparison:
         away = _C.where(close, _C.zeros_like(away), away)
         relative = _C.where(close, _C.zeros_like(relative), relative)
         if left.dim() == 0:
-            self.differ_as_numbers(left.item(), right.item(), away.item(), relative.item(), rtol, atol)
+            one, other = (kind(t.item()) if kind else t.item() for t in (left, right))
+            self.differ_as_numbers(one, other, away.item(), relative.item(), rtol, atol)
         exact = rtol == 0 and atol == 0
         differing = int((~close).sum())
         lines = [

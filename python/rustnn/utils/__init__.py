@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rustnn.utils.viz import make_dot as make_dot
 
 _modules = [
+    "_pytree",
     "activations",
     "benchmark",
     "checkpoint",

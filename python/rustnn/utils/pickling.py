@@ -47,6 +47,7 @@ class _Name:
 
 _REBUILD_TENSOR = _Name("torch._utils", "_rebuild_tensor_v2")
 _REBUILD_TENSOR_OF_DTYPE = _Name("torch._utils", "_rebuild_tensor_v3")
+_REBUILD_META_TENSOR = _Name("torch._utils", "_rebuild_meta_tensor_no_storage")
 _REBUILD_PARAMETER = _Name("torch._utils", "_rebuild_parameter")
 _REBUILD_WITH_STATE = _Name("torch._utils", "_rebuild_parameter_with_state")
 _REBUILD_FROM_TYPE = _Name("torch._tensor", "_rebuild_from_type_v2")
@@ -162,7 +163,13 @@ def dump(
 
         def save_in_one_piece(self, value: Tensor, kind: type) -> bool:
             """Write a tensor whose parts but for numbers are in the memo; False if some are not yet."""
-            if self.proto < 2 or value.dtype not in _STORAGE_NAMES or is_lazy(value) or _slots(value):
+            if (
+                self.proto < 2
+                or value.dtype not in _STORAGE_NAMES
+                or is_lazy(value)
+                or _slots(value)
+                or value.is_meta
+            ):
                 return False
             place = intern(str(value.device))
             names = [_REBUILD_TENSOR, "storage", _STORAGE_NAMES[value.dtype], place, OrderedDict]
@@ -197,6 +204,9 @@ def dump(
             return (*reference, None) if legacy else reference
 
         def reduce_tensor(self, value: Tensor) -> tuple[Any, tuple[Any, ...]]:
+            if value.is_meta:
+                sizes = tuple(value.size()), tuple(value.stride())
+                return _REBUILD_META_TENSOR, (value.dtype, *sizes, value.requires_grad)
             typed = value.dtype in _STORAGE_NAMES
             storage = saved(value.untyped_storage(), value.dtype if typed else None)
             place = (storage, value.storage_offset(), tuple(value.size()), tuple(value.stride()))

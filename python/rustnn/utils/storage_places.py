@@ -46,6 +46,8 @@ def default_restore_location(storage: UntypedStorage, location: str) -> UntypedS
     """The storage on the device that ``location`` names. RuntimeError if there is none such."""
     if location == "cpu" or location.startswith("cpu:"):
         return storage
+    if location == "meta":
+        return _C.UntypedStorage(storage.nbytes(), device="meta")
     if not location.startswith("cuda"):
         raise RuntimeError(
             "don't know how to restore data location of rustnn.storage.UntypedStorage (tagged with "
@@ -55,9 +57,9 @@ def default_restore_location(storage: UntypedStorage, location: str) -> UntypedS
 
     if not rustnn.cuda.is_available():
         raise RuntimeError(
-            "Attempting to deserialize object on a CUDA device but rustnn.cuda.is_available() is False. If "
-            "you are running on a CPU-only machine, please use rustnn.load with "
-            "map_location=rustnn.device('cpu') to map your storages to the CPU."
+            "Attempting to deserialize object on a CUDA device but torch.cuda.is_available() is False. If "
+            "you are running on a CPU-only machine, please use torch.load with "
+            "map_location=torch.device('cpu') to map your storages to the CPU."
         )
     flat = _C._tensor_over(storage, _C.uint8, 0, [storage.nbytes()], [1])
     return flat.to(_C.device(location)).untyped_storage()

@@ -93,6 +93,13 @@ def _over(
     return tensor.requires_grad_() if requires_grad else tensor
 
 
+def _rebuild_meta_tensor(dtype: Any, size: Any, stride: Any, requires_grad: Any) -> Tensor:
+    """A tensor without data."""
+    if not isinstance(dtype, _C.dtype) or not isinstance(size, tuple) or not isinstance(stride, tuple):
+        raise TypeError("a tensor without data is made of a dtype, a size and a stride")
+    return _C.empty_strided(size, stride, dtype=dtype, device="meta", requires_grad=bool(requires_grad))
+
+
 def _rebuild_parameter(data: Any, requires_grad: Any, hooks: Any = None) -> Parameter:
     if not isinstance(data, Tensor):
         raise TypeError("a parameter is made of a tensor")
@@ -164,6 +171,7 @@ _REBUILDERS: dict[str, Any] = {
     "torch._utils._rebuild_tensor": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils._rebuild_tensor_v3": _rebuild_tensor_v3,
+    "torch._utils._rebuild_meta_tensor_no_storage": _rebuild_meta_tensor,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "torch._utils._rebuild_parameter_with_state": _rebuild_parameter_with_state,
 }

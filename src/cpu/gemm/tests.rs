@@ -387,7 +387,9 @@ fn complex_products_through_real_ones_are_those_of_the_definition() {
         };
         let ((ars, acs), (brs, bcs)) = (layout(a_turned, m, k), layout(b_turned, k, n));
         let mut results = [vec![C::new(0.5, -0.5); m * n], vec![C::new(0.5, -0.5); m * n]];
-        for (run, c) in [gemm_complex::<f64> as unsafe fn(&Product<C>), gemm_portable::<C>].iter().zip(&mut results) {
+        for (run, c) in
+            [gemm_complex::<f64> as unsafe fn(&Product<C>), gemm_portable::<C>].iter().zip(&mut results)
+        {
             let product = Product {
                 m,
                 n,

@@ -44,6 +44,8 @@ pub fn write(dst: &Tensor, src: &Tensor) -> Result<()> {
     let wait = !NON_BLOCKING.get();
     match (dst.device(), src.device()) {
         (to, from) if to == from => launch(&SAME, false, dst, &[Arg::Tensor(src)], src.dtype()),
+        (Device::Meta, _) => Ok(()),
+        (_, Device::Meta) => bail!(Unsupported, "Cannot copy out of meta tensor; no data!"),
         (Device::Cuda(_), Device::Cpu) => {
             if alike(dst, src) {
                 return upload(dst, src, wait);
@@ -179,6 +181,9 @@ pub fn fill_zeros(t: &Tensor) -> Result<()> {
         return Ok(());
     }
     let gpu = gpu_of(t)?;
+    if gpu.is_meta() {
+        return Ok(());
+    }
     gpu.enter()?;
     // SAFETY: a contiguous tensor has that many bytes.
     unsafe {

@@ -55,6 +55,11 @@ pub fn common_device<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Resul
             continue;
         }
         match common {
+            Some(other) if other != device && (other == Device::Meta || device == Device::Meta) => bail!(
+                Autograd,
+                "Tensor on device {} is not on the expected device meta!",
+                if other == Device::Meta { device } else { other }
+            ),
             Some(other) if other != device => bail!(
                 Autograd,
                 "Expected all tensors to be on the same device, but found at least two devices, {} and {}!",

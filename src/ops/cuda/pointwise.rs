@@ -8,8 +8,7 @@ use crate::bail;
 use crate::cpu::loops::Loops;
 use crate::cpu::pointwise::Formula;
 use crate::cuda::formula::{self, Kernel, Operand, Order};
-use crate::cuda::gpu::{Gpu, KernelKey, gpu};
-use crate::device::Device;
+use crate::cuda::gpu::{self, Gpu, KernelKey};
 use crate::dtype::DType;
 use crate::error::Result;
 use crate::ops::pointwise::Arg;
@@ -24,10 +23,7 @@ const THREADS: u64 = 256;
 
 /// The GPU of a tensor.
 pub fn gpu_of(t: &Tensor) -> Result<&'static Gpu> {
-    match t.device() {
-        Device::Cuda(index) => gpu(index),
-        Device::Cpu => bail!(Autograd, "expected a tensor on a CUDA device, and got one on the CPU"),
-    }
+    gpu::at(t.device())
 }
 
 /// A number as a kernel takes it: in the type that is computed in.

@@ -10,6 +10,7 @@ use crate::ops::arithmetic::add;
 use crate::ops::matmul::{matmul, triangle};
 use crate::ops::registry::{Op, Output};
 use crate::ops::table;
+use crate::warn_once;
 
 /// As [`factor`]; no tape.
 fn factor_raw(x: &Tensor) -> Result<(Matrices, Tensor)> {
@@ -156,6 +157,9 @@ pub const OPS: &[Op] = &[
     .doc("The triangular L with A = L Lᴴ, or with upper=True the U with A = Uᴴ U.")
     .samples("(lambda a: a @ a.mH + torch.eye(3))(t(3, 3, low=-1, high=1)) | (lambda a: a @ a.mH + torch.eye(3))(t(2, 3, 3, low=-1, high=1)), upper=True"),
     Op::new("cholesky(Tensor input, bool upper=False) -> Tensor", |a| {
+        warn_once!(
+            "torch.cholesky is deprecated in favor of torch.linalg.cholesky and will be removed in a future PyTorch release.\nWhat upper=True gives is torch.linalg.cholesky(A).mH."
+        );
         Ok(cholesky(a.tensor(0), a.bool(1), "cholesky")?.into())
     })
     .method()

@@ -13,6 +13,7 @@ use crate::ops::joining::cat;
 use crate::ops::matmul::{matmul, triangle};
 use crate::ops::registry::{Op, Output};
 use crate::ops::table;
+use crate::warn_once;
 
 /// L (below the diagonal) and U in one matrix, the rows exchanged (from 1), and first zero pivots.
 struct Factored {
@@ -301,6 +302,9 @@ pub const OPS: &[Op] = &[
     .doc("The solution of A X = B, or with left=False of X A = B, from what linalg.lu_factor returns.")
     .samples("t(3, 3), torch.tensor([2, 2, 3], dtype=torch.int32), t(3, 2) | t(3, 3), torch.tensor([2, 3, 3], dtype=torch.int32), t(2, 3), left=False, adjoint=True"),
     Op::new("lu_solve(Tensor b, Tensor LU_data, Tensor LU_pivots) -> Tensor", |a| {
+        warn_once!(
+            "torch.lu_solve is deprecated in favor of torch.linalg.lu_solveand will be removed in a future PyTorch release.\nIts arguments are in another order: torch.linalg.lu_solve(LU, pivots, B)."
+        );
         Ok(lu_solve(a.tensor(1), a.tensor(2), a.tensor(0), true, false)?.into())
     })
     .method()

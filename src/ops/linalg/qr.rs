@@ -10,6 +10,7 @@ use crate::ops::arithmetic::{add, sub};
 use crate::ops::joining::cat;
 use crate::ops::matmul::{matmul, triangle};
 use crate::ops::registry::{Op, Output};
+use crate::warn_once;
 
 /// R above the diagonal and the reflections below it, and their factors; no tape.
 fn factor(x: &Tensor) -> Result<(Matrices, Vectors)> {
@@ -255,6 +256,9 @@ pub const OPS: &[Op] = &[
     .doc("Q with orthonormal columns and upper triangular R with A = Q R; mode 'reduced', 'complete' or 'r'.")
     .samples("t(4, 3) | nc(2, 3, 4) | t(3, 3), mode='complete' | fixed(4, 3), 'r'"),
     Op::new("qr(Tensor input, bool some=True) -> (Tensor Q, Tensor R)", |a| {
+        warn_once!(
+            "torch.qr is deprecated in favor of torch.linalg.qr and will be removed in a future PyTorch release.\nThe boolean 'some' is the string 'mode' there: 'reduced' if some else 'complete'."
+        );
         let mode = if a.bool(1) { Mode::Reduced } else { Mode::Complete };
         let (q, r) = decompose(a.tensor(0), mode)?;
         Ok(Output::Named("qr", &["Q", "R"], vec![q, r]))

@@ -9,6 +9,7 @@ use crate::cpu::linalg::triangular;
 use crate::ops::matmul::{matmul, triangle};
 use crate::ops::registry::{Op, Output};
 use crate::ops::table;
+use crate::warn_once;
 
 /// Solves T X = B for matrices of one batch shape, recorded; T is one triangle of `a`.
 fn solve_left(a: &Tensor, b: &Tensor, upper: bool, unit: bool) -> Result<Tensor> {
@@ -66,6 +67,9 @@ pub fn solve_triangular(a: &Tensor, b: &Tensor, upper: bool, left: bool, unit: b
 }
 
 fn triangular_solve(b: &Tensor, a: &Tensor, upper: bool, turn: bool, unit: bool) -> Result<Output> {
+    warn_once!(
+        "torch.triangular_solve is deprecated in favor of torch.linalg.solve_triangularand will be removed in a future PyTorch release.\nIts arguments are in another order, and it returns no copy of them: torch.linalg.solve_triangular(A, B, upper=...)."
+    );
     check_matrix(b, "triangular_solve", "b")?;
     check_square(a, "triangular_solve", "A")?;
     let (a, b) = broadcast_batches(a, b)?;

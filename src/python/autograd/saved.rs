@@ -2,10 +2,9 @@
 //! nodes were made.
 
 use std::any::Any;
-use std::ffi::CString;
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyUserWarning};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -17,6 +16,7 @@ use crate::error::Result;
 use crate::python::convert::{tensor_of, wrap};
 use crate::python::error::through_engine;
 use crate::python::gc::Owned;
+use crate::python::warnings;
 use crate::tensor::Tensor;
 
 /// A pair of hooks.
@@ -126,7 +126,7 @@ fn tell(py: Python<'_>, metadata: &Bound<'_, PyAny>, first: &str, what: &str) ->
             "{first} No forward pass information available. Enable detect anomaly during forward pass for more information."
         ),
     };
-    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &CString::new(text.replace('\0', ""))?, 1)
+    warnings::show(py, &text)
 }
 
 /// Switches anomaly detection, and its search for NaN, for all threads.

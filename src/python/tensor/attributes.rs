@@ -9,7 +9,29 @@ use crate::device::Device;
 use crate::layout::{MemoryFormat, wrap_dim};
 use crate::ops::{copy, view};
 use crate::python::convert::{handle, size_object, tensor_of, wrap};
-use crate::python::{device, dtype, formats, subclass};
+use crate::python::{device, dtype, formats, subclass, warnings};
+use crate::warn_once;
+
+/// The last two dimensions exchanged, and conjugates if asked for; a number is its own transpose.
+fn matrices_transposed<'py>(
+    slf: &Bound<'py, PyTensor>,
+    name: &str,
+    conjugated: bool,
+) -> PyResult<Bound<'py, PyAny>> {
+    warnings::show_noted(slf.py())?;
+    let t = handle(slf);
+    let transposed = match t.ndim() {
+        0 => view::permute(&t, &[])?,
+        1 => {
+            return Err(PyRuntimeError::new_err(format!(
+                "tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor."
+            )));
+        }
+        _ => view::transpose(&t, -2, -1)?,
+    };
+    let transposed = subclass::like(slf, wrap(slf.py(), transposed)?)?;
+    if conjugated && t.dtype().is_complex() { transposed.call_method0("conj") } else { Ok(transposed) }
+}
 
 #[pymethods]
 impl PyTensor {
@@ -86,7 +108,7 @@ impl PyTensor {
         match t.device() {
             _ if t.numel() == 0 => 0,
             Device::Cpu => t.ptr() as usize,
-            Device::Cuda(_) => t.device_address() as usize,
+            Device::Cuda(_) | Device::Meta => t.device_address() as usize,
         }
     }
 
@@ -155,19 +177,24 @@ impl PyTensor {
     #[pyo3(name = "get_device")]
     fn cuda_index(&self) -> i64 {
         match self.tensor().device() {
-            Device::Cpu => -1,
+            Device::Cpu | Device::Meta => -1,
             Device::Cuda(index) => index.into(),
         }
     }
 
     #[getter]
     fn is_cpu(&self) -> bool {
-        !self.tensor().device().is_cuda()
+        self.tensor().device() == Device::Cpu
+    }
+
+    #[getter]
+    fn is_meta(&self) -> bool {
+        self.tensor().device() == Device::Meta
     }
 
     #[getter]
     fn is_cuda(&self) -> bool {
-        self.tensor().device().is_cuda()
+        matches!(self.tensor().device(), Device::Cuda(_))
     }
 
     #[pyo3(signature = (device=None))]
@@ -185,6 +212,12 @@ impl PyTensor {
     ) -> PyResult<Bound<'py, PyAny>> {
         let _ = device;
         let t = handle(slf);
+        if t.device() == Device::Meta {
+            let kind = t.dtype().scalar_name();
+            return Err(PyRuntimeError::new_err(format!(
+                "cannot pin 'Meta{kind}Type' only dense CPU tensors can be pinned"
+            )));
+        }
         let pinned = copy::pin(&t)?;
         if pinned.is(&t) {
             return Ok(slf.as_any().clone());
@@ -211,47 +244,53 @@ impl PyTensor {
     #[getter(T)]
     fn transposed<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let t = handle(slf);
+        match t.ndim() {
+            2 => {}
+            0 => warn_once!(
+                "Tensor.T is deprecated on 0-D tensors. This function is the identity in these cases."
+            ),
+            _ => warn_once!(
+                "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor."
+            ),
+        }
+        warnings::show_noted(slf.py())?;
         let dims: Vec<i64> = (0..t.ndim() as i64).rev().collect();
         subclass::like(slf, wrap(slf.py(), view::permute(&t, &dims)?)?)
     }
 
     #[getter(mT)]
     fn matrix_transposed<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let t = handle(slf);
-        if t.ndim() < 2 {
-            return Err(PyRuntimeError::new_err(format!(
-                "tensor.mT is only supported on matrices or batches of matrices. Got {}-D tensor.",
-                t.ndim()
-            )));
+        if slf.get().tensor().ndim() == 0 {
+            warn_once!(
+                "Tensor.mT is deprecated on 0-D tensors. This function is the identity in these cases."
+            );
         }
-        subclass::like(slf, wrap(slf.py(), view::transpose(&t, -2, -1)?)?)
+        matrices_transposed(slf, "mT", false)
     }
 
     /// The conjugate transpose of a matrix or a batch of them.
     #[getter(mH)]
     fn adjoint<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let t = handle(slf);
-        if t.ndim() < 2 {
-            return Err(PyRuntimeError::new_err(format!(
-                "tensor.mH is only supported on matrices or batches of matrices. Got {}-D tensor.",
-                t.ndim()
-            )));
+        if slf.get().tensor().ndim() == 0 {
+            warn_once!("Tensor.mH is deprecated on 0-D tensors. Consider using x.conj().");
         }
-        let transposed = subclass::like(slf, wrap(slf.py(), view::transpose(&t, -2, -1)?)?)?;
-        if t.dtype().is_complex() { transposed.call_method0("conj") } else { Ok(transposed) }
+        matrices_transposed(slf, "mH", true)
     }
 
     /// The conjugate transpose of a matrix.
     #[getter(H)]
     fn matrix_adjoint<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        let n = slf.get().tensor().ndim();
-        if n != 2 {
-            let hint = if n > 2 { " For batches of matrices, consider using tensor.mH" } else { "" };
-            return Err(PyRuntimeError::new_err(format!(
-                "tensor.H is only supported on matrices (2-D tensors). Got {n}-D tensor.{hint}"
-            )));
+        match slf.get().tensor().ndim() {
+            2 => {}
+            0 => warn_once!("Tensor.H is deprecated on 0-D tensors. Consider using x.conj()."),
+            n => {
+                let hint = if n > 2 { " For batches of matrices, consider using tensor.mH" } else { "" };
+                return Err(PyRuntimeError::new_err(format!(
+                    "tensor.H is only supported on matrices (2-D tensors). Got {n}-D tensor.{hint}"
+                )));
+            }
         }
-        Self::adjoint(slf)
+        matrices_transposed(slf, "H", true)
     }
 
     #[getter]
@@ -290,7 +329,7 @@ macro_rules! never {
         )* }
     };
 }
-never! { is_mps is_xpu is_ipu is_xla is_hpu is_mtia is_maia is_vulkan is_mkldnn is_meta is_nested is_sparse is_sparse_csr is_quantized }
+never! { is_mps is_xpu is_ipu is_xla is_hpu is_mtia is_maia is_vulkan is_mkldnn is_nested is_sparse is_sparse_csr is_quantized }
 
 /// Whether an object is a tensor.
 #[pyfunction]

@@ -11,6 +11,7 @@ use crate::layout::MemoryFormat;
 use crate::ops::{copy, cuda, view};
 use crate::python::convert::{handle, wrap};
 use crate::python::to::{read_to, type_argument};
+use crate::python::warnings;
 use crate::python::{data, device as python_device, formats, numpy, subclass};
 use crate::tensor::Tensor;
 
@@ -31,6 +32,10 @@ fn convert<'py>(
     non_blocking: bool,
 ) -> PyResult<Bound<'py, PyAny>> {
     let t = handle(slf);
+    if t.dtype().is_complex() && !to.is_complex() && to != DType::Bool {
+        copy::warn_of_lost_parts();
+        warnings::show_noted(slf.py())?;
+    }
     let leaves = non_blocking && device == Device::Cpu && t.device().is_cuda();
     let work = || {
         // The smaller one of both dtypes travels; what the host is not to wait for it cannot convert.
@@ -142,7 +147,11 @@ impl PyTensor {
         let t = slf.get().tensor();
         match dtype {
             None => {
-                let module = if t.device().is_cuda() { "torch.cuda" } else { "torch" };
+                let module = match t.device() {
+                    Device::Cpu => "torch",
+                    Device::Cuda(_) => "torch.cuda",
+                    Device::Meta => "torch.meta",
+                };
                 let name = format!("{module}.{}Tensor", t.dtype().scalar_name());
                 Ok(PyString::new(slf.py(), &name).into_any())
             }

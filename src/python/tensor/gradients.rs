@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use super::PyTensor;
 use crate::python::autograd;
 use crate::python::convert::{handle, wrap_option};
+use crate::python::warnings;
 
 #[pymethods]
 impl PyTensor {
@@ -38,7 +39,13 @@ impl PyTensor {
 
     #[getter]
     fn grad<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        wrap_option(slf.py(), slf.get().tensor().grad())
+        let t = slf.get().tensor();
+        let grad = t.grad();
+        if grad.is_none() && !t.is_leaf() && !t.meta_if_any().is_some_and(|m| m.state().retains_grad) {
+            let text = "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the leaf Tensor instead.";
+            warnings::show(slf.py(), text)?;
+        }
+        wrap_option(slf.py(), grad)
     }
 
     #[setter]
@@ -69,6 +76,11 @@ impl PyTensor {
     #[getter(_base)]
     fn base<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         wrap_option(slf.py(), slf.get().tensor().view_of().map(|v| v.base.clone()))
+    }
+
+    /// Counts a change in place that nobody else saw.
+    fn _bump_version(&self) {
+        self.tensor().bump_version();
     }
 
     /// Whether the tensor was made in inference mode.

@@ -10,8 +10,10 @@ use crate::dtype::{Cast, Category, Element};
 use crate::ops::{copy, reduce};
 use crate::python::convert::{python_number, scalar_object, tensor_of};
 use crate::python::dispatch;
+use crate::python::warnings;
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
+use crate::warn_once;
 
 /// Only single elements have a truth value or are numbers.
 fn single(t: &Tensor, what: &str) -> PyResult<crate::scalar::Scalar> {
@@ -28,8 +30,12 @@ fn single(t: &Tensor, what: &str) -> PyResult<crate::scalar::Scalar> {
         };
         return Err(PyRuntimeError::new_err(message));
     }
+    if t.device() == Device::Meta {
+        return Err(PyRuntimeError::new_err("Tensor.item() cannot be called on meta tensors"));
+    }
     Ok(reduce::item(t)?)
 }
+
 /// The elements from `dim` on as nested lists; `offset` leads to them.
 fn to_list<'py>(py: Python<'py>, t: &Tensor, dim: usize, offset: isize) -> PyResult<Bound<'py, PyAny>> {
     if dim == t.ndim() {
@@ -50,6 +56,17 @@ fn to_list<'py>(py: Python<'py>, t: &Tensor, dim: usize, offset: isize) -> PyRes
         list.append(to_list(py, t, dim + 1, offset + i * t.strides()[dim])?)?;
     }
     Ok(list.into_any())
+}
+
+/// A number knows nothing of the graph that it was computed in.
+fn warn_of_graph(t: &Bound<'_, PyTensor>) -> PyResult<()> {
+    if !t.get().tensor().requires_grad() {
+        return Ok(());
+    }
+    warn_once!(
+        "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\nConsider using tensor.detach() first."
+    );
+    warnings::show_noted(t.py())
 }
 
 #[pymethods]
@@ -97,6 +114,7 @@ impl PyTensor {
         {
             return result.extract();
         }
+        warn_of_graph(slf)?;
         let value = single(slf.get().tensor(), "number")?;
         if matches!(value, crate::scalar::Scalar::Complex(z) if z.im != 0.0) {
             return Err(PyRuntimeError::new_err("value cannot be converted to type double without overflow"));
@@ -122,6 +140,7 @@ impl PyTensor {
     }
 
     fn __complex__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        warn_of_graph(slf)?;
         let z = single(slf.get().tensor(), "number")?.to_complex();
         Ok(pyo3::types::PyComplex::from_doubles(slf.py(), z.re, z.im).into_any())
     }

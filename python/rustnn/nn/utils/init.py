@@ -24,10 +24,5 @@ def skip_init(module_cls: type[Module], *args: Any, **kwargs: Any) -> Module:
         raise RuntimeError(f"Expected a Module; got {module_cls}")
     if "device" not in inspect.signature(module_cls).parameters:
         raise RuntimeError("Module must support a 'device' arg to skip initialization")
-    from rustnn.random import _restore, _states
-
-    # Initial values are made here and given up: what follows must draw what it draws in PyTorch.
-    states = _states()
-    module = module_cls(*args, **kwargs)
-    _restore(states)
-    return module
+    device = kwargs.pop("device", "cpu")
+    return module_cls(*args, **kwargs, device="meta").to_empty(device=device)
