@@ -188,7 +188,7 @@ class _Attended:
     def __new__(cls, torch: Any, tiny: bool) -> Any:
         nn, n, heads = torch.nn, 8 if tiny else 128, 2 if tiny else 4
 
-        class Block(nn.Module):  # type: ignore[misc, name-defined]
+        class Block(nn.Module):  # type: ignore[misc]
             def __init__(self) -> None:
                 super().__init__()
                 self.first, self.second = nn.LayerNorm(n), nn.LayerNorm(n)
@@ -213,7 +213,7 @@ def _transformer(torch: Any, tiny: bool) -> tuple[Any, Any]:
 def _rnn(torch: Any, tiny: bool) -> tuple[Any, Any]:
     n, steps = (4, 2) if tiny else (128, 64)
 
-    class Last(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Last(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.lstm, self.out = torch.nn.LSTM(n, n, batch_first=True), torch.nn.Linear(n, 10)

@@ -155,5 +155,5 @@ def _in_place(record: _Recorded) -> Callable[..., Any]:
             return replay(*arguments, **keywords)
         return plain(*arguments, **keywords)
 
-    module.forward = forward  # type: ignore[method-assign]
+    module.forward = forward
     return module

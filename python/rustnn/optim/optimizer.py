@@ -479,8 +479,8 @@ def _place_counts(param: Tensor, entry: dict[str, Any], group: dict[str, Any]) -
     for name in _COUNTS:
         value = entry.get(name)
         if isinstance(value, Tensor) and value.is_cuda != capturable:
-            place = {"device": param.device if capturable else "cpu", "dtype": _count_dtype()}
-            entry[name] = _C.full((), value.item(), **place)
+            place = param.device if capturable else _C.device("cpu")
+            entry[name] = _C.full((), value.item(), device=place, dtype=_count_dtype())
 
 
 def rate_of(group: dict[str, Any]) -> tuple[float, Tensor | None]:
