@@ -149,3 +149,72 @@ impl<T: Number> Largest<'_, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One element after the other, in the plane's order.
+    fn scanned(x: &[f32], sizes: [usize; 3], windows: &Windows) -> Vec<(u32, i64)> {
+        let mut found = Vec::new();
+        for depths in &windows[0] {
+            for rows in &windows[1] {
+                for columns in &windows[2] {
+                    let mut best = f32::NEG_INFINITY;
+                    let mut place = (depths.start * sizes[1] + rows.start) * sizes[2] + columns.start;
+                    for d in depths.clone() {
+                        for r in rows.clone() {
+                            for i in columns.clone().map(|c| (d * sizes[1] + r) * sizes[2] + c) {
+                                if x[i] > best || x[i].is_nan() {
+                                    (best, place) = (x[i], i);
+                                }
+                            }
+                        }
+                    }
+                    found.push((best.to_bits(), place as i64));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn largest_is_the_first_of_equal_ones_and_the_last_nan() {
+        let sizes = [2, 9, 13];
+        let even =
+            |size: usize, n: usize| (0..n).map(|o| o * size / n..((o + 1) * size).div_ceil(n)).collect();
+        let n = sizes.iter().product::<usize>();
+        let mut state = 3u64;
+        for sparse in [3, 40, 4000] {
+            let x: Vec<f32> = (0..3 * n)
+                .map(|i| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    match (state >> 33) % sparse {
+                        0 => f32::NAN,
+                        1 => -0.0,
+                        // The last plane has nothing but the least value, and the first two ties.
+                        v => {
+                            if i < 2 * n {
+                                (v % 4) as f32
+                            } else {
+                                f32::NEG_INFINITY
+                            }
+                        }
+                    }
+                })
+                .collect();
+            for [d, h, w] in [[1, 1, 1], [2, 9, 13], [1, 4, 3], [2, 2, 5], [1, 20, 7]] {
+                let windows: Windows = [even(2, d), even(9, h), even(13, w)];
+                let outputs = d * h * w;
+                let (mut y, mut index) = (vec![7.0; 3 * outputs], vec![-1; 3 * outputs]);
+                // SAFETY: three planes of these sizes.
+                unsafe {
+                    largest(3, sizes, &[windows.clone()], x.as_ptr(), y.as_mut_ptr(), index.as_mut_ptr());
+                }
+                let want: Vec<_> = x.chunks_exact(n).flat_map(|x| scanned(x, sizes, &windows)).collect();
+                let got: Vec<_> = y.iter().map(|v| v.to_bits()).zip(index).collect();
+                assert_eq!(got, want);
+            }
+        }
+    }
+}
