@@ -30,11 +30,11 @@ def test_kernels_race_nowhere() -> None:
     assert answer.stdout.endswith(" cases\n"), answer.stderr
 
 
+BEGUN = "__shared__ float s[256]; s[threadIdx.x] = 0; __syncthreads(); s[threadIdx.x] = 1; "
 WRONG = {
     # The neighbour's element may not be there yet.
-    "__shared__ float s[256]; s[threadIdx.x] = 1; out[threadIdx.x] = s[threadIdx.x ^ 32];": "race",
-    # Within a warp a shuffle orders nothing.
-    "__shared__ float s[256]; s[threadIdx.x] = 1; out[threadIdx.x] = s[threadIdx.x ^ 1];": "race",
+    BEGUN + "out[threadIdx.x] = s[threadIdx.x ^ 32];": "race: writes 4 bytes",
+    BEGUN + "out[threadIdx.x] = s[threadIdx.x ^ 1];": "race: writes 4 bytes",
     "out[0] += 1;": "race",
     "__shared__ float s[256]; if (threadIdx.x < 9) s[threadIdx.x] = 1; __syncthreads(); "
     "out[threadIdx.x] = s[threadIdx.x];": "not written yet",
@@ -42,8 +42,8 @@ WRONG = {
     "if (threadIdx.x < 7) __syncthreads(); out[threadIdx.x] = 1;": "divergence",
 }
 RIGHT = {
-    "__shared__ float s[256]; s[threadIdx.x] = 1; __syncthreads(); out[threadIdx.x] = s[threadIdx.x ^ 32];": "",
-    "__shared__ float s[256]; s[threadIdx.x] = 1; __syncwarp(); out[threadIdx.x] = s[threadIdx.x ^ 1];": "",
+    BEGUN + "__syncthreads(); out[threadIdx.x] = s[threadIdx.x ^ 32];": "",
+    BEGUN + "__syncwarp(); out[threadIdx.x] = s[threadIdx.x ^ 1];": "",
     "atomicAdd(out, 1.0f);": "",
 }
 
