@@ -128,6 +128,7 @@ def test_halves_are_refused_and_bad_calls_raise() -> None:
             bad()
 
 
+@pytest.mark.filterwarnings("ignore:A window was not provided")
 def test_spectrograms() -> None:
     x = points(2, 100, dtype=torch.float64)
     window = torch.hann_window(16, dtype=torch.float64)

@@ -111,6 +111,7 @@ def test_lu_and_what_it_solves(dtype: Any) -> None:
     held(torch.lu_unpack, lu, pivots)
 
 
+@pytest.mark.filterwarnings("ignore:torch.triangular_solve is deprecated")
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_triangular(dtype: Any) -> None:
     for n in SIZES:

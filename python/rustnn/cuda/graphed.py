@@ -9,7 +9,7 @@ from rustnn.autograd.function import once_differentiable
 from rustnn.cuda import synchronize
 from rustnn.cuda.graphs import CUDAGraph, graph, graph_pool_handle
 from rustnn.cuda.streams import Stream, StreamContext
-from rustnn.func.trees import leaves, rebuild
+from rustnn.utils._pytree import tree_leaves, tree_structure, tree_unflatten
 from rustnn.nn import Module
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ class _Recorded:
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self.function = function
         self.arguments = arguments
-        self.given = leaves(arguments)
+        self.given = tree_leaves(arguments)
         if not all(isinstance(argument, Tensor) for argument in self.given):
             raise AssertionError("sample_args must be tensors, or containers of them")
         self.parameters: tuple[Tensor, ...] = ()
@@ -65,13 +65,13 @@ class _Recorded:
         return [next(found) if i.requires_grad else None for i in self.inputs]
 
     def warm_up(self, allow_unused: bool) -> None:
-        outputs = leaves(self.function(*self.arguments))
+        outputs = tree_leaves(self.function(*self.arguments))
         self._gradients(outputs, _gradients_like(outputs), allow_unused)
 
     def record_forward(self, pool: Pool) -> None:
         with graph(self.forward_graph, pool):
             self.result = self.function(*self.arguments)
-        self.outputs = leaves(self.result)
+        self.outputs = tree_leaves(self.result)
         if not all(isinstance(output, Tensor) for output in self.outputs):
             raise AssertionError("what graphed callables return must be tensors, or containers of them")
 
@@ -108,8 +108,8 @@ class _Recorded:
                 return tuple(g if g is None else g.detach() for g in recorded.gradients)
 
         def call(*arguments: Any) -> Any:
-            results = Graphed.apply(*leaves(arguments), *recorded.parameters)
-            return rebuild(recorded.result, list(results))
+            results = Graphed.apply(*tree_leaves(arguments), *recorded.parameters)
+            return tree_unflatten(list(results), tree_structure(recorded.result))
 
         return call
 
