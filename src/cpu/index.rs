@@ -352,3 +352,64 @@ pub unsafe fn check(indexer: &Indexer, loops: &Loops) -> Result<(), i64> {
     });
     bad.into_inner().map_or(Ok(()), Err)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dtype::DType;
+
+    /// Rows, columns and single elements that indices name: `(rows, cols)` of a source, an index for each of
+    /// them by its two strides, the stride that it leads along in a target of `size` places.
+    #[test]
+    fn elements_go_where_their_indices_say() {
+        const SIZE: usize = 40;
+        for (rows, cols) in [(1, 1), (3, 300), (700, 2), (50, 600)] {
+            let source: Vec<f32> = (0..rows * cols).map(|i| (i % 61) as f32).collect();
+            let picks: Vec<i64> = (0..rows * cols).map(|i| ((i * 31 + i / 7) % SIZE) as i64).collect();
+            for by_row in [true, false] {
+                // One index for a whole row; or one for each element, all of which lead along the first row.
+                let index_strides = if by_row { [1, 0] } else { [cols as isize, 1] };
+                let to_strides = if by_row { [0, 1] } else { [0, 0] };
+                let stride = if by_row { cols as isize } else { 1 };
+                let mut target = vec![0f32; SIZE * cols];
+                let strides = [cols as isize, 1];
+                let loops =
+                    Loops::new(&[rows, cols], &[(&to_strides, 4), (&strides, 4), (&index_strides, 8)]);
+                let indexer =
+                    Indexer { ptr: picks.as_ptr(), size: SIZE as i64, stride: 4 * stride, negative: false };
+                let to = Operand { ptr: target.as_mut_ptr().cast(), dtype: DType::F32 };
+                // SAFETY: the loops cover source and indices, which lead into the target.
+                unsafe { put(Put::Add, to, source.as_ptr().cast(), &[indexer], &loops) };
+                let mut want = vec![0f32; SIZE * cols];
+                let place = |r: usize, c: usize| {
+                    let at = r as isize * index_strides[0] + c as isize * index_strides[1];
+                    picks[at as usize] as usize * stride as usize + c * to_strides[1] as usize
+                };
+                for (i, &v) in source.iter().enumerate() {
+                    want[place(i / cols, i % cols)] += v;
+                }
+                assert_eq!(target, want);
+
+                let mut out = vec![0f32; rows * cols];
+                let loops =
+                    Loops::new(&[rows, cols], &[(&strides, 4), (&to_strides, 4), (&index_strides, 8)]);
+                let from = target.as_ptr().cast();
+                // SAFETY: the loops cover output and indices, which lead into the target.
+                unsafe { gather(4, out.as_mut_ptr().cast(), from, &[indexer], &loops) }
+                    .expect("within range");
+                for (i, &v) in out.iter().enumerate() {
+                    assert_eq!(v, target[place(i / cols, i % cols)]);
+                }
+                let used: &[i64] = if by_row { &picks[..rows] } else { &picks };
+                let last = *used.iter().max().expect("some");
+                let short = Indexer { size: last, ..indexer };
+                let flat = Loops::flat(used.len(), [8, 0, 0, 0, 0]);
+                // SAFETY: the loops are those of the indices.
+                unsafe {
+                    assert_eq!(check(&indexer, &flat), Ok(()));
+                    assert_eq!(check(&short, &flat), Err(last));
+                }
+            }
+        }
+    }
+}

@@ -283,3 +283,70 @@ pub unsafe fn extreme(dtype: DType, sizes: &[usize], n: usize, sides: &[Side; 3]
         if largest { typed::<T, true>(sizes, n, sides) } else { typed::<T, false>(sizes, n, sides) }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_strips_of_them_give_what_a_loop_gives() {
+        for (rows, cols) in [(1, 1), (3, 7), (9, 8), (17, 300), (1000, 5)] {
+            let mut x: Vec<f32> =
+                (0..rows * cols).map(|i| ((i * 7919) % 1009) as f32 / 512.0 - 1.0).collect();
+            for odd in [0.5, f32::NAN, f32::INFINITY] {
+                x[rows * cols / 2] = odd;
+                for (kind, from_end) in [(Scan::Sum, false), (Scan::Sum, true), (Scan::Prod, false)] {
+                    for along_rows in [false, true] {
+                        let (other, n, steps) =
+                            if along_rows { (rows, cols, (cols, 1)) } else { (cols, rows, (1, cols)) };
+                        let mut out = vec![0f32; x.len()];
+                        let side = |start: *mut f32| Side {
+                            start: start.cast(),
+                            strides: [4 * steps.0 as isize].into_iter().collect(),
+                            step: 4 * steps.1 as isize,
+                        };
+                        let sides = [side(x.as_ptr().cast_mut()), side(out.as_mut_ptr())];
+                        // SAFETY: all lines of the two vectors, of which the second is written.
+                        unsafe { scan(DType::F32, &[other], n, &sides, kind, from_end) };
+                        for line in 0..other {
+                            let mut total = if kind == Scan::Sum { 0.0 } else { 1.0f64 };
+                            for k in 0..n {
+                                let k = if from_end { n - 1 - k } else { k };
+                                let at = line * steps.0 + k * steps.1;
+                                let v = f64::from(x[at]);
+                                total = if kind == Scan::Sum { total + v } else { total * v };
+                                let want = total as f32;
+                                assert!(
+                                    (out[at] - want).abs() <= want.abs() * 1e-6
+                                        || out[at].to_bits() == want.to_bits()
+                                        || out[at].is_nan() && want.is_nan(),
+                                    "{rows}x{cols} {kind:?} {from_end} {along_rows}: {}, not {want}",
+                                    out[at]
+                                );
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_of_equal_extremes_counts_and_nan_wins() {
+        const NAN: f32 = f32::NAN;
+        let x = [1.0, 3.0, 3.0, 2.0, f32::INFINITY, NAN, 9.0, NAN, 1.0];
+        let (mut values, mut at) = ([0f32; 9], [0i64; 9]);
+        let side = |start: *mut u8, step| Side { start, strides: Default::default(), step };
+        for (largest, want) in [(true, [0, 1, 2, 2, 4, 5, 5, 7, 7]), (false, [0, 0, 0, 0, 0, 5, 5, 7, 7])] {
+            let sides = [
+                side(x.as_ptr().cast_mut().cast(), 4),
+                side(values.as_mut_ptr().cast(), 4),
+                side(at.as_mut_ptr().cast(), 8),
+            ];
+            // SAFETY: one line of each array, of which the last two are written.
+            unsafe { extreme(DType::F32, &[], 9, &sides, largest) };
+            assert_eq!(at, want);
+            assert!(at.iter().zip(values).all(|(&i, v)| v.to_bits() == x[i as usize].to_bits()));
+        }
+    }
+}

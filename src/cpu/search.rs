@@ -30,13 +30,12 @@ fn place_by<T: Ordered>(n: usize, get: impl Fn(usize) -> T, value: T, right: boo
         let found = get(i).lane();
         if right { found > value } else { found >= value }
     };
-    let (mut start, mut left) = (0, n);
-    while left > 1 {
-        let half = left / 2;
-        start = if stays(start + half - 1) { start } else { start + half };
-        left -= half;
+    let (mut start, mut end) = (0, n);
+    while start < end {
+        let middle = start + (end - start) / 2;
+        (start, end) = if stays(middle) { (start, middle) } else { (middle + 1, end) };
     }
-    start + (left == 1 && !stays(start)) as usize
+    start
 }
 
 /// A pointer that threads write different elements through.
@@ -177,4 +176,26 @@ fn bin_of<T: Sample>(v: T, edges: &[T], how: Bins) -> Option<usize> {
             from_edges(near.saturating_sub(1), (near + 2).min(bins + 1))
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_those_of_a_walk() {
+        for n in [0usize, 1, 2, 3, 7, 8, 100] {
+            let sorted: Vec<f32> = (0..n).map(|i| (i / 3) as f32).collect();
+            let order: Vec<i64> = (0..n as i64).rev().collect();
+            let turned: Vec<f32> = sorted.iter().rev().copied().collect();
+            for value in [-1.0, -0.0, 0.0, 0.5, 1.0, 29.0, 1e9, f32::INFINITY, f32::NAN] {
+                for right in [false, true] {
+                    let before = |v: &f32| value.is_nan() || *v < value || right && *v == value;
+                    let walk = sorted.iter().take_while(|v| before(v)).count();
+                    assert_eq!(place(&sorted, None, value, right), walk, "{n} {value} {right}");
+                    assert_eq!(place(&turned, Some(&order), value, right), walk);
+                }
+            }
+        }
+    }
 }
