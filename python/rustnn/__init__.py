@@ -29,7 +29,7 @@ from rustnn.functional import broadcast_tensors as broadcast_tensors
 from rustnn.functional import cartesian_prod as cartesian_prod
 from rustnn.removed import eig as eig
 from rustnn.removed import lstsq as lstsq
-from rustnn.removed import lu as lu  # type: ignore[no-redef]
+from rustnn.removed import lu as lu  # type: ignore[no-redef, unused-ignore]
 from rustnn.removed import matrix_rank as matrix_rank
 from rustnn.removed import solve as solve
 from rustnn.removed import symeig as symeig

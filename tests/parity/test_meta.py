@@ -48,7 +48,7 @@ r = torch.randn(2, 3, **m), torch.arange(5, **m), torch.eye(3, **m), torch.full(
 r = torch.bernoulli(x), torch.normal(x, 1.), torch.empty(2, **m).uniform_(), torch.empty(2, **m).exponential_(), x.normal_(), torch.poisson(x)
 torch.rand(2, **m); _cpu = torch.rand(2); r = _cpu.tolist()
 r = torch.empty(1 << 20, 1 << 20, **m).sum(0), torch.empty(10**6, 10**6, **m) @ torch.empty(10**6, 2, **m), sum(p.numel() for p in nn.Linear(100000, 100000, **m).parameters())
-r = nn.init.xavier_uniform_(torch.empty(3, 3, **m)), nn.init.kaiming_normal_(torch.empty(3, 3, **m)), nn.init.constant_(torch.empty(2, **m), 1.)
+r = nn.init.xavier_uniform_(torch.empty(3, 3, **m)), nn.init.trunc_normal_(torch.empty(3, 3, **m)), nn.init.kaiming_normal_(torch.empty(3, 3, **m)), nn.init.constant_(torch.empty(2, **m), 1.)
 _l = nn.Linear(4, 3, **m); y = _l(x); r = y, type(y.grad_fn).__name__; y.sum().backward(); s = _l.weight.grad, _l.bias.grad
 p = nn.Parameter(torch.ones(3, **m)); _o = optim.Adam([p]); (p * 2).sum().backward(); _o.step(); r = p, _o.state[p]["exp_avg"]
 with torch.device("meta"): _n = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(128, 10)); y = _n(torch.ones(2, 3, 8, 8)); y.sum().backward(); r = y, [q.grad for q in _n.parameters()], [b for b in _n.buffers()]
