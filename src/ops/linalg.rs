@@ -162,7 +162,7 @@ fn tied(x: &Tensor, on: &Tensor) -> Result<Tensor> {
 /// As one batch (count, rows, columns) in the dtype that matrices are computed in, for kernels of a GPU.
 fn gpu_batch(x: &Tensor) -> Result<Tensor> {
     let dense = copy::contiguous(&copy::to_dtype(&x.detached(), working(x.dtype()))?)?;
-    Ok(cuda::linalg::flat(&dense, 2)?)
+    cuda::linalg::flat(&dense, 2)
 }
 
 /// The element that errors about a batch name, or nothing if there is only one.

@@ -47,7 +47,7 @@ def outcome(library: Any, call: Any) -> Any:
         return type(error).__name__
 
 
-def same(call: Any, **tolerance: float) -> None:
+def same(call: Any, **tolerance: Any) -> None:
     compare(outcome(CANDIDATE, call), outcome(REFERENCE, call), **tolerance)
 
 

@@ -9,8 +9,8 @@ from rustnn.autograd.function import once_differentiable
 from rustnn.cuda import synchronize
 from rustnn.cuda.graphs import CUDAGraph, graph, graph_pool_handle
 from rustnn.cuda.streams import Stream, StreamContext
-from rustnn.utils._pytree import tree_leaves, tree_structure, tree_unflatten
 from rustnn.nn import Module
+from rustnn.utils._pytree import tree_leaves, tree_structure, tree_unflatten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -48,7 +48,8 @@ fn errors_in_ulp_are_as_documented() {
 #[test]
 fn functions_computed_in_double_precision_are_rounded_once() {
     use super::double::*;
-    let cases: [(&str, fn(f32) -> f32, fn(f64) -> f64); 9] = [
+    type Case = (&'static str, fn(f32) -> f32, fn(f64) -> f64);
+    let cases: [Case; 9] = [
         ("sin", sin, f64::sin),
         ("cos", cos, f64::cos),
         ("tan", tan, f64::tan),
