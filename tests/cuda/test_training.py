@@ -61,6 +61,26 @@ def test_gradients_of_an_embedding_by_frequency() -> None:
     check(lambda table, n: F.embedding(n, table, padding_idx=1, scale_grad_by_freq=True), table, numbers)
 
 
+def test_views_are_changed_in_place() -> None:
+    def changed(x: Any) -> Any:
+        y = x.t() * 2
+        y[1:3, ::2].mul_(4)
+        y.diagonal().mul_(2)
+        y.t()[1].add_(1)
+        y.unfold(0, 2, 2)[:, 0].mul_(3)
+        y.as_strided((2, 2), (1, 4)).mul_(5)
+        return y * y
+
+    check(changed, torch.randn(4, 4), second=True)
+
+    def turned(x: Any) -> Any:
+        y = x * 1
+        torch.view_as_real(y)[..., 0].mul_(3)
+        return y.abs()
+
+    check(turned, torch.randn(3, 4, dtype=torch.complex64))
+
+
 def test_normalising_nothing_and_drawing_categories() -> None:
     check(lambda x, w: F.layer_norm(x, (0,), w), torch.zeros(4, 0), torch.zeros(0))
     drawn = F.gumbel_softmax(torch.randn(4, 5).cuda(), hard=True)
