@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
 import sys
 from pathlib import Path
@@ -29,6 +30,9 @@ SMALLEST = {
     "vae.py": ["--epochs", "1", "--hidden", "4", "--code", "2"],
 }
 DIGITS = 12
+# All of them on the emulated GPU where RUSTNN_ALL_EXAMPLES says so.
+QUICKEST = ["regression.py"]
+ALL = not EMULATED or bool(os.environ.get("RUSTNN_ALL_EXAMPLES"))
 # The CPU and a GPU draw different numbers.
 DRAWS = {"mnist.py", "vae.py"}
 
@@ -44,7 +48,7 @@ def _give_few_digits() -> None:
     module.read_digits = lambda: (images[:DIGITS], labels[:DIGITS])  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("script", TRAININGS)
+@pytest.mark.parametrize("script", TRAININGS if ALL else QUICKEST)
 def test_an_example_learns_the_same(script: str, tmp_path: Path) -> None:
     options, draws_digits = ["--quick", "--seed", "3"], script in ("dcgan.py", "mnist.py", "vae.py")
     if EMULATED:
