@@ -188,7 +188,7 @@ class _Attended:
     def __new__(cls, torch: Any, tiny: bool) -> Any:
         nn, n, heads = torch.nn, 8 if tiny else 128, 2 if tiny else 4
 
-        class Block(nn.Module):  # type: ignore[misc]
+        class Block(nn.Module):  # type: ignore[misc, name-defined]
             def __init__(self) -> None:
                 super().__init__()
                 self.first, self.second = nn.LayerNorm(n), nn.LayerNorm(n)

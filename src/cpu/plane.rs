@@ -209,7 +209,14 @@ mod tests {
                 let (mut y, mut index) = (vec![7.0; 3 * outputs], vec![-1; 3 * outputs]);
                 // SAFETY: three planes of these sizes.
                 unsafe {
-                    largest(3, sizes, &[windows.clone()], x.as_ptr(), y.as_mut_ptr(), index.as_mut_ptr());
+                    largest(
+                        3,
+                        sizes,
+                        std::slice::from_ref(&windows),
+                        x.as_ptr(),
+                        y.as_mut_ptr(),
+                        index.as_mut_ptr(),
+                    );
                 }
                 let want: Vec<_> = x.chunks_exact(n).flat_map(|x| scanned(x, sizes, &windows)).collect();
                 let got: Vec<_> = y.iter().map(|v| v.to_bits()).zip(index).collect();

@@ -289,7 +289,8 @@ unsafe fn contenders<T: Ordered, const LARGEST: bool>(
     }
     let bound = *best
         .select_nth_unstable_by(k - 1, |&a, &b| {
-            let worse = |a, b| !T::unordered(a, a) & T::unordered(b, b) || Extreme::<T, LARGEST>::better(b, a);
+            let worse =
+                |a, b| (!T::unordered(a, a) && T::unordered(b, b)) || Extreme::<T, LARGEST>::better(b, a);
             worse(a, b).cmp(&worse(b, a))
         })
         .1;

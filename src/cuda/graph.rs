@@ -61,6 +61,7 @@ struct Capture {
 
 impl Gpu {
     /// The number of the capture that a stream is in.
+    #[allow(clippy::not_unsafe_ptr_arg_deref)] // a handle, which is only handed to the driver
     pub fn capture_of(&self, stream: CUstream) -> Option<u64> {
         if UNDER_WAY.load(Ordering::Relaxed) == 0 || self.enter().is_err() {
             return None;

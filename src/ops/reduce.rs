@@ -54,8 +54,11 @@ pub fn reduce(x: &Tensor, reduction: Reduction, mask: u64, keepdim: bool, dtype:
     Ok(out)
 }
 
+/// `kernel(out, input, kept, reduced)`.
+type KernelOverDims = dyn Fn(Operand, Operand, &[Dim], &[Dim]);
+
 /// Calls a kernel with the dimensions that are kept and those that are reduced.
-fn over_dims(out: &Tensor, x: &Tensor, mask: u64, kernel: &dyn Fn(Operand, Operand, &[Dim], &[Dim])) {
+fn over_dims(out: &Tensor, x: &Tensor, mask: u64, kernel: &KernelOverDims) {
     let size = x.dtype().size() as isize;
     if mask == u64::MAX && x.is_contiguous() {
         return kernel(out.operand(), x.operand(), &[], &[(x.numel(), size)]);
