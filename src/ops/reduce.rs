@@ -55,10 +55,10 @@ pub fn reduce(x: &Tensor, reduction: Reduction, mask: u64, keepdim: bool, dtype:
 }
 
 /// `kernel(out, input, kept, reduced)`.
-type KernelOverDims = dyn Fn(Operand, Operand, &[Dim], &[Dim]);
+type KernelOverDims<'a> = dyn Fn(Operand, Operand, &[Dim], &[Dim]) + 'a;
 
 /// Calls a kernel with the dimensions that are kept and those that are reduced.
-fn over_dims(out: &Tensor, x: &Tensor, mask: u64, kernel: &KernelOverDims) {
+fn over_dims(out: &Tensor, x: &Tensor, mask: u64, kernel: &KernelOverDims<'_>) {
     let size = x.dtype().size() as isize;
     if mask == u64::MAX && x.is_contiguous() {
         return kernel(out.operand(), x.operand(), &[], &[(x.numel(), size)]);
