@@ -10,6 +10,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Iterator
+
+import pytest
 
 CANDIDATE = os.environ.get("RUSTNN_CANDIDATE", "rustnn")
 SUBMODULES = (
@@ -31,3 +34,13 @@ if CANDIDATE != "rustnn":
     sys.modules["rustnn"] = importlib.import_module(CANDIDATE)
     for name in SUBMODULES:
         sys.modules[f"rustnn.{name}"] = importlib.import_module(f"{CANDIDATE}.{name}")
+
+
+@pytest.fixture
+def each_warning() -> Iterator[None]:
+    """What rustnn says once in a process is said each time."""
+    import rustnn
+
+    rustnn.set_warn_always(True)
+    yield
+    rustnn.set_warn_always(False)

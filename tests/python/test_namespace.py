@@ -58,6 +58,7 @@ def test_broadcasting() -> None:
         torch.broadcast_shapes((-1,))
 
 
+@pytest.mark.usefixtures("each_warning")
 def test_meshgrid() -> None:
     x, y = torch.tensor([1, 2, 3]), torch.tensor([4, 5])
     rows, columns = torch.meshgrid(x, y, indexing="ij")
