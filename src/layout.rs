@@ -371,7 +371,7 @@ impl Layout {
 
     /// Whether two indices may reach the same element (conservative for exotic strides).
     pub fn has_internal_overlap(&self) -> bool {
-        self.sizes.iter().zip(&self.strides).any(|(&n, &s)| n > 1 && s == 0)
+        self.sizes.iter().zip(&self.strides).any(|(&n, &s)| n > 1 && s == 0) && self.numel() > 0
     }
 
     /// Lowest and one past the highest element of the storage that is reached; (offset, offset) when

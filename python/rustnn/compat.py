@@ -300,7 +300,7 @@ def _message(owner: str, name: str, reason: str = "") -> str:
         there = [
             f"{place}.{name}"
             for place in _ELSEWHERE
-            if place != owner and name in dir(sys.modules.get(_home(place)))
+            if not hint and place != owner and name in dir(sys.modules.get(_home(place)))
         ]
         text += f"; there is {' and '.join(there)}" if there else ""
         holder = _module(owner) if owner in _ROOTS else sys.modules.get(_home(owner))

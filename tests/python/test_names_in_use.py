@@ -113,6 +113,7 @@ def held(owner: str, name: str) -> bool:
     return all(hasattr(holder, name) for holder in holders)
 
 
+@pytest.mark.filterwarnings("ignore:The use of `x.T`")
 @pytest.mark.parametrize("owner", NAMES)
 def test_names_are_there(owner: str) -> None:
     assert [name for name in NAMES[owner].split() if not held(owner, name)] == []

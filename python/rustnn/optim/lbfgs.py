@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["LBFGS"]
 
 
+def _number(loss: Any) -> float:
+    """A closure's loss, which may be a tensor that requires gradients."""
+    return float(loss.detach() if isinstance(loss, _C.Tensor) else loss)
+
+
 class LBFGS(Optimizer):
     """Quasi-Newton steps along ``-H g``, where H is built from the last ``history_size`` steps.
 
@@ -99,7 +104,7 @@ class LBFGS(Optimizer):
         state.setdefault("n_iter", 0)
 
         first_loss = evaluate()
-        loss = float(first_loss)
+        loss = _number(first_loss)
         evaluations = 1
         state["func_evals"] += 1
         gradient = self._gradient()
@@ -134,7 +139,7 @@ class LBFGS(Optimizer):
             else:
                 self._move(direction, far)
                 if iteration != group["max_iter"]:
-                    loss = float(evaluate())
+                    loss = _number(evaluate())
                     gradient = self._gradient()
                     new = 1
             evaluations += new
@@ -161,7 +166,7 @@ class LBFGS(Optimizer):
 
         def at(far: float) -> Point:
             self._move(direction, far)
-            loss = float(evaluate())
+            loss = _number(evaluate())
             gradient = self._gradient()
             back()
             return Point(far, loss, gradient, float(gradient.dot(direction)))
