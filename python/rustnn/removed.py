@@ -76,4 +76,5 @@ def lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) 
         "with\nLU, pivots = torch.linalg.lu_factor(A, compute_pivots)\nand get_infos=True by lu_factor_ex.",
         stacklevel=2,
     )
-    return _C.lu(A, pivot, get_infos, **({} if out is None else {"out": out}))
+    keywords = {} if out is None else {"out": out}
+    return _C.lu(A, pivot, True, **keywords) if get_infos else _C.lu(A, pivot, **keywords)

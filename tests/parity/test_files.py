@@ -469,7 +469,6 @@ def test_data_sets() -> None:
     [
         (lambda: REFERENCE.eye(2).to_sparse(), "rustnn has nothing of this name"),
         (lambda: REFERENCE.ones(2).to(REFERENCE.float8_e4m3fn), "rustnn has no tensors of dtype"),
-        (lambda: REFERENCE.ones(2, device="meta"), "rustnn has nothing of this name"),
     ],
 )
 def test_what_is_not_here_is_said_so(make: Any, message: Any) -> None:
