@@ -44,7 +44,7 @@ test: $(STAMPS)/extension $(STAMPS)/demo $(STAMPS)/packages $(STAMPS)/gpu ## the
 	else echo 'PyTorch is not in .venv: parity tests left out (`make parity` installs it)'; fi
 
 test-cuda: $(STAMPS)/extension $(STAMPS)/gpu ## operations on a GPU, or on an emulated one, and NVIDIA's compiler on the kernels
-	$(PYTEST) tests/cuda $(PYTEST_ARGS)
+	RUSTNN_ALL_KERNELS=1 $(PYTEST) tests/cuda $(PYTEST_ARGS)
 	RUSTNN_ALL_KERNELS=1 $(PYTEST) tests/python/test_cuda_kernels.py $(PYTEST_ARGS)
 
 cuda-table: $(STAMPS)/extension ## operation by operation, on a GPU or on an emulated one: docs/CUDA.md
