@@ -21,7 +21,7 @@ const KEYS: usize = 128;
 
 /// Between lines of turned blocks, so that they do not fall into few sets of a cache.
 const LINE: usize = KEYS + 16;
-/// Queries from which keys are turned once for all of them.
+/// Queries and keys from which keys are turned once for all queries: of fewer keys, most of a block would be empty.
 const TURNED_FROM: usize = 24;
 
 /// What is added to the scores.
@@ -91,14 +91,16 @@ impl<T: Exp + GemmElement> Turned<T> {
     /// Of `heads` matrices of `s` rows of `width`. None if there is no memory for them.
     unsafe fn new(from: *const T, heads: usize, s: usize, width: usize, queries: usize) -> Option<Turned<T>> {
         let blocks = s.div_ceil(KEYS);
-        if queries < TURNED_FROM {
+        if queries.min(s) < TURNED_FROM {
             return Some(Turned { blocks, width, scratch: None });
         }
-        let mut scratch = Scratch::<T>::new(heads * blocks * width * LINE)?;
+        let room = heads.checked_mul(blocks)?.checked_mul(width)?.checked_mul(LINE)?;
+        let mut scratch = Scratch::<T>::new(room)?;
         let shared = Shared((from, scratch.as_mut_ptr()));
         let grain = par::grain_for(heads * blocks, (KEYS.min(s) * width) as f64);
         par::for_range(heads * blocks, grain, &|parts| {
-            let (from, to) = { &shared }.0;
+            let shared = &shared;
+            let (from, to) = shared.0;
             for part in parts {
                 let (head, first) = (part / blocks, part % blocks * KEYS);
                 let src = from.wrapping_add((head * s + first) * width);
@@ -155,12 +157,13 @@ impl<T: Exp + GemmElement> Attention<'_, T> {
         (0..end).step_by(KEYS).map(move |start| start..(start + KEYS).min(end))
     }
 
-    /// What a row of products must still be multiplied with; where there is a mask, that is done here and the mask
-    /// added to it.
+    /// What a row of products must still be multiplied with; where there is a mask, that is done here, and the mask is
+    /// added.
     #[inline(always)]
     unsafe fn finish_scores(&self, tile: &Tile, row: usize, scores: &mut [T]) -> T {
         let mut scale = self.scale;
-        if self.mask.is_some() || scale <= T::zero() {
+        // The largest score is found before it is scaled, which takes an ordinary, positive scale.
+        if self.mask.is_some() || !(scale > T::zero() && scale.is_finite()) {
             scores.iter_mut().for_each(|x| *x = *x * scale);
             scale = T::one();
         }

@@ -6,6 +6,7 @@ use crate::cpu::pointwise::{GRAIN, Operand};
 use crate::cpu::{par, transpose};
 use crate::dtype::Element;
 
+/// Where a copy writes and reads.
 #[derive(Clone, Copy)]
 pub struct Ends {
     pub dst: *mut u8,

@@ -38,8 +38,9 @@ unsafe impl<T> Sync for Rows<T> {}
 /// None, with nothing done, if there is no memory for it.
 unsafe fn through_real<T: GemmElement>(p: &Product<Complex<T>>) -> Option<()> {
     let (k, n) = (p.k, p.n);
-    let mut b_scratch = Scratch::<T>::new(4 * k * n)?;
-    let mut a_scratch = Scratch::<T>::new(if p.a.cs == 1 { 0 } else { 2 * p.m * k })?;
+    let room = |rows: usize, columns: usize, copies: usize| rows.checked_mul(columns)?.checked_mul(copies);
+    let mut b_scratch = Scratch::<T>::new(room(k, n, 4)?)?;
+    let mut a_scratch = Scratch::<T>::new(if p.a.cs == 1 { 0 } else { room(p.m, k, 2)? })?;
     let (b, a) = (Rows(b_scratch.as_mut_ptr()), Rows(a_scratch.as_mut_ptr()));
     par::for_range(k, par::grain_for(k, 2.0 * n as f64), &|rows| {
         let b = &b; // the whole struct, which is Sync, not its field
