@@ -222,7 +222,7 @@ def test_ctc_labels_are_checked() -> None:
 
 
 @pytest.mark.parametrize("scale", ["float('nan')", "float('inf')", "-0.3", "0.0", "None"])
-@pytest.mark.parametrize(("queries", "keys"), [(40, 25), (30, 1), (64, 200), (5, 0)])
+@pytest.mark.parametrize(("queries", "keys"), [(40, 25), (64, 200), (5, 0)])
 def test_attention_scaled_by_odd_numbers(queries: int, keys: int, scale: str) -> None:
     hold(
         f"q, k, v = t(2, 3, {queries}, 16), t(2, 3, {keys}, 16), t(2, 3, {keys}, 16)\n"
