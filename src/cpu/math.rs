@@ -8,6 +8,7 @@
 
 pub mod complex;
 pub mod double;
+pub mod float64;
 pub mod int;
 mod real;
 mod single;
@@ -28,7 +29,7 @@ f32_functions!(
     pub use super::double::{cos, cosh, erf, exp2, log2, log10, pow, sin, sinh, tan};
 );
 
-/// Whether a formula's text calls a function of angles, which float32 has in the range of `double::LARGE` only.
+/// Whether a formula's text calls a function of angles, which is left to libm from `LARGE` on.
 pub const fn names_angles(formula: &str) -> bool {
     let text = formula.as_bytes();
     let mut i = 0;
@@ -58,7 +59,12 @@ impl Argument for f32 {
         self.abs() >= double::LARGE / 4.0
     }
 }
-impl Argument for f64 {}
+impl Argument for f64 {
+    #[inline(always)]
+    fn is_large(self) -> bool {
+        self.abs() >= float64::LARGE / 4.0
+    }
+}
 impl Argument for crate::dtype::C128 {}
 impl Argument for int::Int {}
 impl Argument for crate::dtype::Bool {}
@@ -97,6 +103,14 @@ pub mod f64 {
         0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
     }
     super::elementary_functions!(f64);
+    super::real_functions!(f64);
+}
+
+/// As `f64`, where there is fused multiply-add.
+pub mod f64_fma {
+    pub use super::f64::{erf, expm1, log1p, normal_cdf};
+    pub use super::float64::{cos, exp, log, sigmoid, sin, tanh};
+    super::elementary_functions! { f64: tan = tan, sinh = sinh, cosh = cosh, exp2 = exp2, log2 = log2, log10 = log10 }
     super::real_functions!(f64);
 }
 

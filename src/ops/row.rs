@@ -43,7 +43,7 @@ macro_rules! kernels_for {
     (float, |$($v:ident),+| -> bool $f:expr, $typed:expr) => {
         $typed.float(
             crate::formula_kernels!(f32, f32_plain, f32_fma, |$($v),+| -> Bool { $f }),
-            crate::formula_kernels!(f64, f64, f64, |$($v),+| -> Bool { $f }),
+            crate::formula_kernels!(f64, f64, f64_fma, |$($v),+| -> Bool { $f }),
         ).to_bool()
     };
     (int, |$($v:ident),+| -> bool $f:expr, $typed:expr) => {
@@ -55,7 +55,7 @@ macro_rules! kernels_for {
     (float, |$($v:ident),+| -> same $f:expr, $typed:expr) => {
         $typed.float(
             crate::formula_kernels!(f32, f32_plain, f32_fma, |$($v),+| -> f32 { $f }),
-            crate::formula_kernels!(f64, f64, f64, |$($v),+| -> f64 { $f }),
+            crate::formula_kernels!(f64, f64, f64_fma, |$($v),+| -> f64 { $f }),
         )
     };
     (int, |$($v:ident),+| -> same $f:expr, $typed:expr) => {

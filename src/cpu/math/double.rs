@@ -6,11 +6,11 @@
 use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, LOG2_E, LOG10_2};
 
 /// 1.5 * 2^52: adding it rounds to an integer, whose bits are then the lowest of the sum.
-const MAGIC: f64 = 6_755_399_441_055_744.0;
+pub(super) const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 /// The even powers and the odd ones apart: the two sums do not wait for each other.
 #[inline(always)]
-fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
+pub(super) fn polynomial<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
     let (square, last) = (x * x, N - 1);
     let (mut y, mut other) = (coefficients[last], coefficients[last - 1]);
     let mut i = last - 1;
@@ -63,7 +63,7 @@ fn sin_cos(r: f64) -> (f64, f64) {
 
 /// The sine of `quarters` quarter turns and an angle.
 #[inline(always)]
-fn sine(quarters: u64, (s, c): (f64, f64)) -> f64 {
+pub(super) fn sine(quarters: u64, (s, c): (f64, f64)) -> f64 {
     let value = if quarters & 1 == 0 { s } else { c };
     f64::from_bits(value.to_bits() ^ (quarters & 2) << 62)
 }
