@@ -202,6 +202,45 @@ unsafe fn write<T: Element>(out: Operand, first: usize, totals: &[T]) {
     });
 }
 
+/// Where each innermost run of a part begins. An iterator, because a closure that was handed each run would be
+/// compiled apart, and then without the instructions that its caller may use.
+struct Runs<'a> {
+    /// Steps of a run, and the bytes from one to the next.
+    n: usize,
+    stride: isize,
+    next: *const u8,
+    /// Where the next run stands in the loops around it.
+    index: SmallVec<[usize; 6]>,
+    outer: &'a [Dim],
+    /// Steps of the outermost loop that belong to the part.
+    last: usize,
+    done: bool,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = *const u8;
+    #[inline(always)]
+    fn next(&mut self) -> Option<*const u8> {
+        if self.done {
+            return None;
+        }
+        let run = self.next;
+        self.done = true;
+        for (d, &(n, stride)) in self.outer.iter().enumerate() {
+            let n = if d + 1 == self.outer.len() { self.last } else { n };
+            self.index[d] += 1;
+            self.next = self.next.wrapping_offset(stride);
+            if self.index[d] < n {
+                self.done = false;
+                break;
+            }
+            self.next = self.next.wrapping_offset(-(n as isize * stride));
+            self.index[d] = 0;
+        }
+        Some(run)
+    }
+}
+
 impl<F: Fold> simd::Kernel<f32> for (&Job<'_, F>, Range<usize>) {
     type Output = ();
     #[inline(always)]
@@ -216,41 +255,30 @@ impl<F: Fold> Job<'_, F> {
     /// Where the kept place of a row, or of a group of columns, begins.
     #[inline(always)]
     fn start(&self, mut group: usize) -> *const u8 {
+        let Some((outermost, inner)) = self.outer_kept.split_first() else { return self.input };
         let mut offset = 0;
-        for &(n, stride) in self.outer_kept.iter().rev() {
+        for &(n, stride) in inner.iter().rev() {
             offset += (group % n) as isize * stride;
             group /= n;
         }
-        self.input.wrapping_offset(offset)
+        self.input.wrapping_offset(offset + group as isize * outermost.1)
     }
 
-    /// Calls `f(start, n, stride)` for each innermost run of a part.
+    /// The innermost runs of a part.
     #[inline(always)]
-    fn each_run(&self, start: *const u8, part: usize, mut f: impl FnMut(*const u8, usize, isize)) {
-        let mut dims: SmallVec<[Dim; 6]> = self.reduced.into();
-        let last = dims.len() - 1;
+    fn runs(&self, start: *const u8, part: usize) -> Runs<'_> {
+        let (&outermost, inner) = self.reduced.split_last().expect("one at least");
         let from = part * self.piece;
-        let mut at = start.wrapping_offset(from as isize * dims[last].1);
-        dims[last].0 = self.piece.min(dims[last].0.saturating_sub(from));
-        let ((n, stride), outer) = (dims[0], &dims[1..]);
-        if outer.iter().any(|d| d.0 == 0) {
-            return;
-        }
-        let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, outer.len());
-        loop {
-            f(at, n, stride);
-            let mut d = 0;
-            loop {
-                let Some(&(n, stride)) = outer.get(d) else { return };
-                index[d] += 1;
-                at = at.wrapping_offset(stride);
-                if index[d] < n {
-                    break;
-                }
-                at = at.wrapping_offset(-(n as isize * stride));
-                index[d] = 0;
-                d += 1;
-            }
+        let last = self.piece.min(outermost.0.saturating_sub(from));
+        let (n, stride) = inner.first().copied().unwrap_or((last, outermost.1));
+        Runs {
+            n,
+            stride,
+            next: start.wrapping_offset(from as isize * outermost.1),
+            index: SmallVec::from_elem(0, inner.len()),
+            outer: &self.reduced[1..],
+            last,
+            done: !inner.is_empty() && (last == 0 || inner[1..].iter().any(|d| d.0 == 0)),
         }
     }
 
@@ -265,7 +293,9 @@ impl<F: Fold> Job<'_, F> {
             let totals = &mut totals[..width];
             totals.fill(F::START);
             let start = self.start(group).wrapping_add(strip * STRIP * size_of::<F::Item>());
-            self.each_run(start, part, |run, n, stride| {
+            let runs = self.runs(start, part);
+            let (n, stride) = (runs.n, runs.stride);
+            for run in runs {
                 // SAFETY: rows of the strip's width, for which the caller vouches.
                 unsafe {
                     let mut i = 0;
@@ -278,7 +308,7 @@ impl<F: Fold> Job<'_, F> {
                         i += 1;
                     }
                 }
-            });
+            }
             // SAFETY: the place of these results, in the output or in their part.
             unsafe { self.put(group * self.width + strip * STRIP, part, totals) };
         }
@@ -308,10 +338,12 @@ impl<F: Fold> Job<'_, F> {
             let (task, part) = (item / self.parts, item % self.parts);
             let mut lanes = [F::START; LANES];
             let mut used = 1;
-            self.each_run(self.start(task), part, |run, n, stride| {
+            let runs = self.runs(self.start(task), part);
+            let (n, stride) = (runs.n, runs.stride);
+            for run in runs {
                 // SAFETY: the caller vouches for n elements at the stride.
                 used = used.max(unsafe { add_run::<F>(&mut lanes, run, n, stride) });
-            });
+            }
             let total = join_lanes::<F>(lanes, used);
             // SAFETY: the place of this result, in the output or in its part.
             unsafe {
