@@ -83,7 +83,8 @@ macro_rules! f32_functions {
                 let p = fma(p, z, -3.333_328e-1);
                 let small = fma(p * z, x, x);
                 let large = 1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0);
-                if x.abs() < 0.625 { small } else { large.copysign(x) }
+                // Of both: the sum of the small one loses the sign of zero.
+                (if x.abs() < 0.625 { small } else { large }).copysign(x)
             }
 
             #[inline(always)]

@@ -113,6 +113,7 @@ fn special_values() {
     assert_eq!((log(0.0), log(f32::INFINITY), log(1.0)), (f32::NEG_INFINITY, f32::INFINITY, 0.0));
     assert!(log(-1.0).is_nan() && log(f32::NEG_INFINITY).is_nan());
     assert_eq!((tanh(40.0), tanh(f32::NEG_INFINITY)), (1.0, -1.0));
+    assert!(tanh(-0.0).is_sign_negative() && tanh(0.0).is_sign_positive());
     assert!(expm1(f32::NAN).is_nan() && log1p(f32::NAN).is_nan() && erf(f32::NAN).is_nan());
     assert_eq!((expm1(f32::INFINITY), expm1(f32::NEG_INFINITY)), (f32::INFINITY, -1.0));
     assert_eq!((log1p(f32::INFINITY), log1p(-1.0)), (f32::INFINITY, f32::NEG_INFINITY));
