@@ -9,7 +9,7 @@ use std::ops::Range;
 use crate::cpu::lines::{Line, Side, for_lines, lines_at};
 use crate::cpu::par;
 use crate::cpu::pointwise::GRAIN;
-use crate::cpu::reduce::{Extreme, Fold, Ordered, fold_run};
+use crate::cpu::reduce::{Extreme, Fold, Ordered, fold_row};
 use crate::cpu::simd::{Element as _, Kernel, Simd, level};
 use crate::dtype::DType;
 
@@ -131,7 +131,7 @@ unsafe impl<T: Ordered, const LARGEST: bool> Sync for Rows<'_, T, LARGEST> {}
 impl<T: Ordered, const LARGEST: bool> Kernel<f32> for (&Rows<'_, T, LARGEST>, Range<usize>) {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd<f32>>(self, _: S) {
+    fn run<S: Simd<f32>>(self, s: S) {
         let (rows, items) = self;
         let Rows { call, piece, parts, best } = *rows;
         for item in items {
@@ -141,7 +141,7 @@ impl<T: Ordered, const LARGEST: bool> Kernel<f32> for (&Rows<'_, T, LARGEST>, Ra
             // SAFETY: a piece of the line, which is contiguous.
             unsafe {
                 let start = lines[0].start.cast::<T>().add(from);
-                let (at, value) = best_of_run::<T, LARGEST>(start, piece.min(call.n - from));
+                let (at, value) = best_of_run::<T, LARGEST, S>(s, start, piece.min(call.n - from));
                 if parts > 1 {
                     best.add(item).write((from + at, value));
                 } else {
@@ -157,14 +157,16 @@ impl<T: Ordered, const LARGEST: bool> Kernel<f32> for (&Rows<'_, T, LARGEST>, Ra
 /// # Safety
 /// They can be read.
 #[inline(always)]
-unsafe fn best_of_run<T: Ordered, const LARGEST: bool>(run: *const T, n: usize) -> (usize, T::Lane) {
+unsafe fn best_of_run<T: Ordered, const LARGEST: bool, S: Simd<f32>>(
+    s: S,
+    run: *const T,
+    n: usize,
+) -> (usize, T::Lane) {
     let (mut best, mut block) = (Extreme::<T, LARGEST>::START, 0);
     let mut from = 0;
     while from < n {
-        let size = size_of::<T>() as isize;
         // SAFETY: within the run.
-        let value =
-            unsafe { fold_run::<Extreme<T, LARGEST>>(run.add(from).cast(), (n - from).min(BLOCK), size) };
+        let value = unsafe { fold_row::<Extreme<T, LARGEST>, S>(s, run.add(from), (n - from).min(BLOCK)) };
         if Extreme::<T, LARGEST>::better(value, best) | T::unordered(value, value) {
             (best, block) = (value, from);
             if T::unordered(value, value) {

@@ -100,6 +100,8 @@ pub trait Simd<T: Copy>: Copy {
     fn max(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// `if a < b { a } else { b }`: `b` where either is NaN.
     fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// `v`, but `a` where that is NaN.
+    fn or_nan(self, v: Self::Vector, a: Self::Vector) -> Self::Vector;
     /// The sum of all lanes, in a fixed order.
     fn sum(self, v: Self::Vector) -> T;
 

@@ -310,8 +310,11 @@ impl<T: Ordered, const LARGEST: bool> Kernel<f32> for Lanes<'_, T, LARGEST> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<f32>>(self, _: S) {
+        let stride = self.best.len() * size_of::<T>();
         // SAFETY: who makes this vouches for as many rows of the run.
-        unsafe { fold_columns::<Extreme<T, LARGEST>>(self.best, self.run.cast(), self.rows) };
+        unsafe {
+            fold_columns::<Extreme<T, LARGEST>>(self.best, self.run.cast(), stride as isize, self.rows)
+        };
     }
 }
 

@@ -1,15 +1,21 @@
 //! What a reduction does with elements: how one, or eight at once, come to a total.
 //!
-//! Sums take eight elements in a tree of their own width (float32 for half-precision numbers, 16 bits
-//! for bytes) and add that to a total in the widest type of its kind, so that float32 sums are exact
-//! to the last bits at the speed of float32. Products are wide throughout. Extremes need no width.
+//! Sums take eight elements in a tree of their own width (16 bits for bytes) and add that to a total in the widest
+//! type of its kind, so that float32 sums are exact to the last bits at the speed of float32. Products are wide
+//! throughout. Extremes need no width.
 
 use std::marker::PhantomData;
 
 use half::{bf16, f16};
 
+use super::row::Step;
 use crate::cpu::half::{from_bf16, from_f16};
-use crate::dtype::{Bool, C64, C128, Element};
+use crate::dtype::{Bool, C128, DType, Element};
+
+/// The step for float32, and none for other types.
+const fn of_float32<T: Element>(step: Step) -> Option<Step> {
+    if matches!(T::DTYPE, DType::F32) { Some(step) } else { None }
+}
 
 /// How elements are brought together; in any order, up to rounding.
 pub trait Fold: Send + Sync + 'static {
@@ -19,6 +25,8 @@ pub trait Fold: Send + Sync + 'static {
     type Total: Element;
     /// The total of no elements.
     const START: Self::Total;
+    /// How vectors of float32 do the same.
+    const STEP: Option<Step> = None;
     fn one(total: Self::Total, x: Self::Item) -> Self::Total;
     fn eight(x: [Self::Item; 8]) -> Self::Part;
     fn take(total: Self::Total, part: Self::Part) -> Self::Total;
@@ -64,38 +72,18 @@ macro_rules! numbers {
         fn multiply($a: $wide, $b: $wide) -> $wide { $multiply }
     })* };
 }
-macro_rules! integers {
-    ($($t:ty, $part:ty, |$x:ident| $to:expr;)*) => { numbers! { $(
-        $t, $part, i64, 0, 1, |$x| $to, |p| p as i64, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
-    )* } };
-}
-macro_rules! floats {
-    ($($t:ty, $part:ty, |$x:ident| $to:expr;)*) => { numbers! { $(
-        $t, $part, f64, 0.0, 1.0, |$x| $to, |p| p as f64, |a, b| a + b, a * b;
-    )* } };
-}
-integers! {
-    u8, i16, |x| x as i16;
-    i8, i16, |x| x as i16;
-    Bool, i16, |x| (x.0 != 0) as i16;
-    i16, i32, |x| x as i32;
-    i32, i64, |x| x as i64;
-    i64, i64, |x| x;
-}
-floats! {
-    f16, f32, |x| from_f16(x.to_bits());
-    bf16, f32, |x| from_bf16(x.to_bits());
-    f32, f32, |x| x;
-    f64, f64, |x| x;
-}
 numbers! {
-    C64, C64, C128, C128::new(0.0, 0.0), C128::new(1.0, 0.0), |x| x,
-        |p| C128::new(p.re as f64, p.im as f64), |a, b| a + b, a * b;
+    u8, i16, i64, 0, 1, |x| x as i16, |p| p as i64, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
+    Bool, i16, i64, 0, 1, |x| (x.0 != 0) as i16, |p| p as i64, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
+    i64, i64, i64, 0, 1, |x| x, |p| p, |a, b| a.wrapping_add(b), a.wrapping_mul(b);
+    f32, f32, f64, 0.0, 1.0, |x| x, |p| p as f64, |a, b| a + b, a * b;
+    f64, f64, f64, 0.0, 1.0, |x| x, |p| p, |a, b| a + b, a * b;
     C128, C128, C128, C128::new(0.0, 0.0), C128::new(1.0, 0.0), |x| x, |p| p, |a, b| a + b, a * b;
 }
 
 /// What of each element is added up.
 pub trait Term<T: Number>: Send + Sync + 'static {
+    const STEP: Step;
     fn of(x: T::Part) -> T::Part;
 }
 
@@ -106,6 +94,7 @@ pub struct Magnitude;
 pub struct Square;
 
 impl<T: Number> Term<T> for Value {
+    const STEP: Step = Step::Sum;
     #[inline(always)]
     fn of(x: T::Part) -> T::Part {
         x
@@ -114,16 +103,18 @@ impl<T: Number> Term<T> for Value {
 macro_rules! terms {
     ($($t:ty),*) => { $(
         impl Term<$t> for Magnitude {
+            const STEP: Step = Step::SumOfMagnitudes;
             #[inline(always)]
             fn of(x: <$t as Number>::Part) -> <$t as Number>::Part { x.abs() }
         }
         impl Term<$t> for Square {
+            const STEP: Step = Step::SumOfSquares;
             #[inline(always)]
             fn of(x: <$t as Number>::Part) -> <$t as Number>::Part { x * x }
         }
     )* };
 }
-terms!(f16, bf16, f32, f64);
+terms!(f32, f64);
 
 pub struct Sum<T, F>(PhantomData<(T, F)>);
 
@@ -132,6 +123,7 @@ impl<T: Number, F: Term<T>> Fold for Sum<T, F> {
     type Part = T::Part;
     type Total = T::Wide;
     const START: T::Wide = T::ZERO;
+    const STEP: Option<Step> = of_float32::<T>(F::STEP);
     #[inline(always)]
     fn one(total: T::Wide, x: T) -> T::Wide {
         T::add(total, T::widen_part(F::of(x.part())))
@@ -151,33 +143,6 @@ impl<T: Number, F: Term<T>> Fold for Sum<T, F> {
     }
 }
 
-/// A sum that is asked for in a wider type: wide throughout.
-pub struct WideSum<T>(PhantomData<T>);
-
-impl<T: Number> Fold for WideSum<T> {
-    type Item = T;
-    type Part = T::Wide;
-    type Total = T::Wide;
-    const START: T::Wide = T::ZERO;
-    #[inline(always)]
-    fn one(total: T::Wide, x: T) -> T::Wide {
-        T::add(total, T::widen_part(x.part()))
-    }
-    #[inline(always)]
-    fn eight(x: [T; 8]) -> T::Wide {
-        let wide = |i: usize| T::widen_part(x[i].part());
-        tree([wide(0), wide(1), wide(2), wide(3), wide(4), wide(5), wide(6), wide(7)], T::add)
-    }
-    #[inline(always)]
-    fn take(total: T::Wide, part: T::Wide) -> T::Wide {
-        T::add(total, part)
-    }
-    #[inline(always)]
-    fn join(a: T::Wide, b: T::Wide) -> T::Wide {
-        T::add(a, b)
-    }
-}
-
 pub struct Product<T>(PhantomData<T>);
 
 impl<T: Number> Fold for Product<T> {
@@ -185,6 +150,7 @@ impl<T: Number> Fold for Product<T> {
     type Part = T::Wide;
     type Total = T::Wide;
     const START: T::Wide = T::ONE;
+    const STEP: Option<Step> = of_float32::<T>(Step::Product);
     #[inline(always)]
     fn one(total: T::Wide, x: T) -> T::Wide {
         T::multiply(total, T::widen_part(x.part()))
@@ -274,6 +240,7 @@ impl<T: Ordered, const LARGEST: bool> Fold for Extreme<T, LARGEST> {
     type Part = T::Lane;
     type Total = T::Lane;
     const START: T::Lane = if LARGEST { T::LOWEST } else { T::HIGHEST };
+    const STEP: Option<Step> = of_float32::<T>(if LARGEST { Step::Max } else { Step::Min });
     #[inline(always)]
     fn one(total: T::Lane, x: T) -> T::Lane {
         Self::join(total, x.lane())

@@ -23,13 +23,13 @@ macro_rules! portable {
             }
             #[inline(always)]
             unsafe fn load(self, p: *const $t) -> Self::Vector {
-                // SAFETY: the caller's promise; arrays have the alignment of their elements.
-                unsafe { p.cast::<Self::Vector>().read() }
+                // SAFETY: the caller's promise.
+                unsafe { p.cast::<Self::Vector>().read_unaligned() }
             }
             #[inline(always)]
             unsafe fn store(self, p: *mut $t, v: Self::Vector) {
                 // SAFETY: as in `load`.
-                unsafe { p.cast::<Self::Vector>().write(v) }
+                unsafe { p.cast::<Self::Vector>().write_unaligned(v) }
             }
             #[inline(always)]
             fn mask(self, n: usize) -> usize {
@@ -38,14 +38,14 @@ macro_rules! portable {
             #[inline(always)]
             unsafe fn load_masked(self, p: *const $t, m: usize) -> Self::Vector {
                 // SAFETY: only lanes in the mask are read.
-                std::array::from_fn(|i| if i < m { unsafe { *p.add(i) } } else { 0.0 })
+                std::array::from_fn(|i| if i < m { unsafe { p.add(i).read_unaligned() } } else { 0.0 })
             }
             #[inline(always)]
             unsafe fn store_masked(self, p: *mut $t, m: usize, v: Self::Vector) {
                 for i in 0..$lanes {
                     if i < m {
                         // SAFETY: the lane is in the mask.
-                        unsafe { *p.add(i) = v[i] }
+                        unsafe { p.add(i).write_unaligned(v[i]) }
                     }
                 }
             }
@@ -77,6 +77,10 @@ macro_rules! portable {
             #[inline(always)]
             fn min(self, a: Self::Vector, b: Self::Vector) -> Self::Vector {
                 std::array::from_fn(|i| if a[i] < b[i] { a[i] } else { b[i] })
+            }
+            #[inline(always)]
+            fn or_nan(self, v: Self::Vector, a: Self::Vector) -> Self::Vector {
+                std::array::from_fn(|i| if a[i].is_nan() { a[i] } else { v[i] })
             }
             #[inline(always)]
             fn sum(self, v: Self::Vector) -> $t {

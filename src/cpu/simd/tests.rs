@@ -63,6 +63,8 @@ macro_rules! check {
                     let nan = s.splat(<$t>::NAN);
                     each(s.max(nan, va), &|x, _| x);
                     each(s.min(nan, va), &|x, _| x);
+                    each(s.or_nan(va, vb), &|x, _| x);
+                    assert!(s.sum(s.or_nan(va, nan)).is_nan());
                     assert!(s.sum(s.max(va, nan)).is_nan());
                     assert_eq!(s.sum(va), a.iter().sum::<$t>());
                     for n in 0..=lanes + 1 {

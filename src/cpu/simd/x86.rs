@@ -203,6 +203,11 @@ impl Simd<f32> for Avx512 {
         unsafe { _mm512_mask_storeu_ps(p, m, v) }
     }
     #[inline(always)]
+    fn or_nan(self, v: __m512, a: __m512) -> __m512 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a) }
+    }
+    #[inline(always)]
     fn sum(self, v: __m512) -> f32 {
         // SAFETY: `self` proves the instruction set.
         unsafe { _mm512_reduce_add_ps(v) }
@@ -262,6 +267,11 @@ impl Simd<f64> for Avx512 {
     unsafe fn store_masked(self, p: *mut f64, m: __mmask8, v: __m512d) {
         // SAFETY: only lanes in the mask are written; `self` proves the instruction set.
         unsafe { _mm512_mask_storeu_pd(p, m, v) }
+    }
+    #[inline(always)]
+    fn or_nan(self, v: __m512d, a: __m512d) -> __m512d {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm512_mask_mov_pd(v, _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a), a) }
     }
     #[inline(always)]
     fn sum(self, v: __m512d) -> f64 {
@@ -460,6 +470,11 @@ impl Simd<f32> for Avx2 {
         unsafe { store_first_f32(p, _mm256_movemask_ps(_mm256_castsi256_ps(m)).count_ones(), v) }
     }
     #[inline(always)]
+    fn or_nan(self, v: __m256, a: __m256) -> __m256 {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm256_blendv_ps(v, a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)) }
+    }
+    #[inline(always)]
     fn sum(self, v: __m256) -> f32 {
         // SAFETY: `self` proves the instruction set.
         unsafe {
@@ -547,6 +562,11 @@ impl Simd<f64> for Avx2 {
     unsafe fn store_masked(self, p: *mut f64, m: __m256i, v: __m256d) {
         // SAFETY: only lanes in the mask are written; `self` proves the instruction set.
         unsafe { store_first_f64(p, _mm256_movemask_pd(_mm256_castsi256_pd(m)).count_ones(), v) }
+    }
+    #[inline(always)]
+    fn or_nan(self, v: __m256d, a: __m256d) -> __m256d {
+        // SAFETY: `self` proves the instruction set.
+        unsafe { _mm256_blendv_pd(v, a, _mm256_cmp_pd::<_CMP_UNORD_Q>(a, a)) }
     }
     #[inline(always)]
     fn sum(self, v: __m256d) -> f64 {
