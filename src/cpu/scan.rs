@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 
 use half::{bf16, f16};
 
+use crate::cpu::convert::{Convert, converter};
 use crate::cpu::lines::{Line, Side, for_lines, lines_at};
 use crate::cpu::par;
 use crate::cpu::pointwise::GRAIN;
@@ -83,40 +84,24 @@ impl Running for C128 {
 /// # Safety
 /// Both have lines of `n` elements of `dtype`.
 pub unsafe fn scan(dtype: DType, sizes: &[usize], n: usize, sides: &[Side; 2], kind: Scan, from_end: bool) {
-    // SAFETY: the caller's promise, passed on with the type of the elements.
-    crate::dispatch!(dtype, T => unsafe {
-        match T::DTYPE.category() {
-            Category::Complex => scan_typed::<T, C128>(sizes, n, sides, kind, from_end),
-            Category::Floating => scan_typed::<T, f64>(sizes, n, sides, kind, from_end),
-            _ => scan_typed::<T, i64>(sizes, n, sides, kind, from_end),
-        }
-    });
+    let call = Call { dtype, sizes, n, sides, from_end };
+    match dtype.category() {
+        Category::Complex => call.kind::<C128>(kind),
+        Category::Floating => call.kind::<f64>(kind),
+        _ => call.kind::<i64>(kind),
+    }
 }
 
-/// Lines side by side that are swept together.
+/// Lines side by side that are swept together; elements of a line that are converted together.
 const STRIP: usize = 256;
 /// Elements of a line that are joined before what came before them is.
 const BLOCK: usize = 8;
 
-unsafe fn scan_typed<T: Element, A: Running>(
-    sizes: &[usize],
-    n: usize,
-    sides: &[Side; 2],
-    kind: Scan,
-    from_end: bool,
-) {
-    let call = Call { sizes, n, sides, from_end };
-    // Reordered only where nothing overflows on the way that does not in order: not in float64.
-    let in_blocks = kind == Scan::Sum && !matches!(T::DTYPE, DType::F64 | DType::C128);
-    match kind {
-        Scan::Sum => call.start::<T, A>(in_blocks, &A::sum),
-        Scan::Prod => call.start::<T, A>(in_blocks, &A::prod),
-        Scan::LogSumExp => call.start::<T, A>(in_blocks, &A::log_sum_exp),
-    }
-}
-
+/// A scan, for which `scan` was promised what it needs. Elements are converted to the type that the scan is kept in, and
+/// back, so that only that is compiled for each type.
 #[derive(Clone, Copy)]
 struct Call<'a> {
+    dtype: DType,
     sizes: &'a [usize],
     n: usize,
     sides: &'a [Side; 2],
@@ -124,8 +109,19 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn start<T: Element, A: Running>(self, in_blocks: bool, join: &(impl Fn(A, A) -> A + Sync)) {
-        let size = size_of::<T>() as isize;
+    fn kind<A: Running>(self, kind: Scan) {
+        // Reordered only where nothing overflows on the way that does not in order: not in float64.
+        let in_blocks = kind == Scan::Sum && !matches!(self.dtype, DType::F64 | DType::C128);
+        match kind {
+            Scan::Sum => self.start::<A>(in_blocks, &A::sum),
+            Scan::Prod => self.start::<A>(in_blocks, &A::prod),
+            Scan::LogSumExp => self.start::<A>(in_blocks, &A::log_sum_exp),
+        }
+    }
+
+    fn start<A: Running>(self, in_blocks: bool, join: &(impl Fn(A, A) -> A + Sync)) {
+        let size = self.dtype.size() as isize;
+        let (read, write) = (converter(self.dtype, A::DTYPE), converter(A::DTYPE, self.dtype));
         let side_by_side = self.sides.iter().all(|s| s.strides.last() == Some(&size));
         if let (Some(&width), true) = (self.sizes.last(), side_by_side) {
             let strips = width.div_ceil(STRIP);
@@ -136,86 +132,93 @@ impl Call<'_> {
                     let (group, first) = (task / strips, task % strips * STRIP);
                     let lines = lines_at(self.sizes, self.sides, group * width + first);
                     let width = (width - first).min(STRIP);
-                    f32::dispatch(
-                        level(),
-                        Strip { call: self, lines, width, join, marker: PhantomData::<(T, A)> },
-                    );
+                    let strip =
+                        Strip { call: self, lines, width, read, write, join, marker: PhantomData::<A> };
+                    f32::dispatch(level(), strip);
                 }
             });
             return;
         }
         for_lines(self.sizes, self.n, self.sides, &|lines| {
             let [input, out] = if self.from_end { lines.map(|l| l.reversed(self.n)) } else { lines };
-            // SAFETY: lines of n elements, as `scan` was promised.
-            unsafe { scan_line::<T, A>(input, out, self.n, in_blocks, join) };
+            let mut block = [A::default(); STRIP];
+            let mut total = None;
+            for first in (0..self.n).step_by(STRIP) {
+                let block = &mut block[..(self.n - first).min(STRIP)];
+                let at = |line: Line| line.start.wrapping_offset(first as isize * line.step);
+                let bytes = size_of::<A>() as isize;
+                // SAFETY: some of the n elements of the lines, and a block of as many.
+                unsafe {
+                    read(at(input), input.step, block.as_mut_ptr().cast(), bytes, block.len());
+                    total = scan_block(block, total, in_blocks, join);
+                    write(block.as_ptr().cast(), bytes, at(out), out.step, block.len());
+                }
+            }
         });
     }
 }
 
-unsafe fn scan_line<T: Element, A: Running>(
-    input: Line,
-    out: Line,
-    n: usize,
+/// Scans a block in place, after what came before it; returns its last element.
+fn scan_block<A: Running>(
+    block: &mut [A],
+    before: Option<A>,
     in_blocks: bool,
     join: &impl Fn(A, A) -> A,
-) {
-    let mut total: Option<A> = None;
-    let mut i = 0;
-    // SAFETY: the caller vouches for n elements.
-    unsafe {
-        let at = |i: usize| -> A { input.get::<T>(i).cast() };
-        if in_blocks && n > 0 {
-            let mut before = at(0);
-            out.set::<T>(0, before.cast());
-            i = 1;
-            while i + BLOCK <= n {
-                let mut own = [at(i); BLOCK];
-                for j in 1..BLOCK {
-                    own[j] = join(own[j - 1], at(i + j));
-                }
-                for (j, own) in own.into_iter().enumerate() {
-                    out.set::<T>(i + j, join(before, own).cast());
-                }
-                before = join(before, own[BLOCK - 1]);
-                i += BLOCK;
+) -> Option<A> {
+    let mut total = before;
+    let mut rest = block;
+    if let (true, Some(mut before)) = (in_blocks, before) {
+        let (blocks, tail) = rest.as_chunks_mut::<BLOCK>();
+        for block in blocks {
+            for j in 1..BLOCK {
+                block[j] = join(block[j - 1], block[j]);
             }
-            total = Some(before);
+            let last = block[BLOCK - 1];
+            block.iter_mut().for_each(|x| *x = join(before, *x));
+            before = join(before, last);
         }
-        for i in i..n {
-            let next = total.map_or(at(i), |t| join(t, at(i)));
-            out.set::<T>(i, next.cast());
-            total = Some(next);
-        }
+        (total, rest) = (Some(before), tail);
+    } else if in_blocks && let [first, others @ ..] = rest {
+        return scan_block(others, Some(*first), in_blocks, join);
     }
+    for x in rest {
+        *x = total.map_or(*x, |t| join(t, *x));
+        total = Some(*x);
+    }
+    total
 }
 
 /// Lines side by side, from the first on.
-struct Strip<'a, T, A, J> {
+struct Strip<'a, A, J> {
     call: Call<'a>,
     lines: [Line; 2],
     width: usize,
+    read: Convert,
+    write: Convert,
     join: &'a J,
-    marker: PhantomData<(T, A)>,
+    marker: PhantomData<A>,
 }
 
-impl<T: Element, A: Running, J: Fn(A, A) -> A> Kernel<f32> for Strip<'_, T, A, J> {
+impl<A: Running, J: Fn(A, A) -> A> Kernel<f32> for Strip<'_, A, J> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<f32>>(self, _: S) {
-        let n = self.call.n;
-        let [input, out] = if self.call.from_end { self.lines.map(|l| l.reversed(n)) } else { self.lines };
-        let mut totals = [A::default(); STRIP];
+        let Call { dtype, n, from_end, .. } = self.call;
+        let [input, out] = if from_end { self.lines.map(|l| l.reversed(n)) } else { self.lines };
+        let (size, bytes) = (dtype.size() as isize, size_of::<A>() as isize);
+        let (mut totals, mut row) = ([A::default(); STRIP], [A::default(); STRIP]);
         for i in 0..n {
-            let from = input.start.wrapping_offset(i as isize * input.step).cast::<T>();
-            let to = out.start.wrapping_offset(i as isize * out.step).cast::<T>();
-            for (j, total) in totals[..self.width].iter_mut().enumerate() {
-                // SAFETY: rows of the strip, as `scan` was promised.
-                unsafe {
-                    let x: A = from.add(j).read_unaligned().cast();
-                    *total = if i == 0 { x } else { (self.join)(*total, x) };
-                    to.add(j).write_unaligned((*total).cast());
+            let at = |line: Line| line.start.wrapping_offset(i as isize * line.step);
+            let to = if i == 0 { &mut totals } else { &mut row };
+            // SAFETY: rows of the strip, as `scan` was promised.
+            unsafe { (self.read)(at(input), size, to.as_mut_ptr().cast(), bytes, self.width) };
+            if i > 0 {
+                for (total, &x) in totals[..self.width].iter_mut().zip(&row) {
+                    *total = (self.join)(*total, x);
                 }
             }
+            // SAFETY: likewise.
+            unsafe { (self.write)(totals.as_ptr().cast(), bytes, at(out), size, self.width) };
         }
     }
 }
@@ -268,10 +271,12 @@ pub unsafe fn extreme(dtype: DType, sizes: &[usize], n: usize, sides: &[Side; 3]
                 for i in 0..n {
                     let x = input.get::<T>(i);
                     let next = x.lane();
-                    let next_nan = T::unordered(next, next);
                     // Seldom, in most lines: a branch does not wait for what came before, a choice does.
-                    if next_nan || !nan && !Extreme::<T, LARGEST>::better(lane, next) {
-                        (best, at, lane, nan) = (x, i, next, nan | next_nan);
+                    if !Extreme::<T, LARGEST>::better(lane, next) {
+                        let next_nan = T::unordered(next, next);
+                        if next_nan || !nan {
+                            (best, at, lane, nan) = (x, i, next, nan | next_nan);
+                        }
                     }
                     values.set(i, best);
                     indices.set(i, at as i64);
