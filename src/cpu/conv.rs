@@ -6,6 +6,7 @@
 //!   With dilation it runs on parts of the images ([`dilated`]).
 //!   Its error is about ten times that of the direct sum (1e-5 of the largest output);
 //!   [`allow_winograd`] turns it off.
+//! - [`unfold`]: small images, many of which make one matrix product.
 //! - [`direct`]: everything else. The image is copied once into zero-padded planes, and the
 //!   matrix kernel reads the rows of the unfolded image through a table of offsets into them, so
 //!   that the unfolded image never exists. 1×1 kernels read the image itself: a plain product.
@@ -31,6 +32,7 @@ pub use scratch::Shared;
 #[cfg(test)]
 mod tests;
 mod tile;
+mod unfold;
 mod weight;
 mod window;
 #[cfg(target_arch = "x86_64")]
@@ -203,6 +205,9 @@ unsafe fn forward_in<T: Ring>(
             {
                 return dilated::forward(mode.level, shape, &parts, x.cast(), weight.cast(), bias, y.cast());
             }
+            if unfold::pays(shape) {
+                return unfold::forward(mode.level, shape, x.cast(), weight.cast(), bias, y.cast());
+            }
             return direct::forward(mode.level, shape, x.cast(), weight.cast(), bias, y.cast());
         }
         generic::forward(shape, x, weight, bias, y)
@@ -251,6 +256,9 @@ unsafe fn backward_input_in<T: Ring>(
                     gx.cast(),
                 );
             }
+            if unfold::pays(shape) {
+                return unfold::backward_input(mode.level, shape, gy.cast(), weight.cast(), gx.cast());
+            }
             return direct::backward_input(mode.level, shape, gy.cast(), weight.cast(), gx.cast());
         }
         generic::backward_input(shape, gy, weight, gx)
@@ -282,6 +290,9 @@ unsafe fn backward_weight_in<T: Ring>(
     // SAFETY: the caller's promise; T is f32 where pointers are cast to it.
     unsafe {
         if is_f32::<T>() && !shape.is_empty() && direct::fits(shape) {
+            if unfold::pays(shape) {
+                return unfold::backward_weight(mode.level, shape, x.cast(), gy.cast(), gw.cast());
+            }
             return weight::backward_weight(mode.level, shape, x.cast(), gy.cast(), gw.cast());
         }
         generic::backward_weight(shape, x, gy, gw)

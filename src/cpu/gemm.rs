@@ -144,7 +144,16 @@ impl<T: Copy> Product<T> {
 /// meanwhile; A, B and the bias do not overlap C. Operands of size zero are not touched.
 pub unsafe fn gemm<T: GemmElement>(product: &Product<T>) {
     // SAFETY: the caller's promise.
-    unsafe { gemm_at(simd::level(), product, pays(product.multiplications(), size_of::<T>())) }
+    unsafe { gemm_in(simd::level(), product) }
+}
+
+/// The same, in an instruction set that the machine must have.
+///
+/// # Safety
+/// As [`gemm`].
+pub(crate) unsafe fn gemm_in<T: GemmElement>(level: Level, product: &Product<T>) {
+    // SAFETY: the caller's promise.
+    unsafe { gemm_at(level, product, pays(product.multiplications(), size_of::<T>())) }
 }
 
 /// Computes `batch.count` products: whole ones in parallel if they are small, else one after the

@@ -159,6 +159,21 @@ fn ordinary_shapes() {
 }
 
 #[test]
+fn small_images_of_many_channels() {
+    check(&Conv2dShape { padding: [1, 1], ..shape(5, 24, [4, 4], 19, [3, 3]) });
+    check(&Conv2dShape { padding: [1, 1], stride: [2, 2], ..shape(3, 16, [4, 3], 33, [3, 3]) });
+    check(&Conv2dShape { padding: [1, 1], ..shape(1, 17, [2, 2], 16, [3, 3]) });
+    check(&Conv2dShape { stride: [2, 2], ..shape(4, 18, [4, 4], 20, [1, 1]) });
+    // Of the nine taps only one meets the image; only some do, in part, never.
+    check(&Conv2dShape { padding: [1, 1], ..shape(6, 20, [1, 1], 31, [3, 3]) });
+    check(&Conv2dShape { padding: [4, 3], dilation: [4, 3], ..shape(2, 16, [2, 3], 16, [3, 3]) });
+    check(&Conv2dShape { padding: [3, 0], stride: [3, 1], ..shape(2, 16, [1, 5], 18, [2, 3]) });
+    check(&Conv2dShape { padding: [2, 2], stride: [4, 4], ..shape(1, 16, [3, 3], 16, [1, 2]) });
+    // More images than a block has.
+    check(&Conv2dShape { padding: [1, 1], ..shape(70, 16, [3, 3], 16, [3, 3]) });
+}
+
+#[test]
 fn odd_shapes() {
     // Empty batch; kernel larger than the image; dilation beyond the image.
     check(&Conv2dShape { padding: [1, 1], ..shape(0, 2, [5, 5], 3, [3, 3]) });
@@ -227,6 +242,7 @@ fn threads_do_not_change_results() {
         Conv2dShape { padding: [2, 2], ..shape(1, 8, [28, 28], 16, [5, 5]) },
         Conv2dShape { padding: [1, 1], ..shape(7, 1, [28, 28], 16, [3, 3]) },
         Conv2dShape { stride: [2, 2], groups: 2, ..shape(2, 40, [15, 15], 6, [3, 3]) },
+        Conv2dShape { padding: [1, 1], ..shape(40, 64, [4, 4], 64, [3, 3]) },
     ];
     for s in &shapes {
         let [oh, ow] = s.out();
