@@ -10,6 +10,7 @@ pub mod complex;
 pub mod double;
 pub mod float64;
 pub mod int;
+pub mod int_small;
 mod real;
 mod single;
 pub mod truth;
@@ -29,44 +30,62 @@ f32_functions!(
     pub use super::double::{cos, cosh, erf, exp2, log2, log10, pow, sin, sinh, tan};
 );
 
-/// Whether a formula's text calls a function of angles, which is left to libm from `LARGE` on.
-pub const fn names_angles(formula: &str) -> bool {
+/// Whether a formula's text has one of the words in it.
+pub const fn names_any(formula: &str, words: &[&str]) -> bool {
     let text = formula.as_bytes();
-    let mut i = 0;
-    while i + 4 <= text.len() {
-        if matches!(
-            (text[i], text[i + 1], text[i + 2], text[i + 3]),
-            (b's', b'i', b'n', b'(') | (b'c', b'o', b's', b'(') | (b't', b'a', b'n', b'(')
-        ) {
-            return true;
+    let mut w = 0;
+    while w < words.len() {
+        let word = words[w].as_bytes();
+        let mut i = 0;
+        while i + word.len() <= text.len() {
+            let mut same = 0;
+            while same < word.len() && text[i + same] == word[same] {
+                same += 1;
+            }
+            if same == word.len() {
+                return true;
+            }
+            i += 1;
         }
-        i += 1;
+        w += 1;
     }
     false
 }
 
+const OF_ANGLES: &[&str] = &["sin(", "cos(", "tan("];
+
 /// What kernels compute in.
 pub trait Argument: Copy {
-    /// Whether functions of angles, of up to four times the value, are left to libm.
+    /// Functions whose fast form is for numbers that are not large.
+    const WATCHED: &'static [&'static str] = &[];
+    /// Whether a number, or (for angles) four times it, is too large for them.
     #[inline(always)]
     fn is_large(self) -> bool {
         false
     }
 }
 impl Argument for f32 {
+    const WATCHED: &'static [&'static str] = OF_ANGLES;
     #[inline(always)]
     fn is_large(self) -> bool {
         self.abs() >= double::LARGE / 4.0
     }
 }
 impl Argument for f64 {
+    const WATCHED: &'static [&'static str] = OF_ANGLES;
     #[inline(always)]
     fn is_large(self) -> bool {
         self.abs() >= float64::LARGE / 4.0
     }
 }
 impl Argument for crate::dtype::C128 {}
-impl Argument for int::Int {}
+impl Argument for int::Int {
+    const WATCHED: &'static [&'static str] = &["divide(", "remainder(", "fmod("];
+    #[inline(always)]
+    fn is_large(self) -> bool {
+        int_small::is_large(self)
+    }
+}
 impl Argument for crate::dtype::Bool {}
 
 pub mod f64 {

@@ -47,7 +47,7 @@ macro_rules! kernels_for {
         ).to_bool()
     };
     (int, |$($v:ident),+| -> bool $f:expr, $typed:expr) => {
-        $typed.int(crate::formula_kernels!(std::num::Wrapping<i64>, int, int, |$($v),+| -> Bool { $f })).to_bool()
+        $typed.int(crate::formula_kernels!(std::num::Wrapping<i64>, int, int_small, |$($v),+| -> Bool { $f })).to_bool()
     };
     (complex, |$($v:ident),+| -> bool $f:expr, $typed:expr) => {
         $typed.complex(crate::formula_kernels!(C128, complex, complex, |$($v),+| -> Bool { $f })).to_bool()
@@ -59,7 +59,7 @@ macro_rules! kernels_for {
         )
     };
     (int, |$($v:ident),+| -> same $f:expr, $typed:expr) => {
-        $typed.int(crate::formula_kernels!(std::num::Wrapping<i64>, int, int, |$($v),+| -> std::num::Wrapping<i64> { $f }))
+        $typed.int(crate::formula_kernels!(std::num::Wrapping<i64>, int, int_small, |$($v),+| -> std::num::Wrapping<i64> { $f }))
     };
     (bool, |$($v:ident),+| -> bool $f:expr, $typed:expr) => {
         $typed.truth(crate::formula_kernels!(Bool, truth, truth, |$($v),+| -> Bool { $f })).to_bool()

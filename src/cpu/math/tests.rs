@@ -173,3 +173,27 @@ fn functions_of_float64_are_within_an_ulp_of_libm() {
         assert!(ulps64(sin(x), x.sin()) <= 1 && ulps64(cos(x), x.cos()) <= 1, "{x}");
     }
 }
+
+#[test]
+fn small_integers_divide_as_all_do() {
+    use super::{int, int_small};
+    use std::num::Wrapping;
+    let edge = (1i64 << 51) - 1;
+    let mut numbers: Vec<i64> =
+        (-40..40).chain([edge, edge - 1, edge / 3, edge / 7 * 7 - 1, 1 << 50]).collect();
+    numbers.extend((1..200).map(|i: i64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15u64 as i64) >> (13 + i % 40)));
+    numbers.extend(numbers.clone().iter().map(|x| -x));
+    for &a in &numbers {
+        assert!(!int_small::is_large(Wrapping(a)));
+        for &b in numbers.iter().filter(|&&b| b != 0) {
+            let (a, b) = (Wrapping(a), Wrapping(b));
+            assert_eq!(int_small::floor_divide(a, b), int::floor_divide(a, b), "{a} // {b}");
+            assert_eq!(int_small::trunc_divide(a, b), int::trunc_divide(a, b), "{a} / {b}");
+            assert_eq!(int_small::remainder(a, b), int::remainder(a, b), "{a} % {b}");
+            assert_eq!(int_small::fmod(a, b), int::fmod(a, b), "fmod({a}, {b})");
+        }
+    }
+    for a in [edge + 1, -edge - 2, i64::MAX, i64::MIN] {
+        assert!(int_small::is_large(Wrapping(a)));
+    }
+}
