@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use num_traits::Float;
 
+use crate::cpu::gemm::{self, Bias, GemmElement, Mat, Product};
 use crate::cpu::par;
 use crate::cpu::simd::{Element, Kernel, Simd, level};
 
@@ -34,28 +35,28 @@ const LANES: usize = 8;
 
 /// Folds the terms of two rows in lanes, so that the compiler may use vectors.
 #[inline(always)]
-fn fold<T: Float>(a: &[T], b: &[T], term: impl Fn(T) -> T, join: impl Fn(T, T) -> T) -> T {
+fn fold<T: Float>(a: &[T], b: &[T], term: impl Fn(T, T) -> T, join: impl Fn(T, T) -> T) -> T {
     let mut lanes = [T::zero(); LANES];
     let (mut x, mut y) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
     for (x, y) in (&mut x).zip(&mut y) {
         for i in 0..LANES {
-            lanes[i] = join(lanes[i], term(x[i] - y[i]));
+            lanes[i] = join(lanes[i], term(x[i], y[i]));
         }
     }
     let tail = x.remainder().iter().zip(y.remainder());
     let total = lanes.into_iter().fold(T::zero(), &join);
-    tail.fold(total, |total, (&x, &y)| join(total, term(x - y)))
+    tail.fold(total, |total, (&x, &y)| join(total, term(x, y)))
 }
 
 fn distance<T: Float>(a: &[T], b: &[T], norm: Norm<T>) -> T {
     let sum = |a, b| a + b;
     match norm {
-        Norm::Zero => fold(a, b, |d| if d == T::zero() { T::zero() } else { T::one() }, sum),
-        Norm::One => fold(a, b, T::abs, sum),
-        Norm::Two => fold(a, b, |d| d * d, sum).sqrt(),
+        Norm::Zero => fold(a, b, |x, y| if x - y == T::zero() { T::zero() } else { T::one() }, sum),
+        Norm::One => fold(a, b, |x, y| (x - y).abs(), sum),
+        Norm::Two => fold(a, b, |x, y| (x - y) * (x - y), sum).sqrt(),
         // NaN wins, as in every maximum.
-        Norm::Infinity => fold(a, b, T::abs, |m, d| if d > m || d.is_nan() { d } else { m }),
-        Norm::P(p) => fold(a, b, |d| d.abs().powf(p), sum).powf(T::one() / p),
+        Norm::Infinity => fold(a, b, |x, y| (x - y).abs(), |m, d| if d > m || d.is_nan() { d } else { m }),
+        Norm::P(p) => fold(a, b, |x, y| (x - y).abs().powf(p), sum).powf(T::one() / p),
     }
 }
 
@@ -150,9 +151,12 @@ impl<T: Copy> Kernel<T> for PanelWidth {
 }
 
 /// Distances of every row of `a` (n, k) to every row of `b` (m, k): `out` is (n, m).
-pub fn between<T: Element + Float>(a: &[T], b: &[T], k: usize, p: f64, out: &mut [T]) {
+pub fn between<T: GemmElement>(a: &[T], b: &[T], k: usize, p: f64, out: &mut [T]) {
     let (n, m) = (a.len() / k.max(1), b.len() / k.max(1));
     let norm = Norm::of(p);
+    if matches!(norm, Norm::Two) && n.min(m) >= PRODUCT_ROWS && k >= PRODUCT_DEPTH {
+        return by_product(a, b, k, out);
+    }
     let target = Shared(out.as_mut_ptr());
     if let (Norm::One | Norm::Two, true) = (norm, k > 0) {
         let panels = m.div_ceil(T::dispatch(level(), PanelWidth));
@@ -175,6 +179,55 @@ pub fn between<T: Element + Float>(a: &[T], b: &[T], k: usize, p: f64, out: &mut
                 let d = distance(&a[i * k..][..k], &b[j * k..][..k], norm);
                 // SAFETY: i * m + j < n * m = out.len(); each row is written by one chunk alone.
                 unsafe { target.at(i * m + j).write(d) };
+            }
+        }
+    });
+}
+
+/// Rows of either side, and components, from which a matrix product is faster.
+const PRODUCT_ROWS: usize = 16;
+const PRODUCT_DEPTH: usize = 32;
+/// A square of a distance is taken from the product where it is at least this share of the squares that cancel in it:
+/// no more than three of its bits are lost.
+const KEPT: f64 = 0.125;
+
+/// Euclidean distances as |a|² + |b|² - 2 a·b, but for rows so near each other that this would not be exact.
+fn by_product<T: GemmElement>(a: &[T], b: &[T], k: usize, out: &mut [T]) {
+    let m = b.len() / k;
+    let mat = |x: &[T]| Mat { ptr: x.as_ptr(), rs: k as isize, cs: 1 };
+    let product = Product {
+        m: a.len() / k,
+        n: m,
+        k,
+        a: mat(a),
+        b: mat(b).t(),
+        c: out.as_mut_ptr(),
+        ldc: m,
+        accumulate: false,
+        bias: Bias::None,
+    };
+    // SAFETY: matrices of rows of k; the output has a place for each pair of them.
+    unsafe { gemm::gemm(&product) };
+    let squares = |x: &[T]| -> Vec<T> {
+        x.chunks_exact(k).map(|row| fold(row, row, |x, y| x * y, |a, b| a + b)).collect()
+    };
+    let (of_a, of_b) = (squares(a), squares(b));
+    let two = T::one() + T::one();
+    let kept = T::from(KEPT).expect("a power of two");
+    let target = Shared(out.as_mut_ptr());
+    par::for_range(of_a.len(), par::grain_for(of_a.len(), m as f64), &|rows| {
+        for i in rows {
+            // SAFETY: a row is written by one chunk alone.
+            let row = unsafe { std::slice::from_raw_parts_mut(target.at(i * m), m) };
+            for (j, (d, &b_squared)) in row.iter_mut().zip(&of_b).enumerate() {
+                let both = of_a[i] + b_squared;
+                let square = both - two * *d;
+                // Nor where any of them is NaN.
+                *d = if square >= both * kept {
+                    square.sqrt()
+                } else {
+                    distance(&a[i * k..][..k], &b[j * k..][..k], Norm::Two)
+                };
             }
         }
     });
@@ -214,11 +267,20 @@ mod tests {
 
     #[test]
     fn panels_give_the_distances_of_pairs() {
-        for (n, m, k) in [(1, 1, 1), (3, 5, 2), (65, 33, 7), (9, 70, 300), (4, 3, 600)] {
+        for (n, m, k) in
+            [(1, 1, 1), (3, 5, 2), (65, 33, 7), (9, 70, 300), (4, 3, 600), (40, 33, 100), (90, 90, 40)]
+        {
             let x = |i: usize| ((i * 7919 + 13) % 1009) as f32 / 100.0;
             let a: Vec<f32> = (0..n * k).map(x).collect();
             let mut b: Vec<f32> = (0..m * k).map(|i| x(i + 5)).collect();
             b[0] = f32::NAN;
+            // Rows that are the same, and some that nearly are.
+            for j in 1..m.min(n) {
+                if j % 3 != 0 {
+                    b[j * k..][..k].copy_from_slice(&a[j * k..][..k]);
+                    b[j * k] += if j % 3 == 1 { 0.01 } else { 0.0 };
+                }
+            }
             for (p, norm) in [(1.0, Norm::One), (2.0, Norm::Two)] {
                 let mut out = vec![-1.0; n * m];
                 between(&a, &b, k, p, &mut out);
