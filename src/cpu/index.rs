@@ -10,7 +10,7 @@ use crate::cpu::loops::{Loops, MAX_OPERANDS, PerOperand};
 use crate::cpu::par;
 use crate::cpu::pointwise::Operand;
 use crate::dispatch;
-use crate::dtype::{C128, Cast, Element};
+use crate::dtype::{C128, Cast, DType, Element};
 
 /// Elements that the innermost loop is cut into at least.
 const SHORTEST_RUN: usize = 256;
@@ -145,7 +145,10 @@ unsafe fn gather_as<T: Copy>(ends: Ends, loops: &Loops) -> Result<(), OutOfRange
                 }
                 if let [indexer] = *ends.indexers {
                     let at = indexer.ptr.cast::<u8>().offset(offsets[2]);
-                    for i in 0..n as isize {
+                    let dense = [size_of::<T>() as isize, 0, 8] == steps[..3];
+                    let first =
+                        if dense { gather_blocks(to.cast::<T>(), from, indexer, at.cast(), n) } else { 0 };
+                    for i in first as isize..n as isize {
                         match indexer.place(at.offset(i * steps[2])) {
                             Ok(place) => {
                                 let value = from.offset(i * steps[1] + place).cast::<T>().read_unaligned();
@@ -176,6 +179,42 @@ unsafe fn gather_as<T: Copy>(ends: Ends, loops: &Loops) -> Result<(), OutOfRange
     };
     par::for_range(n, par::grain_for(n, 2.0), &run);
     failed.into_inner().map_or(Ok(()), Err)
+}
+
+/// Copies what whole blocks of indices name, up to the first block with one that is out of range: how many elements that
+/// are. Without a branch in each step.
+///
+/// # Safety
+/// As for [`gather`], of `n` indices and elements side by side.
+unsafe fn gather_blocks<T: Copy>(
+    to: *mut T,
+    from: *const u8,
+    indexer: Indexer,
+    indices: *const i64,
+    n: usize,
+) -> usize {
+    const INDICES: usize = 64;
+    let mut done = 0;
+    while done + INDICES <= n {
+        let (mut places, mut outside) = ([0isize; INDICES], false);
+        // SAFETY: within the `n`; what is read from is checked before.
+        unsafe {
+            for (i, place) in places.iter_mut().enumerate() {
+                let index = indices.add(done + i).read_unaligned();
+                let wrapped = index + if indexer.negative { (index >> 63) & indexer.size } else { 0 };
+                outside |= wrapped as u64 >= indexer.size as u64;
+                *place = (wrapped as isize).wrapping_mul(indexer.stride);
+            }
+            if outside {
+                break;
+            }
+            for (i, &place) in places.iter().enumerate() {
+                to.add(done + i).write_unaligned(from.offset(place).cast::<T>().read_unaligned());
+            }
+        }
+        done += INDICES;
+    }
+    done
 }
 
 /// Adds where two coordinates of the target may be one element: in one thread.
@@ -297,6 +336,9 @@ fn add<T: Element>(a: T, b: T) -> T {
         Cast::<i64>::cast(a).wrapping_add(b.cast()).cast()
     } else if T::DTYPE.is_complex() {
         (Cast::<C128>::cast(a) + Cast::<C128>::cast(b)).cast()
+    } else if T::DTYPE == DType::F32 {
+        // What float64 would give, sooner.
+        (Cast::<f32>::cast(a) + Cast::<f32>::cast(b)).cast()
     } else {
         (Cast::<f64>::cast(a) + Cast::<f64>::cast(b)).cast()
     }
@@ -308,6 +350,9 @@ fn multiply<T: Element>(a: T, b: T) -> T {
         Cast::<i64>::cast(a).wrapping_mul(b.cast()).cast()
     } else if T::DTYPE.is_complex() {
         (Cast::<C128>::cast(a) * Cast::<C128>::cast(b)).cast()
+    } else if T::DTYPE == DType::F32 {
+        // What float64 would give, sooner.
+        (Cast::<f32>::cast(a) * Cast::<f32>::cast(b)).cast()
     } else {
         (Cast::<f64>::cast(a) * Cast::<f64>::cast(b)).cast()
     }
