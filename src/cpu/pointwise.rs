@@ -7,7 +7,7 @@
 
 use std::mem::MaybeUninit;
 
-use crate::cpu::convert::converter;
+use crate::cpu::convert::{Convert, converter};
 use crate::cpu::loops::{Loops, MAX_OPERANDS, PerOperand};
 use crate::cpu::par;
 use crate::cpu::simd::{Level, level};
@@ -152,10 +152,15 @@ macro_rules! formula_kernels {
                 use $crate::cpu::math::$exact::*;
                 { $formula }.into()
             }
-            const ANGLES: bool = $crate::cpu::math::names_angles(stringify!($formula));
-            // A chunk is computed before any of it is written, so that the output may be an input: the chunk stays
-            // in registers, and its loop needs to know nothing of how operands lie to become a vector loop.
+            const WATCHED: bool = $crate::cpu::math::names_any(
+                stringify!($formula),
+                <$t as $crate::cpu::math::Argument>::WATCHED,
+            );
+            // A chunk is computed before any of it is written, so that the output may be an input: its loop needs to know
+            // nothing of how operands lie to become a vector loop.
             const CHUNK: usize = $crate::cpu::pointwise::CHUNK;
+            #[repr(align(64))]
+            struct Chunk([std::mem::MaybeUninit<$out>; CHUNK]);
             let out = out.cast::<$out>();
             let mut k = 0;
             // SAFETY: `Kernel`'s contract: every operand has `n` elements.
@@ -164,22 +169,22 @@ macro_rules! formula_kernels {
                 let _ = k;
                 let mut done = 0;
                 while done + CHUNK <= n {
-                    let mut chunk = [std::mem::MaybeUninit::<$out>::uninit(); CHUNK];
+                    let mut chunk = Chunk([std::mem::MaybeUninit::uninit(); CHUNK]);
                     let large = |i: usize| false $(| $crate::cpu::math::Argument::is_large($v.add(done + i).read()))+;
-                    if ANGLES && (0..CHUNK).fold(false, |any, i| any | large(i)) {
-                        for (i, result) in chunk.iter_mut().enumerate() {
+                    if WATCHED && (0..CHUNK).fold(false, |any, i| any | large(i)) {
+                        for (i, result) in chunk.0.iter_mut().enumerate() {
                             result.write(exact($($v.add(done + i).read()),+));
                         }
                     } else {
-                        for (i, result) in chunk.iter_mut().enumerate() {
+                        for (i, result) in chunk.0.iter_mut().enumerate() {
                             result.write(formula($($v.add(done + i).read()),+));
                         }
                     }
-                    std::ptr::copy_nonoverlapping(chunk.as_ptr().cast(), out.add(done), CHUNK);
+                    std::ptr::copy_nonoverlapping(chunk.0.as_ptr().cast(), out.add(done), CHUNK);
                     done += CHUNK;
                 }
                 while done < n {
-                    let large = ANGLES && (false $(| $crate::cpu::math::Argument::is_large($v.add(done).read()))+);
+                    let large = WATCHED && (false $(| $crate::cpu::math::Argument::is_large($v.add(done).read()))+);
                     let apply = if large { exact } else { formula };
                     out.add(done).write(apply($($v.add(done).read()),+));
                     done += 1;
@@ -206,13 +211,6 @@ pub const GRAIN: usize = 32 << 10;
 const BLOCK: usize = 4096;
 type Buffer = [MaybeUninit<C128>; BLOCK / size_of::<C128>()];
 
-struct Pointers<'a> {
-    out: Operand,
-    inputs: &'a [Operand],
-}
-// SAFETY: threads work on disjoint ranges of the output and only read the inputs.
-unsafe impl Sync for Pointers<'_> {}
-
 /// `out[i] = kernel(inputs[i])` over all elements of `loops`, whose operand 0 is the output.
 ///
 /// # Safety
@@ -227,84 +225,145 @@ pub unsafe fn run(
     inputs: &[Operand],
     loops: &Loops,
 ) {
-    let pointers = Pointers { out, inputs };
+    let call = Call::new(kernel, compute, produce, out, inputs, loops);
     par::for_range(loops.numel(), GRAIN, &|range| {
-        let pointers = &pointers;
-        loops.pieces(range, |offsets, n| {
-            // SAFETY: the pieces lie within the loops, for which the caller vouches.
-            unsafe { run_piece(kernel, compute, produce, pointers, offsets, &loops.strides[0], n) }
-        });
+        let mut buffers = [MaybeUninit::<Buffer>::uninit(); MAX_OPERANDS];
+        let longest = range.len().min(loops.sizes[0]);
+        // SAFETY: the pieces lie within the loops, for which the caller vouches.
+        unsafe {
+            call.fill(&mut buffers, longest);
+            loops.pieces(range, |offsets, n| call.run_piece(&mut buffers, offsets, n));
+        }
     });
 }
 
-/// One innermost run of `n` elements.
-#[inline]
-unsafe fn run_piece(
+/// What is the same for all runs of a call.
+struct Call<'a> {
     kernel: Kernel,
-    compute: DType,
-    produce: DType,
-    pointers: &Pointers,
-    offsets: &PerOperand,
-    strides: &PerOperand,
-    n: usize,
-) {
-    // SAFETY: the caller vouches for offsets and strides; blocks hold BLOCK elements of any type.
-    unsafe {
-        let out = pointers.out.ptr.offset(offsets[0]);
-        let out_direct = pointers.out.dtype == produce && strides[0] == produce.size() as isize;
-        let mut sources = [std::ptr::null::<u8>(); MAX_OPERANDS];
-        let mut direct = [false; MAX_OPERANDS];
-        let mut all_direct = out_direct;
-        for (k, input) in pointers.inputs.iter().enumerate() {
-            sources[k] = input.ptr.offset(offsets[k + 1]);
-            direct[k] = input.dtype == compute && strides[k + 1] == compute.size() as isize;
-            all_direct &= direct[k];
-        }
-        if all_direct {
-            return kernel(n, out, sources.as_ptr());
-        }
+    out: Operand,
+    inputs: &'a [Operand],
+    /// Bytes from one element to the next in a run.
+    strides: PerOperand,
+    /// Bytes of an element that the kernel reads, and that it writes.
+    step: isize,
+    out_step: isize,
+    /// What makes elements for the kernel; none where it reads them as they lie.
+    converters: [Option<Convert>; MAX_OPERANDS],
+    /// One element throughout, converted before the first run.
+    constant: [bool; MAX_OPERANDS],
+    write: Option<Convert>,
+    /// Elements that fit into a buffer, and those that a block has of a run whose inputs are repeated.
+    most: usize,
+    repeats: bool,
+}
+// SAFETY: threads work on disjoint ranges of the output and only read the inputs.
+unsafe impl Sync for Call<'_> {}
 
-        let mut buffers = [MaybeUninit::<Buffer>::uninit(); MAX_OPERANDS];
-        // Where only one value is repeated, it fills no more than it must.
-        let repeats = out_direct && (0..pointers.inputs.len()).all(|k| direct[k] || strides[k + 1] == 0);
-        let most = BLOCK / compute.size().max(produce.size());
-        let block = if repeats { most.min((n / 8).max(CHUNK)) } else { most }.min(n);
+impl<'a> Call<'a> {
+    fn new(
+        kernel: Kernel,
+        compute: DType,
+        produce: DType,
+        out: Operand,
+        inputs: &'a [Operand],
+        loops: &Loops,
+    ) -> Call<'a> {
+        let strides = loops.strides[0];
+        let (step, out_step) = (compute.size() as isize, produce.size() as isize);
+        let out_direct = out.dtype == produce && strides[0] == out_step;
         let mut converters = [None; MAX_OPERANDS];
-        let step = compute.size() as isize;
-        for (k, input) in pointers.inputs.iter().enumerate().filter(|(k, _)| !direct[*k]) {
-            let convert = converter(input.dtype, compute);
-            if strides[k + 1] == 0 {
-                convert(sources[k], 0, buffers[k + 1].as_mut_ptr().cast(), step, block);
-            } else {
-                converters[k] = Some(convert);
+        let mut constant = [false; MAX_OPERANDS];
+        for (k, input) in inputs.iter().enumerate() {
+            if input.dtype != compute || strides[k + 1] != step {
+                converters[k] = Some(converter(input.dtype, compute));
+                constant[k] = loops.strides.iter().all(|strides| strides[k + 1] == 0);
             }
         }
-        let write = (!out_direct).then(|| converter(produce, pointers.out.dtype));
-        let mut done = 0;
-        while done < n {
-            let count = (n - done).min(block);
-            let mut operands = [std::ptr::null::<u8>(); MAX_OPERANDS];
-            for k in 0..pointers.inputs.len() {
-                let source = sources[k].offset(done as isize * strides[k + 1]);
-                operands[k] = if direct[k] {
-                    source
+        // Where one value is repeated in each run, it fills no more than it must.
+        let repeated = |k: usize| converters[k].is_some() && !constant[k];
+        let repeats = out_direct
+            && (0..inputs.len()).any(repeated)
+            && (0..inputs.len()).all(|k| !repeated(k) || strides[k + 1] == 0);
+        Call {
+            kernel,
+            out,
+            inputs,
+            strides,
+            step,
+            out_step,
+            converters,
+            constant,
+            write: (!out_direct).then(|| converter(produce, out.dtype)),
+            most: BLOCK / compute.size().max(produce.size()),
+            repeats,
+        }
+    }
+
+    /// Repeats what is one element throughout, for runs of up to `longest`.
+    ///
+    /// # Safety
+    /// The inputs can be read.
+    unsafe fn fill(&self, buffers: &mut [MaybeUninit<Buffer>; MAX_OPERANDS], longest: usize) {
+        for (k, input) in self.inputs.iter().enumerate().filter(|(k, _)| self.constant[*k]) {
+            if let Some(convert) = self.converters[k] {
+                let buffer = buffers[k + 1].as_mut_ptr().cast();
+                // SAFETY: a buffer holds `most` elements.
+                unsafe { convert(input.ptr, 0, buffer, self.step, longest.min(self.most)) };
+            }
+        }
+    }
+
+    /// One innermost run of `n` elements.
+    ///
+    /// # Safety
+    /// It lies within the operands; buffers are filled.
+    unsafe fn run_piece(
+        &self,
+        buffers: &mut [MaybeUninit<Buffer>; MAX_OPERANDS],
+        offsets: &PerOperand,
+        n: usize,
+    ) {
+        // SAFETY: the caller vouches for offsets and strides; buffers hold `most` elements.
+        unsafe {
+            let out = self.out.ptr.offset(offsets[0]);
+            let mut sources = [std::ptr::null::<u8>(); MAX_OPERANDS];
+            let mut all_direct = self.write.is_none();
+            for (k, input) in self.inputs.iter().enumerate() {
+                sources[k] = input.ptr.offset(offsets[k + 1]);
+                all_direct &= self.converters[k].is_none();
+            }
+            if all_direct {
+                return (self.kernel)(n, out, sources.as_ptr());
+            }
+            let block = if self.repeats { self.most.min((n / 8).max(CHUNK)) } else { self.most }.min(n);
+            let mut done = 0;
+            while done < n {
+                let count = (n - done).min(block);
+                let mut operands = [std::ptr::null::<u8>(); MAX_OPERANDS];
+                for k in 0..self.inputs.len() {
+                    let source = sources[k].offset(done as isize * self.strides[k + 1]);
+                    operands[k] = match self.converters[k] {
+                        None => source,
+                        Some(convert) => {
+                            let buffer = buffers[k + 1].as_mut_ptr().cast::<u8>();
+                            // What is repeated is there from the first block on, which is no shorter than others.
+                            if !self.constant[k] && (done == 0 || self.strides[k + 1] != 0) {
+                                convert(source, self.strides[k + 1], buffer, self.step, count);
+                            }
+                            buffer
+                        }
+                    };
+                }
+                let target = out.offset(done as isize * self.strides[0]);
+                if let Some(convert) = self.write {
+                    let buffer = buffers[0].as_mut_ptr().cast::<u8>();
+                    (self.kernel)(count, buffer, operands.as_ptr());
+                    convert(buffer, self.out_step, target, self.strides[0], count);
                 } else {
-                    let buffer = buffers[k + 1].as_mut_ptr().cast::<u8>();
-                    if let Some(convert) = converters[k] {
-                        convert(source, strides[k + 1], buffer, step, count);
-                    }
-                    buffer
-                };
+                    (self.kernel)(count, target, operands.as_ptr());
+                }
+                done += count;
             }
-            let target = out.offset(done as isize * strides[0]);
-            if let Some(convert) = write {
-                let buffer = buffers[0].as_mut_ptr().cast::<u8>();
-                kernel(count, buffer, operands.as_ptr());
-                convert(buffer, produce.size() as isize, target, strides[0], count);
-            } else {
-                kernel(count, target, operands.as_ptr());
-            }
-            done += count;
         }
     }
 }
