@@ -27,6 +27,11 @@ use crate::ops::registry::{Args, Op, Output};
 use crate::ops::{copy, creation, cuda, reduce, table, view};
 use crate::tensor::Tensor;
 
+/// Steps from which the weight of the state is turned first.
+const TURNED_FROM: usize = 3;
+/// Elements between its lines, so that they do not fall into few sets of a cache.
+const GAP: usize = 16;
+
 /// The steps of a call, without its tensors.
 #[derive(Clone)]
 struct Recurrence {
@@ -218,6 +223,17 @@ impl Recurrence {
         let fresh = |s: &Tensor| copy::clone(&computed(s, dtype)?);
         let state = t.state.iter().map(fresh).collect::<Result<Vec<_>>>()?;
         let (weight, bias) = (computed(t.weight, dtype)?, t.bias.map(|b| computed(b, dtype)).transpose()?);
+        // Turned once, the weight is read as it lies at every step.
+        let turn = self.sizes.len() >= TURNED_FROM;
+        let line = gates + GAP;
+        let weight = if turn {
+            let lines = Tensor::empty(&[w, line], dtype)?;
+            copy::write(&view::narrow(&lines, 1, 0, gates as i64)?, &view::transpose(&weight, 0, 1)?)?;
+            lines
+        } else {
+            weight
+        };
+        let (weight_rs, weight_cs) = if turn { (line as isize, 1) } else { (1, w as isize) };
         let bias = bias.as_ref().map_or(Bias::None, |b| Bias::PerColumn(b.ptr().cast::<T>()));
         let contribution = Tensor::empty(&[if is_gru { self.sizes[0] } else { 0 }, gates], dtype)?;
         let hidden = state[0].ptr().cast::<T>();
@@ -234,7 +250,7 @@ impl Recurrence {
                     n: gates,
                     k: w,
                     a: Mat { ptr: before, rs: w as isize, cs: 1 },
-                    b: Mat { ptr: weight.ptr().cast::<T>(), rs: 1, cs: w as isize },
+                    b: Mat { ptr: weight.ptr().cast::<T>(), rs: weight_rs, cs: weight_cs },
                     c: sums,
                     ldc: gates,
                     accumulate: !is_gru,
