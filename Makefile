@@ -23,7 +23,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test test-cuda cuda-table check parity parity-table names-table missing-table scripts-table pages fuzz bench bench-cuda bench-ops bench-rust wheel lock audit docs html format clean
+.PHONY: help build demo test test-cuda cuda-table check check-rust check-python parity parity-table names-table missing-table scripts-table pages fuzz bench bench-cuda bench-ops bench-rust wheel lock audit docs html format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -72,9 +72,15 @@ fuzz: $(STAMPS)/extension $(STAMPS)/tools ## feed 100 times as many bad calls as
 	RUSTNN_FUZZ=long $(BIN)/python -m pytest tests/fuzz $(PYTEST_ARGS)
 
 check: $(STAMPS)/extension $(STAMPS)/check ## formats, lints, types, and that the stub of the native module is fresh
+	@# Both at once: clippy and the type checkers keep one core each busy.
+	$(MAKE) --jobs=2 check-rust check-python
+
+check-rust:
 	cargo fmt --check
 	@# Without `python` there is nothing that is not there with it.
 	cargo clippy --locked --workspace --all-targets --features python -- -D warnings
+
+check-python:
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
