@@ -17,3 +17,8 @@ def show() -> str:
 def parallel_info() -> str:
     """Threads, and what they are used for."""
     return f"ATen/Parallel:\n\tat::get_num_threads() : {_C.get_num_threads()}\n"
+
+
+def _cxx_flags() -> str:
+    """What a C++ compiler was told: there was none."""
+    return ""

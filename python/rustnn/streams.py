@@ -28,6 +28,14 @@ class Stream:
     def __init__(self, device: Any = None, *, priority: int = 0) -> None:
         self.device = _device(device)
         self.stream_id = 0
+        self.device_index = -1
+        self.device_type = 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stream) and self.device == other.device
+
+    def __hash__(self) -> int:
+        return hash(self.device)
 
     def __repr__(self) -> str:
         return f"torch.Stream device_type={self.device.type}, device_index=-1, stream_id={self.stream_id}"

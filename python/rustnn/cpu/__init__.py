@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 __all__ = [
@@ -13,6 +16,7 @@ __all__ = [
     "current_device",
     "current_stream",
     "device_count",
+    "get_capabilities",
     "is_available",
     "is_initialized",
     "set_device",
@@ -53,23 +57,29 @@ class Event:
         """Waits for nothing."""
 
 
-_stream = Stream()
+_default = Stream()
+_entered = threading.local()
 
 
 def current_stream(device: Any = None) -> Stream:
-    """The one order of work."""
-    return _stream
+    """The order of work that a context asks for, or the one that there is."""
+    return getattr(_entered, "stream", None) or _default
 
 
 class StreamContext:
-    """``with stream(s):`` changes nothing."""
+    """``with stream(s):`` makes ``s`` the current one; None changes nothing."""
 
     def __init__(self, stream: Stream | None) -> None:
         self.stream = stream
+        self._before: list[Stream | None] = []
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        self._before.append(getattr(_entered, "stream", None))
+        if self.stream is not None:
+            _entered.stream = self.stream
 
-    def __exit__(self, *exception: object) -> None: ...
+    def __exit__(self, *exception: object) -> None:
+        _entered.stream = self._before.pop()
 
 
 def stream(stream: Stream) -> StreamContext:
@@ -103,6 +113,13 @@ def set_device(device: Any) -> None:
 
 def synchronize(device: Any = None) -> None:
     """Waits for what runs: nothing does, once an operation has returned."""
+
+
+def get_capabilities() -> Mapping[str, bool | int | str]:
+    """What the processor is called, how many there are, and (on x86-64 under Linux) the instructions it has."""
+    from rustnn.cpu.capabilities import capabilities
+
+    return capabilities()
 
 
 def __getattr__(name: str) -> Any:
