@@ -36,6 +36,38 @@ def test_the_gpu_is_there() -> None:
     assert 0 < free <= total
 
 
+def test_the_accelerator_is_the_gpu() -> None:
+    accelerator = torch.accelerator
+    assert accelerator.is_available()
+    assert accelerator.device_count() == torch.cuda.device_count()
+    kind = accelerator.current_accelerator()
+    assert kind == torch.device("cuda")
+    x = torch.ones(100, device=kind)
+    assert accelerator.current_device_index() == accelerator.current_device_idx() == 0
+    with accelerator.device_index(0), accelerator.device_index(None):
+        accelerator.synchronize()
+    accelerator.synchronize(x.device)
+    accelerator.set_device_index("cuda:0")
+    assert accelerator.current_stream() == torch.cuda.current_stream()
+    stream = torch.cuda.Stream()
+    before = accelerator.current_stream()
+    accelerator.set_stream(stream)
+    assert accelerator.current_stream("cuda") == stream
+    accelerator.set_stream(before)
+    assert accelerator.memory_allocated() >= 400
+    assert (
+        accelerator.max_memory_reserved() >= accelerator.memory_reserved() >= accelerator.memory_allocated(0)
+    )
+    assert accelerator.memory_stats()["allocated_bytes.all.current"] == accelerator.memory_allocated()
+    accelerator.reset_peak_memory_stats()
+    accelerator.empty_cache()
+    accelerator.empty_host_cache()
+    assert accelerator.get_memory_info() == torch.cuda.mem_get_info()
+    assert torch.bfloat16 in accelerator.get_device_capability()["supported_dtypes"]
+    with pytest.raises(ValueError, match="cpu doesn't match the current accelerator cuda"):
+        accelerator.synchronize("cpu")
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_bytes_come_back_as_they_went(dtype: Any) -> None:
     x = (torch.randn(3, 5) * 3).to(dtype)

@@ -48,15 +48,12 @@ r = type(torch.__config__._cxx_flags()).__name__, type(torch.__config__.show()).
 
 @pytest.mark.parametrize("variant", ["causal_upper_left", "causal_lower_right"])
 @pytest.mark.parametrize("program", PROGRAMS.strip().splitlines())
-def test_causal_biases_behave_alike(program: str, variant: str) -> None:
+def test_causal_biases_behave_alike(program: str, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     text = ATTENTION + program.replace("VARIANT", variant)
     outcomes = []
     for lib in (CANDIDATE, REFERENCE):
-        setattr(lib.nn, "attention_bias_module", BIASES[lib])
-        try:
-            outcomes.append(run(text, lib))
-        finally:
-            delattr(lib.nn, "attention_bias_module")
+        monkeypatch.setattr(lib.nn, "attention_bias_module", BIASES[lib], raising=False)
+        outcomes.append(run(text, lib))
     ours, theirs = ({"r": o.get("r")} if isinstance(o, dict) else o for o in outcomes)
     same_outcome(ours, theirs)
 

@@ -116,7 +116,7 @@ def synchronize(device: Any = None) -> None:
 
 
 def get_capabilities() -> Mapping[str, bool | int | str]:
-    """What the processor is called, how many there are, and (on x86-64 under Linux) the instructions it has."""
+    """The name and number of processors, and (on x86-64 under Linux) the instructions they have."""
     from rustnn.cpu.capabilities import capabilities
 
     return capabilities()

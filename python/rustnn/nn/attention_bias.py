@@ -23,10 +23,10 @@ class CausalVariant(IntEnum):
 
 
 class CausalBias(Tensor):
-    """The mask of attention in which queries see no later keys, as ``attn_mask`` of ``scaled_dot_product_attention``.
+    """The mask of attention in which queries see no later keys: ``attn_mask`` of attention.
 
-    Of the lower right variant the last query sees the last key, of the upper left one the first sees the first.
-    AssertionError for a variant that is none. As a tensor it has no values of its own.
+    Of the lower right variant the last query sees the last key, of the upper left one the first sees the
+    first. AssertionError for a variant that is none. As a tensor it has no values of its own.
     """
 
     variant: CausalVariant
