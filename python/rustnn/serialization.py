@@ -10,6 +10,14 @@ from __future__ import annotations
 import os
 
 from rustnn.utils.archive import ALIGNMENT, Archive, write_archive, write_archive_concurrently
+from rustnn.utils.load_defaults import (
+    LoadEndianness,
+    get_default_load_endianness,
+    get_default_mmap_options,
+    map_file,
+    set_default_load_endianness,
+    set_default_mmap_options,
+)
 from rustnn.utils.storage_places import ArchivedStorages, default_restore_location
 
 TYPE_CHECKING = False
@@ -21,10 +29,13 @@ if TYPE_CHECKING:
     from rustnn.utils.pickling import SavedStorage
 
 __all__ = [
+    "LoadEndianness",
     "add_safe_globals",
     "clear_safe_globals",
     "default_restore_location",
     "get_crc32_options",
+    "get_default_load_endianness",
+    "get_default_mmap_options",
     "get_safe_globals",
     "get_unsafe_globals_in_checkpoint",
     "load",
@@ -32,6 +43,8 @@ __all__ = [
     "safe_globals",
     "save",
     "set_crc32_options",
+    "set_default_load_endianness",
+    "set_default_mmap_options",
 ]
 
 DEFAULT_PROTOCOL = 2
@@ -265,13 +278,12 @@ def _load(
     archive = Archive(file)
     if "constants.pkl" in archive.records:
         raise RuntimeError("this is an archive of TorchScript, a program, which rustnn does not run")
-    if "byteorder" in archive.records and archive.read("byteorder") != b"little":
+    order = archive.read("byteorder") if "byteorder" in archive.records else b""
+    if order not in (b"", b"little") or (not order and get_default_load_endianness() == LoadEndianness.BIG):
         raise RuntimeError("rustnn reads only checkpoints in little-endian byte order")
     mapping = None
     if mapped:
-        import mmap
-
-        mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        mapping = map_file(file)
     storages = ArchivedStorages(archive, map_location, mapping)
     data = archive.read("data.pkl")
     from rustnn.utils.unpickling import load_safely, trusting_unpickler

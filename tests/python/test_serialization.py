@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import pickle
 import random
@@ -363,6 +364,42 @@ def test_mapped_storages_are_private(tmp_path):
         rustnn.load(path, mmap=True)
     with pytest.raises(ValueError, match="file path"):
         rustnn.load(io.BytesIO(before), mmap=True)
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MAP_SHARED"), reason="files are not shared here")
+def test_mapped_storages_are_shared_if_asked_for(tmp_path):
+    path = tmp_path / "net.pth"
+    rustnn.save(rustnn.arange(5.0), path)
+    with rustnn.serialization.set_default_mmap_options(mmap.MAP_SHARED):
+        rustnn.load(path, mmap=True).mul_(2)
+    assert rustnn.load(path, mmap=True).mul_(2).tolist() == [0, 4, 8, 12, 16]
+    assert rustnn.load(path, mmap=True).tolist() == [0, 2, 4, 6, 8]
+    # Its checksum is that of before.
+    with pytest.raises(RuntimeError, match="checksum"):
+        rustnn.load(path)
+
+
+def test_files_that_do_not_tell_their_order_of_bytes(tmp_path):
+    path = tmp_path / "net.pth"
+    rustnn.save(rustnn.arange(5.0), path)
+    told, untold = io.BytesIO(path.read_bytes()), io.BytesIO()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(untold, "w") as new:
+        for name in old.namelist():
+            if not name.endswith("byteorder"):
+                new.writestr(name, old.read(name))
+    defaults = rustnn.serialization
+    try:
+        for order in (None, defaults.LoadEndianness.LITTLE, defaults.LoadEndianness.NATIVE):
+            defaults.set_default_load_endianness(order)
+            untold.seek(0)
+            assert rustnn.load(untold).tolist() == [0, 1, 2, 3, 4]
+        defaults.set_default_load_endianness(defaults.LoadEndianness.BIG)
+        assert rustnn.load(told).tolist() == [0, 1, 2, 3, 4]
+        untold.seek(0)
+        with pytest.raises(RuntimeError, match="little-endian"):
+            rustnn.load(untold)
+    finally:
+        defaults.set_default_load_endianness(None)
 
 
 # ---- older formats -----------------------------------------------------------------------------------------
