@@ -52,8 +52,8 @@ def get_default_mmap_options() -> int:
 class set_default_mmap_options:
     """Says how ``load(..., mmap=True)`` maps, from now on or, as a context, within it.
 
-    With ``mmap.MAP_PRIVATE`` writing to the tensors changes only memory, with ``mmap.MAP_SHARED`` the file: its
-    checksums are of before then, so that only mapped loads take it (PyTorch does not look at them).
+    With ``mmap.MAP_PRIVATE`` writing to the tensors changes only memory, with ``mmap.MAP_SHARED`` the file:
+    its checksums are those of before then, and only mapped loads take it (PyTorch does not look at them).
     ValueError for other flags.
     """
 
@@ -75,7 +75,7 @@ class set_default_mmap_options:
 
 
 def map_file(file: IO[bytes]) -> mmap.mmap:
-    """The whole of a file that was opened by its path, mapped. OSError if it is read-only and to be shared."""
+    """The whole of a file that was opened by its path, mapped. OSError if it is read-only but shared."""
     if _mmap_options == getattr(mmap, "MAP_SHARED", None):
         with open(file.name, "r+b") as writable:
             return mmap.mmap(writable.fileno(), 0, access=mmap.ACCESS_WRITE)
