@@ -67,3 +67,50 @@ pub unsafe fn spread<T, W>(
         }
     });
 }
+
+/// Which rows of a table are added up in which bag.
+pub struct Bags<'a> {
+    pub index: &'a [i64],
+    /// The bag of each row, in ascending order.
+    pub bag: &'a [i64],
+    pub count: usize,
+    /// How much each row counts; none for once.
+    pub shares: Option<&'a [f64]>,
+}
+
+/// `out[bag[i]] += shares[i] * table[index[i]]`, in order. Threads share out the bags.
+///
+/// # Safety
+/// Both have rows of `width` elements, those that are named; they do not overlap.
+pub unsafe fn add_bags<T: num_traits::Float + AddAssign + Send + Sync>(
+    table: *const T,
+    out: *mut T,
+    width: usize,
+    bags: &Bags,
+) {
+    let shared = Shared((table, out));
+    let cost = (bags.index.len() * width) as f64 / bags.count.max(1) as f64 * 0.2;
+    par::for_range(bags.count, par::grain_for(bags.count, cost), &|range: Range<usize>| {
+        let shared = &shared;
+        let (table, out) = shared.0;
+        let from_bag = |b: usize| bags.bag.partition_point(|&bag| (bag as usize) < b);
+        for i in from_bag(range.start)..from_bag(range.end) {
+            let share = bags.shares.map_or(T::one(), |s| T::from(s[i]).unwrap_or_else(T::nan));
+            if share == T::zero() {
+                continue;
+            }
+            // SAFETY: the caller's promise; the bags are this thread's.
+            let (from, to) = unsafe {
+                (
+                    std::slice::from_raw_parts(table.add(bags.index[i] as usize * width), width),
+                    std::slice::from_raw_parts_mut(out.add(bags.bag[i] as usize * width), width),
+                )
+            };
+            if bags.shares.is_none() {
+                to.iter_mut().zip(from).for_each(|(a, &b)| *a += b);
+            } else {
+                to.iter_mut().zip(from).for_each(|(a, &b)| *a += b * share);
+            }
+        }
+    });
+}

@@ -363,11 +363,6 @@ fn embedding_bag(c: &BagCall) -> Result<Vec<Tensor>> {
         let (out, largest) = bag_max(c, &bags)?;
         return result(out, largest);
     }
-    let weights = gradient_weights(&bags.index, count, bags.padding, c.by_frequency)?.map(Arc::new);
-    let mut rows = take(c.weight, &Rows { index: Arc::new(bags.index.clone()), count, weights }, false)?;
-    if let Some(w) = c.per_sample_weights {
-        rows = mul(&rows, &view::unsqueeze(w, 1)?)?;
-    }
     let members = bags.bag.len();
     let share = |i: usize| match bags.index[i] {
         row if row == bags.padding => 0.0,
@@ -375,12 +370,51 @@ fn embedding_bag(c: &BagCall) -> Result<Vec<Tensor>> {
         _ => 1.0,
     };
     let shares = (c.mode == MEAN || bags.padding >= 0).then(|| Arc::new((0..members).map(share).collect()));
-    if members < n {
-        rows = view::narrow(&rows, 0, 0, members as i64)?;
-    }
-    let members = Rows { index: Arc::new(bags.bag.clone()), count: bag_count, weights: shares };
-    let out = spread(&rows, &members)?;
+    let into = Rows { index: Arc::new(bags.bag.clone()), count: bag_count, weights: shares };
+    let mut weights = gradient_weights(&bags.index, count, bags.padding, c.by_frequency)?;
+    let fused = c.per_sample_weights.is_none()
+        && !c.weight.device().is_cuda()
+        && matches!(c.weight.dtype(), DType::F32 | DType::F64);
+    let out = if fused {
+        if let Some(weights) = &mut weights {
+            weights.truncate(members);
+        }
+        let index = Arc::new(bags.index[..members].to_vec());
+        add_bags(c.weight, Rows { index, count, weights: weights.map(Arc::new) }, into)?
+    } else {
+        let weights = weights.map(Arc::new);
+        let mut rows = take(c.weight, &Rows { index: Arc::new(bags.index.clone()), count, weights }, false)?;
+        if let Some(w) = c.per_sample_weights {
+            rows = mul(&rows, &view::unsqueeze(w, 1)?)?;
+        }
+        if members < n {
+            rows = view::narrow(&rows, 0, 0, members as i64)?;
+        }
+        spread(&rows, &into)?
+    };
     result(out, Tensor::from_slice(&bags.sizes, &[bag_count])?)
+}
+
+/// `out[into[i]] += share[i] * table[index[i]]` on zeros, without the list of rows between.
+fn add_bags(table: &Tensor, rows: Rows, into: Rows) -> Result<Tensor> {
+    let width = table.size(1);
+    let dense = copy::contiguous(&table.detached())?;
+    let out = creation::zeros(&[into.count, width], table.dtype())?;
+    let shares = into.weights.as_ref().map(|w| w.as_slice());
+    let bags = kernel::Bags { index: &rows.index, bag: &into.index, count: into.count, shares };
+    // SAFETY: indices are below the numbers of rows; both tables are contiguous and of this type.
+    unsafe {
+        match table.dtype() {
+            DType::F32 => kernel::add_bags::<f32>(dense.ptr().cast(), out.ptr().cast(), width, &bags),
+            _ => kernel::add_bags::<f64>(dense.ptr().cast(), out.ptr().cast(), width, &bags),
+        }
+    }
+    if !autograd::needs_grad(&[table]) {
+        return Ok(out);
+    }
+    Ok(autograd::record(out, "EmbeddingBagBackward0", &[table], &[], move |cx| {
+        Ok(smallvec![cx.grad().map(|g| spread(&take(g, &into, true)?, &rows)).transpose()?])
+    }))
 }
 
 /// The largest of each bag in each column, and the row of the table it came from.
