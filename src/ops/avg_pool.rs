@@ -13,7 +13,7 @@ use crate::layout::Show;
 use crate::ops::axis_map::{self, Kind, Maps};
 use crate::ops::pool::{axes, check_dims, window_of};
 use crate::ops::registry::{Args, Op};
-use crate::ops::{arithmetic, copy, table};
+use crate::ops::{arithmetic, copy, reduce, table};
 use crate::scalar::Scalar;
 use crate::tensor::Tensor;
 
@@ -164,6 +164,10 @@ pub fn adaptive_avg_pool(x: &Tensor, dims: usize, sizes: &[i64]) -> Result<Tenso
         return refused(x, name);
     }
     let first = x.ndim() - dims;
+    if mean && x.is_contiguous() && x.numel() > 0 {
+        let axes: SmallVec<[i64; 3]> = (first..x.ndim()).map(|d| d as i64).collect();
+        return reduce::mean(x, Some(&axes), true, None);
+    }
     let mut maps = Vec::new();
     for (i, &outputs) in sizes.iter().enumerate() {
         let size = x.size(first + i);
