@@ -48,7 +48,7 @@ const IN_PLACE_B: usize = 128 * 128;
 const IN_PLACE_WORK: f64 = 96.0 * 96.0 * 96.0;
 
 /// Up to so many columns, narrow tiles read contiguous rows of A in place.
-const IN_PLACE_COLUMNS: usize = 512;
+const IN_PLACE_COLUMNS: usize = 448;
 
 /// Operands with no more rows than this do not make the other operand worth packing.
 const FEW_ROWS: usize = 128;
