@@ -250,7 +250,8 @@ class CustomOpDef:
         # The graph's node has the class's name.
         name = f"GeneratedBackwardFor_{self._namespace}_{self._name}_default"
         functions = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
-        output = type(name, (Function,), functions).apply(*flat)
+        recorded: type[Function] = type(name, (Function,), functions)
+        output = recorded.apply(*flat)
         return returned.unflatten(output if isinstance(output, tuple) else (output,))
 
     def register_kernel(

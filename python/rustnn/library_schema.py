@@ -168,7 +168,7 @@ def _converted(kind: str, value: Any) -> Any:
         return value
     if not isinstance(value, accepted) or (kind in ("int", "SymInt", "float") and isinstance(value, bool)):
         return _MISSING
-    return float(value) if kind == "float" else value
+    return float(value) if kind == "float" and isinstance(value, int) else value
 
 
 # ---- of annotations ----

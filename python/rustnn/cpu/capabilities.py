@@ -47,9 +47,8 @@ def capabilities() -> Mapping[str, bool | int | str]:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return MappingProxyType(found)
-    first = dict(
-        map(str.strip, line.split(":", 1)) for line in text.split("\n\n")[0].splitlines() if ":" in line
-    )
+    pairs = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    first = {name.strip(): value.strip() for name, _, value in pairs}
     if "model name" in first:
         found["cpu_name"] = first["model name"]
     if "flags" in first:

@@ -36,7 +36,8 @@ class CausalBias(Tensor):
     def __new__(cls, variant: CausalVariant, seq_len_q: int, seq_len_kv: int) -> CausalBias:
         if not isinstance(variant, CausalVariant):
             raise AssertionError(f"variant must be a CausalVariant, got {type(variant).__name__}")
-        return _C.empty((int(variant), seq_len_q, seq_len_kv)).as_subclass(cls)
+        bias: CausalBias = _C.empty((int(variant), seq_len_q, seq_len_kv)).as_subclass(cls)
+        return bias
 
     def __init__(self, variant: CausalVariant, seq_len_q: int, seq_len_kv: int) -> None:
         self.variant = variant
