@@ -102,8 +102,8 @@ impl<'a> Unfolded<'a> {
         par::for_range(channels, par::grain_for(channels, elements as f64), &|range| range.for_each(each));
     }
 
-    /// Calls `run(channel plane, row of the matrix, output row, source row, tap)` for each run of outputs of a row of
-    /// one channel that meets the image.
+    /// Calls `run(to, from, tap)` for each tap and row of outputs of a channel that meets the image: output `ox` stands at
+    /// `to + ox` in the matrix, the row of pixels that the tap reads begins at `from`.
     fn runs(&self, channel: usize, images: &Range<usize>, mut run: impl FnMut(usize, usize, &Tap)) {
         let s = self.s;
         let [_, ow] = s.out();
