@@ -241,7 +241,7 @@ def load(
     ``add_safe_globals`` allows are all that it may hold. ``map_location`` says on which device storages come:
     a device or its name, a dict from the saved to the wanted one, or a function of storage and name. With
     ``mmap`` the storages of a file at a path are not read but mapped: pages come when they are touched, and
-    writing changes only memory.
+    writing changes only memory, unless ``set_default_mmap_options`` says otherwise.
     UnpicklingError for what is not allowed, RuntimeError for a damaged file.
     """
     weights_only = pickle_module is None if weights_only is None else weights_only

@@ -14,7 +14,7 @@ use std::ops::Range;
 /// Columns of a block of images, about.
 const COLUMNS: usize = 512;
 
-/// Output pixels of an image up to which this is likely to be faster than the direct engine.
+/// Output pixels of an image, up to which this is likely to be faster than the direct engine.
 const SMALL: usize = 16;
 
 /// Channels and filters at least: with fewer, unfolding costs more than the product.

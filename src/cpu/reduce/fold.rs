@@ -2,7 +2,7 @@
 //!
 //! Sums take eight elements in a tree of their own width (16 bits for bytes) and add that to a total in the widest
 //! type of its kind, so that float32 sums are exact to the last bits at the speed of float32. Products are wide
-//! throughout. Extremes need no width.
+//! throughout, but in rows of float32, which have vectors of their own ([`Fold::STEP`]). Extremes need no width.
 
 use std::marker::PhantomData;
 
